@@ -1,0 +1,5 @@
+"""`python -m calsyncd`."""
+
+from calsyncd.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Aircall's public API: users, their settings and live states."""

@@ -1,0 +1,278 @@
+"""The commands. Exit codes are sysexits': 0 done, 1 failed, 2 usage, 69 no daemon, 75 taken, 78 configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import json
+import os
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from calsyncd import __version__
+from calsyncd.errors import UserError
+
+NO_DAEMON = 69
+ADMIN_SECONDS = 120.0
+STATE_COLOURS = {
+    "held": "red",
+    "pending": "yellow",
+    "overridden": "magenta",
+    "left_alone": "magenta",
+    "paused": "blue",
+    "suspended": "bright_red",
+    "unsynced": "yellow",
+    "idle": "green",
+}
+
+T = TypeVar("T")
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    help="The settings; else $CALSYNCD_CONFIG, ./config.yaml, /etc/calsyncd/config.yaml.",
+)
+admin_option = click.option("--admin", help="Where the daemon's admin API listens; default: from the settings.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="calsyncd")
+def commands() -> None:
+    """Keep call-centre agents' Aircall availability in step with their Google Calendar."""
+
+
+@commands.command()
+@config_option
+def run(config_path: Path | None) -> None:
+    """Run the daemon in the foreground, until SIGTERM or SIGINT."""
+    from calsyncd import daemon, logs
+
+    faulthandler.enable()
+    settings, path = _settings(config_path)
+    logs.configure(settings.log.level, settings.log.format, [secret.reveal() for secret in settings.secrets])
+    _await(daemon.run(settings, path, os.environ))
+
+
+@commands.command()
+@config_option
+def check(config_path: Path | None) -> None:
+    """Show all faults of the settings; asks no network."""
+    settings, path = _settings(config_path)
+    click.echo(f"{path}: good, {len(settings.agents)} agents")
+
+
+@commands.command()
+@config_option
+@admin_option
+@click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
+def status(config_path: Path | None, admin: str | None, *, as_json: bool) -> None:
+    """Show every agent: setting, wanted, why, until when, last sync, push health, trouble."""
+    body = _ask(config_path, admin, "GET", "/api/v1/agents")
+    if as_json:
+        click.echo(json.dumps(body, indent=2))
+    else:
+        _print_agents(body["agents"])
+
+
+@commands.command()
+@click.argument("email", required=False)
+@config_option
+@admin_option
+def sync(email: str | None, config_path: Path | None, admin: str | None) -> None:
+    """Read an agent's calendars now, or everybody's, and wait for the result."""
+    path = f"/api/v1/agents/{_escaped(email)}/sync" if email else "/api/v1/sync"
+    body = _ask(config_path, admin, "POST", path)
+    agents = body.get("agents", [body])
+    _print_agents(agents)
+    if any(calendar["trouble"] for agent in agents for calendar in agent["calendars"]):
+        sys.exit(1)
+
+
+@commands.command()
+@config_option
+@admin_option
+@click.option("--all", "everybody", is_flag=True, required=True, help="Everybody: there is no other way to call it.")
+def release(config_path: Path | None, admin: str | None, *, everybody: bool) -> None:
+    """Put everybody back who is held, and leave all paused. Works with and without a running daemon."""
+    del everybody
+    try:
+        outcome = _ask(config_path, admin, "POST", "/api/v1/release")
+    except _NoDaemonError:
+        from calsyncd import daemon, logs
+
+        settings, path = _settings(config_path)
+        secrets = [secret.reveal() for secret in settings.secrets]
+        logs.configure("warning", settings.log.format, secrets, sys.stderr)
+        outcome = _await(daemon.release_without_daemon(settings, path, os.environ))
+    for email in outcome["released"]:
+        click.echo(f"{email}: put back")
+    for email in outcome["still_held"]:
+        click.echo(f"{email}: still held; run this again when Aircall answers", err=True)
+    click.echo("All agents are paused; `calsyncd resume --all` follows their calendars again.")
+    if outcome["still_held"]:
+        sys.exit(1)
+
+
+@commands.command()
+@click.argument("email", required=False)
+@click.option("--all", "everybody", is_flag=True, help="Everybody who is paused.")
+@config_option
+@admin_option
+def resume(email: str | None, config_path: Path | None, admin: str | None, *, everybody: bool) -> None:
+    """Follow a paused agent's calendar again."""
+    if (email is None) != everybody:
+        raise click.UsageError("give an agent's e-mail address, or --all")
+    emails = [email] if email else _paused(_ask(config_path, admin, "GET", "/api/v1/agents"))
+    for one in emails:
+        _ask(config_path, admin, "POST", f"/api/v1/agents/{_escaped(one)}/resume", {"actor": "command line"})
+        click.echo(f"{one}: followed again")
+
+
+@commands.command()
+@click.option("--seconds", type=click.FloatRange(min=1), help="End by itself after so many seconds.")
+def demo(seconds: float | None) -> None:
+    """Run the daemon against the built-in sandbox, with eight agents whose day is packed into minutes."""
+    from calsyncd.sandbox import demo as sandbox_demo
+
+    sys.exit(_await(sandbox_demo.demo(seconds)))
+
+
+@commands.command()
+@click.option("--dir", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("sandbox"))
+def sandbox(folder: Path) -> None:
+    """Run the sandbox alone: a Google and an Aircall on this machine, and settings that point at them."""
+    from calsyncd.sandbox import demo as sandbox_demo
+
+    sys.exit(_await(sandbox_demo.serve(folder)))
+
+
+def main() -> None:
+    """The entry point of the `calsyncd` command."""
+    try:
+        commands(prog_name="calsyncd")
+    except UserError as error:
+        _fail(error)
+
+
+class _NoDaemonError(UserError):
+    def __init__(self, where: str) -> None:
+        super().__init__(f"no daemon answers at {where}: is `calsyncd run` running?", exit_code=NO_DAEMON)
+
+
+def _settings(config_path: Path | None) -> tuple[Any, Path]:
+    from calsyncd import config
+
+    path = config.find(config_path, os.environ)
+    try:
+        return config.load(path, os.environ), path
+    except config.ConfigError as error:
+        click.echo(str(error))
+        sys.exit(error.exit_code)
+
+
+def _fail(error: UserError) -> NoReturn:
+    click.echo(f"calsyncd: {error}", err=True)
+    sys.exit(error.exit_code)
+
+
+def _await(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _escaped(email: str) -> str:
+    from urllib.parse import quote
+
+    return quote(email, safe="@")
+
+
+def _ask(config_path: Path | None, admin: str | None, method: str, path: str, body: Any = None) -> Any:
+    where = admin if admin is not None else str(_settings(config_path)[0].server.admin_listen)
+    return _await(_request(where, method, path, body))
+
+
+async def _request(where: str, method: str, path: str, body: Any) -> Any:
+    import aiohttp
+
+    connector: aiohttp.BaseConnector | None = None
+    base = where.rstrip("/") if "://" in where else f"http://{where}"
+    if where.startswith("unix:"):
+        connector, base = aiohttp.UnixConnector(where.removeprefix("unix:")), "http://localhost"
+    timeout = aiohttp.ClientTimeout(total=ADMIN_SECONDS, connect=5.0)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        try:
+            async with session.request(method, base + path, json=body) as answer:
+                data = await answer.json(content_type=None)
+                if answer.status >= 400:
+                    message = data.get("error", {}).get("message") if isinstance(data, dict) else None
+                    raise UserError(message or f"the daemon answered {answer.status}", exit_code=1)
+                return data
+        except (aiohttp.ClientConnectionError, OSError):
+            raise _NoDaemonError(where) from None
+        except TimeoutError:
+            raise UserError(f"the daemon at {where} did not answer in {ADMIN_SECONDS:.0f} s", exit_code=1) from None
+
+
+def _paused(body: Any) -> list[str]:
+    return [agent["email"] for agent in body["agents"] if agent["paused_until"]]
+
+
+def _print_agents(agents: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("AGENT", "STATE", "SETTING", "WANTED", "UNTIL", "LAST SYNC", "PUSH"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("WHY")
+    for agent in agents:
+        calendars = agent["calendars"]
+        table.add_row(
+            Text(agent["email"]),
+            Text(agent["state"], style=STATE_COLOURS.get(agent["state"], "")),
+            _setting_word(agent["setting"]),
+            _setting_word(agent["wanted"]),
+            _short(agent["until"]),
+            _short(min((calendar["synced_at"] or "" for calendar in calendars), default=None)),
+            ", ".join(sorted({calendar["push"] for calendar in calendars})) or "-",
+            Text(_why(agent)),
+        )
+    console = Console()
+    console.print(table, soft_wrap=not console.is_terminal)
+
+
+def _why(agent: dict[str, Any]) -> str:
+    trouble = agent["trouble"]
+    if trouble is None:
+        return str(agent["reason"])
+    return f"{agent['reason']} Trouble: {trouble['message']}. To do ({trouble['owner']}): {trouble['do']}."
+
+
+def _setting_word(setting: dict[str, str | None] | None) -> str:
+    if setting is None:
+        return "-"
+    substatus = setting["substatus"]
+    shown = setting["availability_status"] or "-"
+    return (
+        f"{shown} ({substatus})"
+        if substatus and shown == "unavailable" and not substatus.startswith("always")
+        else shown
+    )
+
+
+def _short(at: str | None) -> str:
+    """A time as the local clock shows it, with its day unless that is today."""
+    if not at:
+        return "-"
+    from calsyncd.clock import local_time
+
+    local, today = local_time(at)
+    return local.strftime("%H:%M:%S" if today else "%a %H:%M")

@@ -1,0 +1,118 @@
+"""The words of calsyncd, one for each thing.
+
+agent       a person: a Google account and an Aircall user
+calendar    one of Google's calendars of an agent; event, instance, channel and sync token are Google's words too
+baseline    a full fetch of a calendar's window; a delta is a fetch by sync token
+span        half-open `[start, end)` with what is wanted in it
+timeline    an agent's spans: padded, united, bridged, ordered, disjoint
+stretch     an unbroken run of spans, whatever their reasons
+boundary    an instant at which what is wanted changes
+setting     Aircall's `availability_status` and `substatus`
+live state  Aircall's read-only `availability`: in_call, offline ...
+look        a read of an agent's setting; an observation is what it showed, and when
+stance      where we stand with an agent: free, held, standing back
+ledger      the file of stances: our debts, older than any database
+override    the agent's own change while held: we stand back
+update      one PUT to Aircall
+budget      the requests that Aircall grants the company in a minute
+agenda      the one priority queue of (due, key)
+
+Every instant is a float of epoch seconds, UTC; every duration is in seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+AVAILABLE = "available"
+CUSTOM = "custom"
+UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What Aircall calls `availability_status` and `substatus`; both are open sets when read."""
+
+    availability_status: str
+    substatus: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a look showed. `at` is when the look was sent: the setting held at `at` or later.
+
+    `live` is the live state, or None when it was not asked for or could not be read.
+    """
+
+    setting: Setting
+    at: float
+    live: str | None = None
+
+    @property
+    def status(self) -> str:
+        """The observed `availability_status`."""
+        return self.setting.availability_status
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a decision may need of one Google event; never its title.
+
+    `start` and `end` are instants: an all-day event was read in its calendar's zone.
+    `response` is the agent's own answer, or None when the agent is not among the attendees.
+    """
+
+    id: str
+    start: float
+    end: float
+    series: str | None = None
+    all_day: bool = False
+    kind: str = "default"
+    transparent: bool = False
+    response: str | None = None
+    updated: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """`[start, end)` during which `setting` is wanted, because of `event`."""
+
+    start: float
+    end: float
+    setting: Setting
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that keeps one agent or calendar from being right: what, what to do, whose turn."""
+
+    code: str
+    message: str
+    do: str
+    owner: str
+    since: float = field(default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An Aircall user: id, e-mail in lower case, and what the answer showed of the setting."""
+
+    id: int
+    email: str
+    observation: Observation
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One change that was made, or left alone."""
+
+    at: float
+    agent: str
+    from_: str | None
+    to: str | None
+    outcome: str
+    why: str
+    event: str | None
+    late_ms: int | None
+    actor: str

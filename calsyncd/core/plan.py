@@ -1,0 +1,455 @@
+"""What to do about one agent: the stance table.
+
+Rules of this file: it compares what is wanted with where we stand and what was seen, and says what to record,
+what to send and when to look again. It does not know how a request is made, how many are allowed, or what
+time it is.
+
+Theory. A stance is a debt book. `Held` is written down, with `lost_at` set as if the answer were lost already,
+*before* its PUT leaves; the answer takes `lost_at` back. So a crash at any instant leaves the state in which
+the PUT may or may not have landed, and only looking settles that. A PUT without an answer may still land: a
+hold that has one closes only after a look 5 s and a look 60 s after it.
+
+"Ours" means that the `availability_status` is the one that we put. The sub-status is never compared: what is
+read back differs from what was written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from calsyncd.core.model import AVAILABLE, CUSTOM, UNAVAILABLE, Observation, Setting, Span
+from calsyncd.core.timeline import Timeline
+
+LOOK_AHEAD_SECONDS = 2.0
+FRESH_SECONDS = 5.0
+SETTLE_SECONDS = 5.0
+LOST_FIRST_LOOK_SECONDS = 5.0
+LOST_LAST_LOOK_SECONDS = 60.0
+BLIND_RELEASE_SECONDS = 60.0
+BACK_AGE_SECONDS = 15 * 60.0
+DOUBT_LOOK_SECONDS = 30.0
+DOUBT_LIMIT_SECONDS = 10 * 60.0
+MISMATCH_LIMIT = 2
+MISMATCH_SLOW_SECONDS = 5 * 60.0
+
+LIVE_UNKNOWN = "unknown"
+"""A live state that was asked for and could not be read: as doubtful as a call."""
+
+DOUBTFUL_LIVE_STATES = frozenset({"in_call", "after_call_work", "ringing", "available", LIVE_UNKNOWN})
+"""Live states that an agent who chose `unavailable` does not have: they would show `do_not_disturb` or `offline`."""
+
+WRITABLE_SUBSTATUSES = frozenset({"out_for_lunch", "on_a_break", "in_training", "doing_back_office", "other"})
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """We owe nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """We put `put` and owe `back`.
+
+    `effective` is the boundary that the hold serves, `until` the end that we expect; `confirmed_at` is when a
+    200 or a look showed that the PUT landed; `lost_at` is when a PUT went out whose answer is missing.
+    """
+
+    put: Setting
+    back: Setting
+    since: float
+    effective: float
+    until: float
+    event: str | None = None
+    confirmed_at: float | None = None
+    lost_at: float | None = None
+
+
+Why = Literal["override", "left_alone"]
+
+
+@dataclass(frozen=True, slots=True)
+class StandingBack:
+    """We leave the agent alone until `until`: they changed the setting (`override`) or had it so (`left_alone`)."""
+
+    why: Why
+    since: float
+    until: float
+
+
+Stance = Free | Held | StandingBack
+
+FREE = Free()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the ledger holds of one Aircall user."""
+
+    user: int
+    email: str
+    stance: Stance = FREE
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """That an agent is paused until `until` (infinite: until resumed), or no more (None)."""
+
+    email: str
+    until: float | None
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Read the agent's setting; `live` asks for the live state too. `due` is the boundary that it serves."""
+
+    due: float
+    live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write `setting`. `releases` says that it is the way back; `due` is the boundary that it serves."""
+
+    setting: Setting
+    due: float
+    releases: bool
+
+
+Action = Look | Put
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What this process remembers of one agent beside the stance; all of it can be learned again by looking.
+
+    `acted_at` is when our last PUT ended: what was seen by then says nothing about its effect.
+    `retry_at` holds every request for this agent back until then. `mismatches` counts 200s that showed another
+    status than asked. `looks_fail_since` is the first of the looks in a row that failed.
+    """
+
+    seen: Observation | None = None
+    undoubted: Observation | None = None
+    doubtful_since: float | None = None
+    acted_at: float = 0.0
+    retry_at: float = 0.0
+    mismatches: int = 0
+    looks_fail_since: float | None = None
+
+    def looked(self, observation: Observation) -> Facts:
+        """These facts after a look that was answered; an older look than the newest changes nothing."""
+        if self.seen is not None and observation.at < self.seen.at:
+            return self
+        doubtful = is_doubtful(observation)
+        undoubted = self.undoubted if observation.status == UNAVAILABLE and doubtful is not False else observation
+        return replace(
+            self,
+            seen=observation,
+            undoubted=undoubted,
+            doubtful_since=(self.doubtful_since or observation.at) if doubtful else None,
+            looks_fail_since=None,
+        )
+
+    def look_failed(self, now: float) -> Facts:
+        """These facts after a look that nobody answered."""
+        return replace(self, looks_fail_since=self.looks_fail_since or now)
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What the company wants of this agent now.
+
+    `timeline` is None while no calendar is known: then nothing begins. While it is not `complete` (a calendar is
+    unread, or was read too long ago) a hold runs to its known end at least. `may_begin` false lets no hold
+    begin. `fresh_seconds` is how old a look may be that a PUT relies on: more in a crowd.
+    """
+
+    timeline: Timeline | None
+    complete: bool = True
+    may_begin: bool = True
+    paused_until: float | None = None
+    fresh_seconds: float = FRESH_SECONDS
+
+    def paused(self, now: float) -> bool:
+        """Whether the agent is paused at `now`."""
+        return self.paused_until is not None and now < self.paused_until
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The stance to record *before* `action` is done, what to do, and when to decide again at the latest."""
+
+    stance: Stance
+    action: Action | None = None
+    again: float | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A PUT that was decided: the stance before it, the stance written down for it, and the PUT."""
+
+    before: Stance
+    written: Stance
+    put: Put
+
+
+def answered(sent: Sent, shown: Setting, facts: Facts, now: float) -> tuple[Stance, Facts]:
+    """The stance after a 200 whose body showed `shown`, which settles what is known but is no look."""
+    taken = shown.availability_status == sent.put.setting.availability_status
+    facts = replace(
+        facts, seen=Observation(shown, now), acted_at=now, mismatches=0 if taken else facts.mismatches + 1
+    )
+    before_lost = sent.before.lost_at if isinstance(sent.before, Held) else None
+    if not isinstance(sent.written, Held):
+        return sent.written, facts
+    if sent.put.releases:
+        if taken and before_lost is None:
+            return FREE, facts
+        return replace(sent.written, lost_at=before_lost), facts
+    return replace(sent.written, lost_at=before_lost, confirmed_at=now if taken else None), facts
+
+
+def not_landed(sent: Sent, facts: Facts) -> tuple[Stance, Facts]:
+    """The stance after an answer that says that the PUT had no effect: as before it."""
+    return sent.before, facts
+
+
+def lost(sent: Sent, facts: Facts, now: float) -> tuple[Stance, Facts]:
+    """The stance after a PUT without an answer: it may have landed, and it may land yet."""
+    stance = replace(sent.written, lost_at=now) if isinstance(sent.written, Held) else sent.written
+    return stance, replace(facts, acted_at=now)
+
+
+def restored(stance: Stance, now: float) -> Stance:
+    """A stance read from the ledger: a PUT that was under way may have left as late as just now."""
+    if isinstance(stance, Held) and stance.lost_at is not None:
+        return replace(stance, lost_at=now)
+    return stance
+
+
+def is_doubtful(observation: Observation) -> bool | None:
+    """Whether an observed `unavailable` may be a call's doing; None when the live state was not asked for."""
+    if observation.status != UNAVAILABLE:
+        return False
+    if observation.live is None:
+        return None
+    return observation.live in DOUBTFUL_LIVE_STATES
+
+
+def decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decision:
+    """What to do about the agent at `now`."""
+    if isinstance(stance, StandingBack):
+        over = now >= stance.until or (
+            stance.why == "left_alone" and orders.timeline is not None and orders.timeline.span_at(now) is None
+        )
+        if not over:
+            return Decision(stance, again=_earliest(stance.until, _next_change(orders, now)))
+        stance = FREE
+    decision = _free(orders, facts, now) if isinstance(stance, Free) else _held(stance, orders, facts, now)
+    if decision.action is not None and now < facts.retry_at:
+        return Decision(stance, again=facts.retry_at)
+    return decision
+
+
+def _free(orders: Orders, facts: Facts, now: float) -> Decision:
+    if orders.paused(now):
+        return Decision(FREE, again=orders.paused_until)
+    timeline = orders.timeline
+    if timeline is None or not orders.may_begin:
+        return Decision(FREE)
+    span = timeline.span_at(now)
+    if span is None:
+        start = timeline.next_start(now)
+        if start is None:
+            return Decision(FREE)
+        if now < start - LOOK_AHEAD_SECONDS:
+            return Decision(FREE, again=start - LOOK_AHEAD_SECONDS)
+        look = _look_to_begin(orders, facts, now, start)
+        return Decision(FREE, look, again=start)
+    look = _look_to_begin(orders, facts, now, span.start)
+    if look is not None:
+        return Decision(FREE, look)
+    seen = facts.seen
+    assert seen is not None  # noqa: S101 - _look_to_begin asks for a look where there is none
+    until = timeline.stretch_end(now) or span.end
+    if seen.status in (AVAILABLE, CUSTOM):
+        return _begin(span, Setting(seen.status), until, now)
+    if seen.status == UNAVAILABLE and is_doubtful(seen):
+        back = facts.undoubted
+        if back is not None and now - back.at <= BACK_AGE_SECONDS:
+            if back.status in (AVAILABLE, CUSTOM):
+                return _begin(span, Setting(back.status), until, now)
+            return Decision(StandingBack("left_alone", now, until), again=until)
+        since = facts.doubtful_since or seen.at
+        if now < since + DOUBT_LIMIT_SECONDS:
+            return Decision(FREE, again=min(seen.at + DOUBT_LOOK_SECONDS, until), note="in_call")
+        return Decision(StandingBack("left_alone", now, until), again=until, note="call_without_end")
+    return Decision(StandingBack("left_alone", now, until), again=until)
+
+
+def _look_to_begin(orders: Orders, facts: Facts, now: float, due: float) -> Look | None:
+    """The look that a hold needs before it may begin, or None when what was seen will do."""
+    seen = facts.seen
+    if seen is None or seen.at <= facts.acted_at:
+        return Look(due)
+    doubtful = is_doubtful(seen)
+    if doubtful and now - seen.at < DOUBT_LOOK_SECONDS:
+        return None
+    if now - seen.at > orders.fresh_seconds:
+        return Look(due, live=bool(doubtful))
+    return Look(due, live=True) if doubtful is None else None
+
+
+def _begin(span: Span, back: Setting, until: float, now: float) -> Decision:
+    held = Held(
+        put=span.setting, back=back, since=now, effective=span.start, until=until, event=span.event, lost_at=now
+    )
+    return Decision(held, Put(span.setting, max(span.start, 0.0), releases=False))
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One held agent at `now`. `seen` is what a look showed since our last PUT ended, if any."""
+
+    held: Held
+    orders: Orders
+    facts: Facts
+    now: float
+    seen: Observation | None
+
+    @property
+    def ours(self) -> bool:
+        return self.seen is not None and self.seen.status == self.held.put.availability_status
+
+    @property
+    def fresh(self) -> bool:
+        return self.seen is not None and self.now - self.seen.at <= self.orders.fresh_seconds
+
+    @property
+    def not_taken(self) -> bool:
+        """Whether Aircall has said yes and done nothing too often to ask again soon."""
+        return self.facts.mismatches > MISMATCH_LIMIT and self.now < self.facts.acted_at + MISMATCH_SLOW_SECONDS
+
+    @property
+    def lost_look(self) -> float | None:
+        """When the next look is due that a lost answer calls for; None when there is nothing to settle."""
+        if self.held.lost_at is None:
+            return None
+        first = self.held.lost_at + LOST_FIRST_LOOK_SECONDS
+        last = self.held.lost_at + LOST_LAST_LOOK_SECONDS
+        looked = self.seen.at if self.seen is not None else 0.0
+        return first if looked < first and self.now < last else last
+
+    def wait(self, until: float, note: str | None = None) -> Decision:
+        return Decision(self.held, again=until, note=note)
+
+    def look(self, due: float) -> Decision:
+        """Look now, unless Aircall has said yes and shown something else: that takes time to settle."""
+        settled = self.facts.acted_at + SETTLE_SECONDS if self.facts.mismatches else 0.0
+        return self.wait(settled) if self.now < settled else Decision(self.held, Look(due))
+
+    def look_at(self, at: float) -> Decision:
+        return self.wait(at) if self.now < at else self.look(at)
+
+    def put(self, setting: Setting, due: float, *, releases: bool) -> Decision:
+        """A PUT is written down with nothing confirmed and its answer missing."""
+        put = self.held.put if releases else setting
+        written = replace(self.held, put=put, confirmed_at=None, lost_at=self.now)
+        return Decision(written, Put(setting, due, releases=releases))
+
+
+def _held(held: Held, orders: Orders, facts: Facts, now: float) -> Decision:
+    seen = facts.seen if facts.seen is not None and facts.seen.at > facts.acted_at else None
+    if held.lost_at is not None and seen is not None and seen.at >= held.lost_at + LOST_LAST_LOOK_SECONDS:
+        held = replace(held, lost_at=None)
+    timeline = orders.timeline
+    span = timeline.span_at(now) if timeline is not None and not orders.paused(now) else None
+    if timeline is None or span is None:
+        case = _Case(held, orders, facts, now, seen)
+        if orders.complete or orders.paused(now) or now >= held.until:
+            return _end(case)
+        return _keep(case, held.put, held.until)
+    until = timeline.stretch_end(now) or span.end
+    case = _Case(replace(held, until=until, event=span.event), orders, facts, now, seen)
+    return _keep(case, span.setting, timeline.next_change(now) or until)
+
+
+def _keep(case: _Case, wanted: Setting, change: float) -> Decision:
+    """A hold that is still wanted, at least until `change`."""
+    held, seen, now = case.held, case.seen, case.now
+    if held.confirmed_at is None:
+        if seen is None or not (case.ours or case.fresh):
+            return case.look(max(held.effective, case.facts.acted_at))
+        if seen.status == held.back.availability_status:
+            if case.not_taken:
+                return case.wait(case.facts.acted_at + MISMATCH_SLOW_SECONDS, note="not_taken")
+            return case.put(held.put, held.effective, releases=False)
+        if not case.ours:
+            return _override(case, seen)
+        case = replace(case, held=replace(held, confirmed_at=seen.at))
+    elif seen is not None and not case.ours:
+        settled = held.confirmed_at + SETTLE_SECONDS
+        if seen.at < settled:
+            return case.look_at(settled)
+        if held.lost_at is not None and seen.status == held.back.availability_status:
+            return case.put(held.put, held.effective, releases=False) if case.fresh else case.look(now)
+        return _override(case, seen)
+    if wanted != held.put and not _reason_is_by_hand(held, seen):
+        if not (case.ours and case.fresh):
+            return case.look(now)
+        return case.put(wanted, now, releases=False)
+    if now >= change - LOOK_AHEAD_SECONDS and not case.fresh:
+        return Decision(case.held, Look(change), again=change)
+    settles = case.lost_look
+    if settles is not None and now >= settles:
+        return case.look(settles)
+    return Decision(case.held, again=_earliest(change - LOOK_AHEAD_SECONDS, change, settles, after=now))
+
+
+def _end(case: _Case) -> Decision:
+    """A hold that is not wanted any more: put back what was there, unless the agent chose something since."""
+    held, seen, now = case.held, case.seen, case.now
+    due = min(held.until, now)
+    if seen is not None and not case.ours:
+        settled = held.confirmed_at + SETTLE_SECONDS if held.confirmed_at is not None else 0.0
+        if seen.at < settled:
+            return case.look_at(settled)
+        settles = case.lost_look
+        if settles is not None:
+            return case.look_at(settles)
+        return decide(FREE, case.orders, case.facts, now) if case.fresh else case.look(due)
+    if case.fresh:
+        if case.not_taken:
+            return case.wait(case.facts.acted_at + MISMATCH_SLOW_SECONDS, note="not_taken")
+        return case.put(held.back, due, releases=True)
+    failing = case.facts.looks_fail_since
+    if failing is not None and now - failing >= BLIND_RELEASE_SECONDS:
+        return case.put(held.back, due, releases=True)
+    return case.look(due)
+
+
+def _override(case: _Case, seen: Observation) -> Decision:
+    """The agent changed the setting while held: stand back, once no lost PUT of ours can land any more."""
+    settles = case.lost_look
+    if settles is not None:
+        return case.look_at(settles)
+    timeline = case.orders.timeline
+    running = timeline.running_until(seen.at) if timeline is not None else None
+    until = max(running or case.held.until, case.now)
+    return Decision(StandingBack("override", seen.at, until), again=until, note="override")
+
+
+def _reason_is_by_hand(held: Held, seen: Observation | None) -> bool:
+    substatus = seen.setting.substatus if seen is not None else None
+    return substatus in WRITABLE_SUBSTATUSES and substatus != held.put.substatus
+
+
+def _next_change(orders: Orders, now: float) -> float | None:
+    return orders.timeline.next_change(now) if orders.timeline is not None else None
+
+
+def _earliest(*instants: float | None, after: float = float("-inf")) -> float | None:
+    return min((at for at in instants if at is not None and at > after), default=None)

@@ -1,0 +1,282 @@
+"""From Google's pages to changes of a calendar: baseline, delta, and what must never be believed.
+
+Theory. A `Fetch` is asked for the parameters of its next request and fed the answer; nothing that it collects
+counts until its last page. A baseline replaces the window; a delta changes it. Whatever spoils a delta (410,
+400, no token on the last page, too many pages) ends in a baseline, with the old set in force meanwhile.
+
+Facts are from the Calendar API's guides: `syncToken` excludes timeMin and timeMax and demands that all other
+parameters stay equal; a page may be empty and still have a successor; only the last page has `nextSyncToken`;
+a cancelled event is sure to have nothing but its id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from calsyncd.core.model import Event
+
+WINDOW_BEFORE_SECONDS = 86400.0
+MAX_DELTA_PAGES = 20
+MAX_BASELINE_PAGES = 200
+DAY_SECONDS = 86400.0
+FIELDS = (
+    "nextPageToken,nextSyncToken,timeZone,accessRole,"
+    "items(id,status,start,end,transparency,eventType,recurringEventId,updated,attendees(self,responseStatus))"
+)
+
+
+class MalformedAnswerError(Exception):
+    """Google's answer is not what the API promises; the message says what was wrong, never what it held."""
+
+
+class BaselineNeededError(Exception):
+    """The delta cannot be trusted: throw it away, keep the old set in force, take a baseline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmark:
+    """How far a calendar was read: its token, and under which parameters, zone and window it holds."""
+
+    token: str
+    fingerprint: str
+    time_zone: str
+    baseline_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An item that could not be read, and why."""
+
+    id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a finished fetch says. A baseline's `events` are the whole window; a delta's replace those they name.
+
+    `gone` are ids of events or of series whose every instance is gone.
+    """
+
+    baseline: bool
+    events: tuple[Event, ...]
+    gone: frozenset[str]
+    skipped: tuple[Skipped, ...]
+    bookmark: Bookmark
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was said to have changed."""
+        return not self.events and not self.gone
+
+
+@dataclass(slots=True)
+class Fetch:
+    """One baseline (`bookmark` is None) or delta of one calendar, page by page."""
+
+    now: float
+    horizon: float
+    quota_user: str
+    bookmark: Bookmark | None = None
+    _page_token: str | None = None
+    _pages: int = 0
+    _seen_tokens: set[str] = field(default_factory=set)
+    _events: dict[str, Event] = field(default_factory=dict)
+    _gone: dict[str, str] = field(default_factory=dict)
+    _skipped: list[Skipped] = field(default_factory=list)
+    _zone_name: str = ""
+
+    def request(self) -> dict[str, str]:
+        """The query of the next request."""
+        query = constant_parameters(self.quota_user)
+        if self.bookmark is None:
+            query["timeMin"] = rfc3339(self.now - WINDOW_BEFORE_SECONDS)
+            query["timeMax"] = rfc3339(self.now + self.horizon)
+        else:
+            query["syncToken"] = self.bookmark.token
+        if self._page_token is not None:
+            query["pageToken"] = self._page_token
+        return query
+
+    def feed(self, page: object) -> Changes | None:
+        """Take one page; the changes after the last one, else None.
+
+        Raises `MalformedAnswerError` or `BaselineNeededError`; then nothing that was collected counts.
+        """
+        if not isinstance(page, Mapping):
+            raise MalformedAnswerError("the answer is not a JSON object")
+        if "error" in page:
+            raise MalformedAnswerError("a 200 holds an error")
+        items = page.get("items", [])
+        if not isinstance(items, list):
+            raise MalformedAnswerError("items is not a list")
+        self._pages += 1
+        self._take_zone(page)
+        for item in items:
+            self._take(item)
+        following = page.get("nextPageToken")
+        if following is not None:
+            self._turn(following)
+            return None
+        token = page.get("nextSyncToken")
+        if not isinstance(token, str) or not token:
+            if self.bookmark is not None:
+                raise BaselineNeededError("the last page has no sync token")
+            raise MalformedAnswerError("the last page has no sync token")
+        return self._changes(token)
+
+    def _take_zone(self, page: Mapping[str, Any]) -> None:
+        name = page.get("timeZone")
+        zone_name = name if isinstance(name, str) else ""
+        if self.bookmark is not None and zone_name and zone_name != self.bookmark.time_zone:
+            raise BaselineNeededError("the calendar's time zone changed")
+        self._zone_name = zone_name or self._zone_name or (self.bookmark.time_zone if self.bookmark else "")
+
+    def _turn(self, following: object) -> None:
+        if not isinstance(following, str) or not following:
+            raise MalformedAnswerError("nextPageToken is not a text")
+        if following in self._seen_tokens:
+            raise MalformedAnswerError("the pages run in a circle")
+        if self.bookmark is not None and self._pages >= MAX_DELTA_PAGES:
+            raise BaselineNeededError("the delta has too many pages")
+        if self._pages >= MAX_BASELINE_PAGES:
+            raise MalformedAnswerError("the pages do not end")
+        self._seen_tokens.add(following)
+        self._page_token = following
+
+    def _take(self, item: object) -> None:
+        if not isinstance(item, Mapping) or not isinstance(item.get("id"), str) or not item["id"]:
+            self._skipped.append(Skipped("", "has no id"))
+            return
+        event_id: str = item["id"]
+        updated = item.get("updated")
+        stamp = updated if isinstance(updated, str) else ""
+        known = self._events.get(event_id)
+        if (known is not None and stamp < known.updated) or stamp < self._gone.get(event_id, ""):
+            return
+        self._events.pop(event_id, None)
+        self._gone.pop(event_id, None)
+        if item.get("status") == "cancelled":
+            self._gone[event_id] = stamp
+            return
+        try:
+            event = parse_event(item, self._zone_name)
+        except (ValueError, OverflowError) as error:
+            self._skipped.append(Skipped(event_id, str(error)))
+            return
+        inside = event.end > self.now - WINDOW_BEFORE_SECONDS and event.start < self.now + self.horizon
+        if inside:
+            self._events[event_id] = event
+        elif self.bookmark is not None:
+            self._gone[event_id] = stamp
+
+    def _changes(self, token: str) -> Changes:
+        return Changes(
+            baseline=self.bookmark is None,
+            events=tuple(self._events.values()),
+            gone=frozenset(self._gone),
+            skipped=tuple(self._skipped),
+            bookmark=Bookmark(
+                token=token,
+                fingerprint=fingerprint(self.quota_user, self.horizon),
+                time_zone=self._zone_name,
+                baseline_at=self.now if self.bookmark is None else self.bookmark.baseline_at,
+            ),
+        )
+
+
+def constant_parameters(quota_user: str) -> dict[str, str]:
+    """The parameters that every request of a calendar shares; a sync token holds only under the same ones."""
+    return {
+        "singleEvents": "true",
+        "maxResults": "2500",
+        "maxAttendees": "1",
+        "quotaUser": quota_user,
+        "fields": FIELDS,
+    }
+
+
+def fingerprint(quota_user: str, horizon: float) -> str:
+    """What a stored sync token depends on; when it changes, the token is thrown away."""
+    text = json.dumps([constant_parameters(quota_user), horizon, "events-1"], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def next_baseline(calendar: str, baseline_at: float) -> float:
+    """The calendar's own time of day, spread evenly over the day by its name, next after the last baseline."""
+    digest = hashlib.sha256(calendar.encode()).digest()
+    own_time = int.from_bytes(digest[:4], "big") / 2**32 * DAY_SECONDS
+    days = (baseline_at - own_time) // DAY_SECONDS + 1
+    return own_time + days * DAY_SECONDS
+
+
+def parse_event(item: Mapping[str, Any], zone_name: str) -> Event:
+    """Read one item that is not cancelled; ValueError says what cannot be read."""
+    start, all_day = _instant(item.get("start"), zone_name, "start")
+    end, _ = _instant(item.get("end"), zone_name, "end")
+    kind = item.get("eventType", "default")
+    series = item.get("recurringEventId")
+    updated = item.get("updated")
+    return Event(
+        id=item["id"],
+        start=start,
+        end=end,
+        series=series if isinstance(series, str) else None,
+        all_day=all_day,
+        kind=kind if isinstance(kind, str) else "default",
+        transparent=item.get("transparency") == "transparent",
+        response=_own_response(item.get("attendees")),
+        updated=updated if isinstance(updated, str) else "",
+    )
+
+
+def rfc3339(at: float) -> str:
+    """An instant as RFC 3339 in UTC, to the second."""
+    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _own_response(attendees: object) -> str | None:
+    if not isinstance(attendees, list):
+        return None
+    for attendee in attendees:
+        if isinstance(attendee, Mapping) and attendee.get("self") is True:
+            response = attendee.get("responseStatus")
+            return response if isinstance(response, str) else None
+    return None
+
+
+def _instant(value: object, zone_name: str, name: str) -> tuple[float, bool]:
+    """(instant, whether it is a date). A `date` floats: it is read in the calendar's zone."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"has no {name}")
+    stamp = value.get("dateTime")
+    if isinstance(stamp, str):
+        try:
+            read = datetime.fromisoformat(stamp)
+        except ValueError:
+            raise ValueError(f"its {name} is not a time") from None
+        if read.tzinfo is None:
+            own = value.get("timeZone")
+            read = read.replace(tzinfo=_zone(own if isinstance(own, str) and own else zone_name, name))
+        return read.timestamp(), False
+    day = value.get("date")
+    if isinstance(day, str):
+        try:
+            read_day = date.fromisoformat(day)
+        except ValueError:
+            raise ValueError(f"its {name} is not a date") from None
+        return datetime.combine(read_day, time(), _zone(zone_name, name)).timestamp(), True
+    raise ValueError(f"its {name} has no time")
+
+
+def _zone(name: str, what: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"the zone of its {what} is not known") from None

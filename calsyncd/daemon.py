@@ -1,0 +1,466 @@
+"""The composition root: every room is built here, started in order, and stopped in order.
+
+Order: lock, ledger, store, outward requests, listeners, then the loop; each calendar is read, and each agent is
+judged once theirs have been. Stopping takes no more work, lets what is in flight end, and keeps every stance.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import os
+import random
+import signal
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from pathlib import Path
+from typing import Any
+
+from google.auth import crypt
+
+from calsyncd import __version__, config, logs, systemd
+from calsyncd.aircall.client import AircallApi, basic_authorization
+from calsyncd.clock import SystemClock
+from calsyncd.config import ConfigError, Settings
+from calsyncd.core.dispatch import Budget
+from calsyncd.core.plan import Held
+from calsyncd.core.rules import Rules
+from calsyncd.errors import ServiceError, UserError
+from calsyncd.google.auth import ServiceAccountTokens
+from calsyncd.google.calendar import CalendarApi
+from calsyncd.http import Http
+from calsyncd.journal import Journal
+from calsyncd.ledger import Ledger
+from calsyncd.metrics import Metrics
+from calsyncd.phones import Agent, Phones
+from calsyncd.scheduler import Scheduler
+from calsyncd.state import locked, push_key
+from calsyncd.store import Store
+from calsyncd.syncer import Pace, Syncer
+from calsyncd.view import agent_view
+from calsyncd.web.admin import admin_app
+from calsyncd.web.public import Health, public_app
+from calsyncd.web.server import serve
+
+WEBHOOK_PATH = "/webhooks/google/notifications"
+STOP_SECONDS = 4.0
+PULSE_SECONDS = 5.0
+LOOP_STALL_SECONDS = 45.0
+DATABASE_STALL_SECONDS = 30.0
+OWED_ALARM_SECONDS = 120.0
+RELEASE_SECONDS = 90.0
+
+log = logs.get_logger(__name__)
+
+
+class Observer:
+    """Is told of every request: counts it, spends the budget, and compares the clocks."""
+
+    def __init__(self, metrics: Metrics, clock: SystemClock, budget: Budget) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._budget = budget
+        self._skewed = False
+
+    def request_done(self, service: str, route: str, status: int | None, seconds: float) -> None:
+        """A request ended."""
+        self._metrics.http_request(service, route, status, seconds)
+        if service == "aircall":
+            self._budget.spent(self._clock.now())
+
+    def date_seen(self, service: str, date: float) -> None:
+        """An answer carried this `Date`."""
+        self._clock.observe_date(service, date)
+        correction = self._clock.skew.correction
+        self._metrics.clock_skew(correction)
+        if bool(correction) != self._skewed:
+            self._skewed = bool(correction)
+            if correction:
+                log.error(
+                    "Our clock is wrong by what two services agree on: decisions use the corrected time."
+                    " Set the machine's clock (timedatectl set-ntp true)",
+                    action="clock_skewed",
+                    seconds=round(correction, 1),
+                )
+            else:
+                log.info("Our clock agrees with the services' again", action="clock_agrees")
+
+
+class Daemon:
+    """One company's calsyncd. `operator` methods are what the admin API asks of it."""
+
+    def __init__(self, settings: Settings, path: Path, environ: Mapping[str, str]) -> None:
+        self.settings = settings
+        self._path = path
+        self._environ = environ
+        self.clock = SystemClock()
+        self.metrics = Metrics(__version__)
+        self.scheduler = Scheduler(self.clock)
+        self.budget = Budget(settings.aircall.requests_per_minute)
+        self.phones: Phones
+        self.syncer: Syncer
+        self.store: Store
+        self._stop = asyncio.Event()
+        self._database_at = self.clock.monotonic()
+
+    # -- building --------------------------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def built(self) -> AsyncIterator[Journal]:
+        """Everything but the listeners and the loop, with the debts of the ledger taken up."""
+        settings = self.settings
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self.clock.close)
+            stack.enter_context(locked(settings.state_dir))
+            ledger = _open_ledger(settings.state_dir / "ledger")
+            stack.push_async_callback(ledger.close)
+            key = push_key(settings.state_dir)
+            self.store = await stack.enter_async_context(Store.open(settings.state_dir / "calsyncd.db"))
+            if self.store.moved_aside is not None:
+                log.error(
+                    "The database was damaged and is made anew; the old one is kept beside it",
+                    action="database_moved_aside",
+                    file=self.store.moved_aside.name,
+                )
+            http = await stack.enter_async_context(Http(Observer(self.metrics, self.clock, self.budget), self._environ))
+            journal = Journal(self.store, self.clock, settings.history.keep)
+            self.phones = Phones(
+                self.scheduler,
+                aircall=_aircall(settings, http, self.clock),
+                ledger=ledger,
+                journal=journal,
+                metrics=self.metrics,
+                budget=self.budget,
+                credible=self.clock.credible,
+                chance=random.random,
+            )
+            public_url = settings.server.public_url
+            self.syncer = Syncer(
+                self.scheduler,
+                google=_google(settings, http, self.clock),
+                cache=self.store,
+                metrics=self.metrics,
+                told=self.phones.known,
+                pace=_pace(settings),
+                address=f"{public_url}{WEBHOOK_PATH}" if public_url is not None else None,
+                push_key=key,
+                chance=random.random,
+            )
+            self._nonce_key = hmac.digest(key, b"calsyncd nonce", hashlib.sha256)
+            self.phones.directory = await self.store.directory()
+            now = self.clock.now()
+            self.phones.configure(_agents(settings), now)
+            self.phones.restore(ledger.entries.values(), ledger.pauses.values(), await self.store.observations(), now)
+            yield journal
+
+    async def run(self) -> None:
+        """Serve until told to stop."""
+        settings = self.settings
+        async with contextlib.AsyncExitStack() as stack:
+            journal = await stack.enter_async_context(self.built())
+            sockets = systemd.listen_fds(self._environ, os.getpid())
+            public = public_app(
+                notify=self.syncer.notify,
+                health=self.health,
+                prove=self._prove,
+                count=self.metrics.notification,
+            )
+            await stack.enter_async_context(serve(public, sockets.get("public") or str(settings.server.listen)))
+            admin = admin_app(operator=self, registry=self.metrics.registry, now=self.clock.now)
+            await stack.enter_async_context(
+                serve(
+                    admin,
+                    sockets.get("admin") or str(settings.server.admin_listen),
+                    connections=100,
+                    life_seconds=600.0,
+                )
+            )
+            self.syncer.configure(_calendars(settings), await self.store.calendars(), await self.store.channels())
+            await self.store.forget_calendars(self.syncer.calendars)
+            self.phones.sweep_soon()
+            self._signals()
+            self.syncer.accepting = True
+            log.info(
+                f"calsyncd {__version__} follows {len(settings.agents)} agents",
+                action="started",
+                agents=len(settings.agents),
+                owed=len(self.phones.held()),
+            )
+            await self._serve(journal)
+
+    async def _serve(self, journal: Journal) -> None:
+        systemd.notify(self._environ, READY="1", STATUS=self._status_line())
+        work = [
+            asyncio.create_task(self.scheduler.run(), name="loop"),
+            asyncio.create_task(journal.run(), name="journal"),
+            asyncio.create_task(self._pulse(), name="pulse"),
+            asyncio.create_task(self._watch_lag(), name="lag"),
+        ]
+        watchdog = systemd.watchdog_interval(self._environ, os.getpid())
+        if watchdog is not None:
+            work.append(asyncio.create_task(self._feed(watchdog), name="watchdog"))
+        stop = asyncio.create_task(self._stop.wait(), name="stop")
+        try:
+            done, _ = await asyncio.wait([*work, stop], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.syncer.accepting = False
+            stop.cancel()
+            for task in work:
+                task.cancel()
+            results = await asyncio.gather(*work, return_exceptions=True)
+        systemd.notify(self._environ, STOPPING="1", STATUS="stopping")
+        log.info("Stopping: what is in flight may end", action="stopping")
+        await self.scheduler.finish(STOP_SECONDS)
+        with contextlib.suppress(ServiceError):
+            await journal.flush()
+        died = [result for result in results if isinstance(result, Exception)]
+        if died:
+            raise died[0]
+        if stop not in done:
+            raise RuntimeError("a part of the daemon ended by itself")
+        log.info(
+            "Stopped; whoever is held stays written down for the next start",
+            action="stopped",
+            owed=len(self.phones.held()),
+        )
+
+    def _signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+
+    def _prove(self, nonce: str) -> str:
+        return hmac.new(self._nonce_key, nonce.encode(), hashlib.sha256).hexdigest()
+
+    # -- beside the loop -------------------------------------------------------------------------------------------
+
+    async def _pulse(self) -> None:
+        """Ask the database whether it lives, and bring the gauges up to date."""
+        while True:
+            try:
+                async with asyncio.timeout(PULSE_SECONDS):
+                    await self.store.ping()
+                self._database_at = self.clock.monotonic()
+            except (ServiceError, TimeoutError) as error:
+                log.warning("The database does not answer", action="store_failed", why=str(error))
+            now = self.clock.now()
+            self.syncer.measure(now)
+            self.phones.measure()
+            systemd.notify(self._environ, STATUS=self._status_line())
+            await self.clock.sleep(PULSE_SECONDS)
+
+    async def _watch_lag(self) -> None:
+        while True:
+            began = self.clock.monotonic()
+            await self.clock.sleep(1.0)
+            lag = max(0.0, self.clock.monotonic() - began - 1.0)
+            self.metrics.loop_lag(lag)
+            if lag > 1.0:
+                log.warning("The event loop was blocked", action="loop_lagged", seconds=round(lag, 2))
+
+    async def _feed(self, interval: float) -> None:
+        """Tell systemd's watchdog that the loop turns: only a real turn counts."""
+        while True:
+            if self.clock.monotonic() - self.scheduler.turned_at < LOOP_STALL_SECONDS:
+                systemd.notify(self._environ, WATCHDOG="1")
+            self.scheduler.touch()
+            await self.clock.sleep(interval)
+
+    def _status_line(self) -> str:
+        held = len(self.phones.held())
+        return f"{len(self.settings.agents)} agents, {held} in a meeting"
+
+    def reload(self) -> None:
+        """Read the settings again; a faulty file changes nothing."""
+        systemd.reloading(self._environ, int(self.clock.monotonic() * 1e6))
+        try:
+            fresh = config.load(self._path, self._environ)
+        except ConfigError as error:
+            for line in str(error).splitlines():
+                log.error(line, action="reload_refused")
+        except UserError as error:
+            log.error(str(error), action="reload_refused")  # noqa: TRY400 - the user's fault needs no traceback
+        else:
+            self._follow(fresh)
+        systemd.notify(self._environ, READY="1", STATUS=self._status_line())
+
+    def _follow(self, fresh: Settings) -> None:
+        fixed = config.restart_needed(self.settings, fresh)
+        logs.set_level(fresh.log.level)
+        self.settings = fresh
+        self.phones.configure(_agents(fresh), self.clock.now())
+        self.syncer.configure(_calendars(fresh), {}, ())
+        self.phones.sweep_soon()
+        log.info(
+            f"The settings are in force: {len(fresh.agents)} agents",
+            action="reloaded",
+            agents=len(fresh.agents),
+            **({"needs_restart": ", ".join(fixed)} if fixed else {}),
+        )
+
+    # -- what operators ask ----------------------------------------------------------------------------------------
+
+    def agents(self) -> list[dict[str, Any]]:
+        """Every agent, in the order of the settings."""
+        return [view for agent in self.settings.agents if (view := self.agent(agent.email)) is not None]
+
+    def agent(self, email: str) -> dict[str, Any] | None:
+        """One agent."""
+        agent = self.phones.agents.get(email)
+        if agent is None or not agent.configured:
+            return None
+        return agent_view(agent, self.syncer, self.phones.company_trouble, self.clock.now())
+
+    async def sync(self, email: str | None) -> None:
+        """Fetch an agent's calendars, or all, and return when that is done."""
+        await self.syncer.sync(email)
+
+    async def pause(self, email: str, until: float | None, actor: str, reason: str) -> None:
+        """Release an agent and leave them alone."""
+        await self._written(self.phones.pause(email, until))
+        log.info(f"{email} is paused", action="paused", agent=email, actor=actor, why=reason)
+
+    async def resume(self, email: str, actor: str, reason: str) -> None:
+        """Follow an agent again."""
+        await self._written(self.phones.resume(email))
+        log.info(f"{email} is followed again", action="resumed", agent=email, actor=actor, why=reason)
+
+    async def release_all(self) -> dict[str, Any]:
+        """Put everybody back, leave them paused, and say who is still held after a while."""
+        owed = self.phones.held()
+        for email in list(self.phones.agents):
+            await self._written(self.phones.pause(email, None))
+        log.warning("Everybody is released and paused", action="release_all", owed=len(owed))
+        left = await self._until_released()
+        return {"released": [email for email in owed if email not in left], "still_held": left}
+
+    async def _until_released(self) -> list[str]:
+        deadline = self.clock.monotonic() + RELEASE_SECONDS
+        while (left := self.phones.held()) and self.clock.monotonic() < deadline:
+            await self.clock.sleep(0.1)
+        return left
+
+    async def _written(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except OSError as error:
+            raise UserError(f"the ledger cannot be written ({error.strerror}): free disk space") from error
+
+    def health(self) -> Health:
+        """Whether the loop turns and the database answers."""
+        now = self.clock.monotonic()
+        if now - self.scheduler.turned_at > LOOP_STALL_SECONDS:
+            return Health(ok=False, reason="the loop does not turn")
+        if now - self._database_at > DATABASE_STALL_SECONDS:
+            return Health(ok=False, reason="the database does not answer")
+        return Health(ok=True)
+
+    def ready(self) -> tuple[bool, list[str]]:
+        """Whether each calendar was tried, nothing is owed for long, and the clock is credible; else why not."""
+        reasons = []
+        unread = self.syncer.unready()
+        if unread:
+            reasons.append(f"{len(unread)} calendars have not been read yet")
+        late = self.phones.owed_since(self.clock.now() - OWED_ALARM_SECONDS)
+        if late:
+            reasons.append(f"updates are owed for over {OWED_ALARM_SECONDS:.0f} s: {', '.join(sorted(late)[:10])}")
+        if not self.clock.credible():
+            reasons.append("the clock is not credible")
+        return not reasons, reasons
+
+
+async def run(settings: Settings, path: Path, environ: Mapping[str, str]) -> None:
+    """Run the daemon until SIGTERM or SIGINT; UserError for what the user can mend."""
+    await Daemon(settings, path, environ).run()
+
+
+async def release_without_daemon(settings: Settings, path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Put everybody back who is held and leave all paused, in this process; UserError 75 if a daemon runs."""
+    daemon = Daemon(settings, path, environ)
+    async with daemon.built() as journal:
+        for agent in daemon.phones.agents.values():
+            agent.ready = True
+        daemon.phones.sweep_soon()
+        loop = asyncio.create_task(daemon.scheduler.run(), name="loop")
+        try:
+            await daemon.clock.sleep(0)
+            outcome = await daemon.release_all()
+        finally:
+            loop.cancel()
+            await asyncio.gather(loop, return_exceptions=True)
+            await daemon.scheduler.finish(STOP_SECONDS)
+            with contextlib.suppress(ServiceError):
+                await journal.flush()
+    return outcome
+
+
+def _open_ledger(path: Path) -> Ledger:
+    ledger = Ledger(path)
+    try:
+        ledger.load()
+    except OSError as error:
+        raise UserError(
+            f"{path}: the ledger cannot be used ({error.strerror}): check the state directory's owner and its space"
+        ) from error
+    if ledger.damaged:
+        log.error(
+            "The ledger had damaged lines; a copy is kept beside it. Compare it with Aircall's dashboard",
+            action="ledger_damaged",
+            lines=ledger.damaged,
+        )
+    owed = sum(isinstance(entry.stance, Held) for entry in ledger.entries.values())
+    log.info("The ledger was read", action="ledger_read", owed=owed)
+    return ledger
+
+
+def _aircall(settings: Settings, http: Http, clock: SystemClock) -> AircallApi:
+    authorization = basic_authorization(settings.aircall.api_id, settings.aircall.api_token.reveal())
+    logs.add_secret(authorization)
+    return AircallApi(
+        http,
+        api_url=settings.aircall.api_url,
+        authorization=authorization,
+        users_api=settings.aircall.users_api,
+        now=clock.now,
+        say=lambda sentence: log.warning(sentence, action="aircall_api"),
+    )
+
+
+def _google(settings: Settings, http: Http, clock: SystemClock) -> CalendarApi:
+    account = settings.google.service_account
+    tokens = ServiceAccountTokens(
+        http,
+        client_email=account.client_email,
+        token_uri=account.token_uri,
+        signer=crypt.RSASigner.from_string(  # type: ignore[no-untyped-call]
+            account.private_key.reveal(), account.key_id
+        ),
+        now=clock.now,
+        learned=logs.add_secret,
+    )
+    return CalendarApi(http, tokens, settings.google.api_url)
+
+
+def _pace(settings: Settings) -> Pace:
+    interval = settings.google.poll_interval
+    return Pace(
+        horizon=settings.google.horizon,
+        with_push=None if interval == "auto" else interval,
+        without_push=settings.google.poll_interval_without_push,
+        requests_per_day=settings.google.requests_per_day,
+    )
+
+
+def _rules(agent: config.Agent) -> Rules:
+    rules = agent.rules
+    return Rules(lead=rules.lead, lag=rules.lag, bridge=rules.bridge, substatus=rules.substatus)
+
+
+def _agents(settings: Settings) -> list[Agent]:
+    return [Agent(agent.email, agent.aircall_user, _rules(agent)) for agent in settings.agents]
+
+
+def _calendars(settings: Settings) -> dict[str, tuple[tuple[str, ...], Rules]]:
+    return {agent.email: (agent.calendars, _rules(agent)) for agent in settings.agents}

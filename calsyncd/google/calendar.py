@@ -1,0 +1,173 @@
+"""The calls of the Calendar API that calsyncd makes: list, watch, stop.
+
+Errors are told apart by (status, first reason), never by their message; the table is in `_classify`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from calsyncd.core.channels import Opened
+from calsyncd.errors import (
+    BAD_REQUEST,
+    CHANNEL_ID_TAKEN,
+    PUSH_NOT_SUPPORTED,
+    SYNC_TOKEN_GONE,
+    Refused,
+    Unavailable,
+)
+from calsyncd.http import Answer, Http
+
+CHANNEL_TTL_SECONDS = 7 * 86400
+LONG_WAIT_SECONDS = 15 * 60.0
+
+
+class Tokens(Protocol):
+    """Where access tokens come from."""
+
+    async def token(self, subject: str, *, refused: str | None = None) -> str:
+        """A token for `subject`, other than the one that was just refused."""
+        ...
+
+
+class CalendarApi:
+    """The Calendar API on behalf of each agent."""
+
+    def __init__(self, http: Http, tokens: Tokens, api_url: str) -> None:
+        self._http = http
+        self._tokens = tokens
+        self._api_url = api_url.rstrip("/")
+
+    async def list_events(self, subject: str, calendar: str, query: Mapping[str, str]) -> Any:
+        """One page of a calendar's events, as parsed JSON."""
+        answer = await self._call(subject, "events.list", "GET", f"{_path(calendar)}/events", query=query)
+        return answer.data
+
+    async def watch(self, subject: str, calendar: str, *, channel: str, token: str, address: str) -> Opened:
+        """Open a push channel of a calendar."""
+        answer = await self._call(
+            subject,
+            "events.watch",
+            "POST",
+            f"{_path(calendar)}/events/watch",
+            body={
+                "id": channel,
+                "type": "web_hook",
+                "address": address,
+                "token": token,
+                "params": {"ttl": str(CHANNEL_TTL_SECONDS)},
+            },
+        )
+        data = answer.data if isinstance(answer.data, dict) else {}
+        resource, expiration = data.get("resourceId"), data.get("expiration")
+        try:
+            expires_at = int(str(expiration)) / 1000
+        except ValueError:
+            expires_at = 0.0
+        if not isinstance(resource, str) or not resource or expires_at <= 0:
+            raise Unavailable("Google's answer to a watch is malformed", service="google", code="malformed")
+        return Opened(resource, expires_at)
+
+    async def stop(self, subject: str, *, channel: str, resource: str) -> None:
+        """Close a push channel; one that is already gone is closed."""
+        try:
+            await self._call(
+                subject, "channels.stop", "POST", "/channels/stop", body={"id": channel, "resourceId": resource}
+            )
+        except Refused as error:
+            if error.status not in (404, 410):
+                raise
+
+    async def _call(
+        self,
+        subject: str,
+        route: str,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+    ) -> Answer:
+        token = await self._tokens.token(subject)
+        answer = await self._send(token, route, method, path, query=query, body=body)
+        if answer.status == 401 and _reason(answer) != "push.webhookUrlUnauthorized":
+            token = await self._tokens.token(subject, refused=token)
+            answer = await self._send(token, route, method, path, query=query, body=body)
+        if not answer.ok:
+            raise _classify(answer, route)
+        return answer
+
+    async def _send(
+        self, token: str, route: str, method: str, path: str, *, query: Mapping[str, str] | None, body: Any
+    ) -> Answer:
+        return await self._http.request(
+            "google",
+            route,
+            method,
+            self._api_url + path,
+            headers={"Authorization": f"Bearer {token}"},
+            query=query,
+            body=body,
+        )
+
+
+def _path(calendar: str) -> str:
+    return f"/calendars/{quote(calendar, safe='')}"
+
+
+def _reason(answer: Answer) -> str:
+    data = answer.data
+    error = data.get("error") if isinstance(data, dict) else None
+    errors = error.get("errors") if isinstance(error, dict) else None
+    first = errors[0] if isinstance(errors, list) and errors else None
+    reason = first.get("reason") if isinstance(first, dict) else None
+    return reason if isinstance(reason, str) else ""
+
+
+_RATE = {"rateLimitExceeded", "userRateLimitExceeded"}
+_DAILY = {"quotaExceeded", "dailyLimitExceeded"}
+_NO_ACCESS = {"insufficientPermissions", "forbidden", "notACalendarUser", "requiredAccessLevel"}
+_WATCH = {
+    "channelIdNotUnique": CHANNEL_ID_TAKEN,
+    "pushNotSupportedForRequestedResource": PUSH_NOT_SUPPORTED,
+    "push.webhookUrlNotHttps": "push_address",
+    "push.webhookUrlUnauthorized": "push_address",
+}
+
+
+def _classify(answer: Answer, route: str) -> Refused | Unavailable:
+    status, reason = answer.status, _reason(answer)
+    named = f"Google answered {status}{f' {reason}' if reason.replace('.', '').isalnum() else ''} to {route}"
+
+    def refused(code: str) -> Refused:
+        return Refused(named, service="google", code=code, status=status)
+
+    def unavailable(code: str, wait: float | None = None) -> Unavailable:
+        return Unavailable(named, service="google", code=code, status=status, retry_after=wait)
+
+    if reason in _WATCH:
+        return refused(_WATCH[reason])
+    if status == 410:
+        return refused(SYNC_TOKEN_GONE)
+    if reason in _RATE:
+        return unavailable("rate_limited", _retry_after(answer))
+    if reason in _DAILY:
+        return unavailable("quota", LONG_WAIT_SECONDS)
+    if reason == "accessNotConfigured":
+        return refused("api_disabled")
+    if status == 403 and reason in _NO_ACCESS:
+        return refused("no_access")
+    if status == 404:
+        return refused("calendar_gone")
+    if status == 400:
+        return refused(BAD_REQUEST)
+    if status == 401:
+        return unavailable("token_refused")
+    return unavailable("rate_limited" if status == 429 else "server", _retry_after(answer))
+
+
+def _retry_after(answer: Answer) -> float | None:
+    value = answer.headers.get("retry-after", "")
+    return min(float(value), 3600.0) if value.isascii() and value.isdigit() else None

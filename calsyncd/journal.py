@@ -1,0 +1,101 @@
+"""What was seen and done, on its way into the database: collected, and written a little later in one batch.
+
+The database is a cache, so nobody waits for it; while it does not answer, what is to be written waits in memory,
+the newest of it at least.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from calsyncd.clock import Clock
+from calsyncd.core.model import HistoryRow, Observation
+from calsyncd.errors import ServiceError
+from calsyncd.logs import get_logger
+
+MAX_WAITING = 10_000
+BATCH_SECONDS = 0.25
+RETRY_SECONDS = 5.0
+
+log = get_logger(__name__)
+
+
+class Book(Protocol):
+    """Where it is written."""
+
+    async def observe(self, seen: Sequence[tuple[int, Observation]]) -> None:
+        """Keep what looks showed."""
+        ...
+
+    async def record(self, rows: Sequence[HistoryRow], forget_before: float) -> None:
+        """Add to the history."""
+        ...
+
+    async def save_directory(self, emails: dict[int, str]) -> None:
+        """Keep the company's users."""
+        ...
+
+
+class Journal:
+    """Takes what was seen and done at any time; `run` writes it."""
+
+    def __init__(self, book: Book, clock: Clock, keep: float) -> None:
+        self._book = book
+        self._clock = clock
+        self._keep = keep
+        self._seen: dict[int, Observation] = {}
+        self._rows: deque[HistoryRow] = deque(maxlen=MAX_WAITING)
+        self._emails: dict[int, str] | None = None
+        self._news = asyncio.Event()
+
+    def observed(self, user: int, observation: Observation) -> None:
+        """A look was answered."""
+        self._seen[user] = observation
+        self._news.set()
+
+    def done(self, row: HistoryRow) -> None:
+        """A change was made, or left alone."""
+        self._rows.append(row)
+        self._news.set()
+
+    def listed(self, emails: dict[int, str]) -> None:
+        """The company's users were listed."""
+        self._emails = emails
+        self._news.set()
+
+    async def run(self) -> None:
+        """Write what comes, until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            await self._clock.sleep(BATCH_SECONDS)
+            try:
+                await self.flush()
+            except ServiceError as error:
+                log.warning("The database does not answer", action="store_failed", why=str(error))
+                await self._clock.sleep(RETRY_SECONDS)
+                self._news.set()
+
+    async def flush(self) -> None:
+        """Write what has come so far; `Unavailable` if the database does not answer: then it is kept."""
+        seen, self._seen = self._seen, {}
+        rows = list(self._rows)
+        self._rows.clear()
+        emails, self._emails = self._emails, None
+        try:
+            if emails is not None:
+                await self._book.save_directory(emails)
+                emails = None
+            if seen:
+                await self._book.observe(list(seen.items()))
+                seen = {}
+            if rows:
+                await self._book.record(rows, self._clock.now() - self._keep)
+        except ServiceError:
+            self._seen = {**seen, **self._seen}
+            self._rows.extendleft(reversed(rows))
+            self._emails = self._emails or emails
+            raise

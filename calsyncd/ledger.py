@@ -1,0 +1,264 @@
+"""The ledger: what we owe to whom, on disk before it is owed.
+
+One append-only file of lines, each `<crc32> <json>`, synced at every write, compacted when most lines are old,
+readable by eye. The last line counts of an Aircall user's stance, and of an agent's pause. A torn tail is what a
+crash in the middle of a write leaves: the write had not been acknowledged, so it is dropped. Any other damaged line
+is passed over and reported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import zlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from calsyncd.core.model import Setting
+from calsyncd.core.plan import FREE, Entry, Free, Held, Pause, Stance, StandingBack
+
+COMPACT_BEYOND_LINES = 1000
+COMPACT_FACTOR = 4
+
+
+Line = Entry | Pause
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The ledger in `path`. Open it with `load`; only one process may hold it."""
+
+    path: Path
+    entries: dict[int, Entry] = field(default_factory=dict)
+    pauses: dict[str, Pause] = field(default_factory=dict)
+    damaged: int = 0
+    _file: int = -1
+    _lines: int = 0
+    _good_size: int = 0
+    _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "ledger"))
+    _waiting: list[tuple[Line, asyncio.Future[None]]] = field(default_factory=list)
+    _flushing: asyncio.Task[None] | None = None
+
+    def load(self) -> None:
+        """Read the file and make it whole again; OSError if it cannot be read or written."""
+        raw = self.path.read_bytes() if self.path.exists() else b""
+        lines, damaged, torn = parse(raw)
+        self._take(lines)
+        self.damaged = damaged
+        if damaged:
+            # Kept for a human's eye: a damaged line may have been somebody's debt.
+            self.path.with_name(self.path.name + ".damaged").write_bytes(raw)
+        if torn or damaged or not self.path.exists() or len(lines) > self._many():
+            self._rewrite()
+        else:
+            self._open(len(lines))
+
+    async def record(self, entry: Line) -> None:
+        """Return once `entry` is on disk; OSError if it cannot be put there. Many callers share one sync."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((entry, future))
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush(), name="ledger")
+        await asyncio.shield(future)
+
+    async def close(self) -> None:
+        """Finish what was asked for and let go of the file."""
+        if self._flushing is not None:
+            await self._flushing
+        self._writer.shutdown(wait=True)
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _take(self, lines: Iterable[Line]) -> None:
+        for line in lines:
+            if isinstance(line, Entry):
+                self.entries[line.user] = line
+            else:
+                self.pauses[line.email] = line
+
+    async def _flush(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                try:
+                    await loop.run_in_executor(self._writer, self._append, [entry for entry, _ in batch])
+                except OSError as error:
+                    for _, future in batch:
+                        _settle(future, error)
+                else:
+                    self._take(entry for entry, _ in batch)
+                    for _, future in batch:
+                        _settle(future, None)
+        finally:
+            self._flushing = None
+
+    def _append(self, entries: list[Line]) -> None:
+        data = b"".join(_line_out(entry) for entry in entries)
+        try:
+            if self._file < 0:
+                self._open(self._lines)
+            _write_all(self._file, data)
+            os.fdatasync(self._file)
+        except OSError:
+            # After a failed write or sync the page cache cannot be trusted: cut back and open anew next time.
+            self._drop_tail()
+            raise
+        self._good_size += len(data)
+        self._lines += len(entries)
+        if self._lines > self._many() + len(entries):
+            # An old line too many is no reason to fail a write that is on disk.
+            with contextlib.suppress(OSError):
+                self._rewrite(entries)
+
+    def _drop_tail(self) -> None:
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._file, self._good_size)
+        with contextlib.suppress(OSError):
+            os.close(self._file)
+        self._file = -1
+
+    def _many(self) -> int:
+        return COMPACT_BEYOND_LINES + COMPACT_FACTOR * (len(self.entries) + len(self.pauses))
+
+    def _rewrite(self, newer: Iterable[Line] = ()) -> None:
+        """Write what counts to a new file and put it in the old one's place."""
+        whole: dict[int | str, Line] = {}
+        for line in (*self.entries.values(), *self.pauses.values(), *newer):
+            whole[line.user if isinstance(line, Entry) else line.email] = line
+        kept = [
+            line
+            for line in whole.values()
+            if (line.stance != FREE if isinstance(line, Entry) else line.until is not None)
+        ]
+        fresh = self.path.with_name(self.path.name + ".new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            _write_all(descriptor, b"".join(_line_out(entry) for entry in kept))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        fresh.replace(self.path)
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        self._open(len(kept))
+
+    def _open(self, lines: int) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        self._file = os.open(self.path, flags, 0o600)
+        size = os.fstat(self._file).st_size
+        if self._good_size and size > self._good_size:
+            os.ftruncate(self._file, self._good_size)
+            size = self._good_size
+        self._good_size = size
+        self._lines = lines
+
+
+def parse(raw: bytes) -> tuple[list[Line], int, bool]:
+    """(the lines in order, how many lines are damaged, whether the tail is torn)."""
+    lines = raw.split(b"\n")
+    torn = bool(lines.pop())
+    entries: list[Line] = []
+    damaged = 0
+    for line in lines:
+        checksum, _, body = line.partition(b" ")
+        try:
+            if int(checksum, 16) != zlib.crc32(body):
+                raise ValueError("checksum")  # noqa: TRY301 - one place says what damaged means
+            entries.append(_line_in(json.loads(body)))
+        except (ValueError, KeyError, TypeError):
+            damaged += 1
+    return entries, damaged, torn
+
+
+def _line_out(line: Line) -> bytes:
+    body: dict[str, Any]
+    if isinstance(line, Pause):
+        body = {"pause": line.email, "at": line.at, "until": _forever_out(line.until)}
+    else:
+        body = {"user": line.user, "email": line.email, "at": line.at, "stance": _stance_out(line.stance)}
+    text = json.dumps(body, separators=(",", ":")).encode()
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def _line_in(body: dict[str, Any]) -> Line:
+    if "pause" in body:
+        until = body["until"]
+        ends = None if until is None else float("inf") if until == "forever" else float(until)
+        return Pause(str(body["pause"]), ends, float(body["at"]))
+    return Entry(int(body["user"]), str(body["email"]), _stance_in(body["stance"]), float(body["at"]))
+
+
+def _forever_out(at: float | None) -> float | str | None:
+    return "forever" if at == float("inf") else at
+
+
+def _stance_out(stance: Stance) -> dict[str, Any]:
+    match stance:
+        case Free():
+            return {"is": "free"}
+        case StandingBack():
+            return {"is": "standing_back", "why": stance.why, "since": stance.since, "until": stance.until}
+        case Held():
+            return {
+                "is": "held",
+                "put": [stance.put.availability_status, stance.put.substatus],
+                "back": [stance.back.availability_status, stance.back.substatus],
+                "since": stance.since,
+                "effective": stance.effective,
+                "until": stance.until,
+                "event": stance.event,
+                "confirmed_at": stance.confirmed_at,
+                "lost_at": stance.lost_at,
+            }
+
+
+def _stance_in(body: dict[str, Any]) -> Stance:
+    match body["is"]:
+        case "free":
+            return FREE
+        case "standing_back":
+            why = body["why"]
+            if why not in ("override", "left_alone"):
+                raise ValueError(why)
+            return StandingBack(why, float(body["since"]), float(body["until"]))
+        case "held":
+            return Held(
+                put=Setting(*body["put"]),
+                back=Setting(*body["back"]),
+                since=float(body["since"]),
+                effective=float(body["effective"]),
+                until=float(body["until"]),
+                event=body["event"],
+                confirmed_at=body["confirmed_at"],
+                lost_at=body["lost_at"],
+            )
+        case other:
+            raise ValueError(other)
+
+
+def _settle(future: asyncio.Future[None], error: OSError | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,0 +1,415 @@
+"""The log: one event a line on stdout, a sentence for people and a name for programs, and no secret in it.
+
+Every record, ours or a library's, goes through the same pipe: values are redacted, then cut, then written as one line
+whose control characters are escaped; at the very end the finished line is searched once more for every known secret, in
+each form in which it may have got there.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import math
+import os
+import re
+import sys
+import traceback
+from collections import deque
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TextIO
+from urllib.parse import quote, quote_plus
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, MutableMapping
+    from types import TracebackType
+
+    ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+ACTIONS: dict[str, str] = {
+    # the process
+    "started": "the daemon has begun to act",
+    "stopping": "no work is taken any more",
+    "stopped": "the daemon has ended in order",
+    "reloaded": "the settings were read again and are in force",
+    "reload_refused": "the settings were read again and are faulty: the old ones stay",
+    "level_changed": "the level of the log was changed",
+    "loop_lagged": "the event loop was blocked for over a second",
+    "clock_stepped": "the clock was set, or the machine slept: everything is looked at anew",
+    "clock_skewed": "our clock differs from that of two services",
+    "disk_failed": "the database or the ledger could not be written",
+    # calendars
+    "sync_done": "a calendar was read",
+    "sync_failed": "a calendar could not be read; it is tried again",
+    "sync_restarted": "a sync token was refused: the calendar is read anew",
+    "sync_doubted": "a calendar came back suspiciously empty: a second read decides",
+    "calendar_suspended": "a calendar cannot be read any more and needs a human",
+    "channel_opened": "Google will tell of changes to a calendar",
+    "channel_failed": "Google would not open a channel: the calendar is polled",
+    "channel_stopped": "a channel was ended",
+    "push_missed": "a poll found what push had not told",
+    # agents
+    "held": "an agent was set unavailable",
+    "released": "an agent was put back",
+    "override": "an agent changed its own setting while held: we stand back",
+    "left_alone": "an agent was unavailable already when it should be made so",
+    "paused": "an agent was paused",
+    "resumed": "an agent's pause has ended",
+    "update_failed": "Aircall did not take an update; it is tried again",
+    "update_refused": "Aircall refused an update for good",
+    "update_observed": "an update was due and, as the mode is observe, not sent",
+    "budget_spent": "Aircall grants no more requests this minute: updates wait",
+    "trouble_raised": "something keeps an agent from being right",
+    "trouble_cleared": "what kept an agent from being right is over",
+    # listening
+    "listening": "an address is served",
+    "connections_full": "connections were refused or cut because all places were taken",
+    "connections_slow": "connections were cut that had not completed a request in time",
+    "requests_malformed": "requests were refused that are not HTTP",
+    "request_failed": "a request could not be answered because of a fault of ours",
+    "notifications_refused": "notifications were malformed, of an unknown channel, or with a wrong token",
+    "notifications_busy": "notifications could not be taken: Google sends them again",
+    # others' words
+    "library": "a library's own message, as it came",
+    "unnamed": "a message of ours that lacks its name",
+}
+"""What each `action` means. A name never changes and is never used for anything else."""
+
+MAX_VALUE = 200
+MAX_TRACEBACK = 8000
+MAX_ITEMS = 20
+MAX_DEPTH = 3
+
+_OURS = "calsyncd"
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_SIGNS = {"debug": "·", "info": " ", "warning": "!", "error": "✗", "critical": "✗"}
+_COLOURS = {"debug": "\x1b[2m", "info": "", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31;1m"}
+_DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
+MASK = "***"
+SHORTEST_SECRET = 6
+"""Anything shorter is no secret, and would blot out half of the log."""
+
+MAX_LEARNED = 8192
+"""Access tokens live for an hour: those learned longest ago have expired."""
+
+_LONG_LINE = 16
+_SHAPES = re.compile(
+    r"ya29\.[\w.-]{10,}"
+    r"|\b1//[\w-]{20,}"
+    r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"
+    r"|(?<=bearer )(?=\S*[0-9])[\w.~+/=-]{16,}"
+    r"|(?<=basic )(?=\S*[0-9=])[\w+/=-]{16,}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.)*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+    re.IGNORECASE,
+)
+"""What looks like a credential of Google's or an Authorization header, known to us or not."""
+
+
+class Redactor:
+    """Replaces known secrets, and what looks like one, by `***`.
+
+    The time it takes does not grow with the number of secrets: every place of the text is looked up by its first
+    characters.
+    """
+
+    def __init__(self) -> None:
+        self._forms: dict[str, list[str]] = {}
+        self._learned: deque[str] = deque()
+
+    def replace(self, secrets: Iterable[str]) -> None:
+        """Forget what was known; know `secrets`."""
+        self._forms = {}
+        self._learned = deque()
+        for secret in secrets:
+            self._add(secret)
+
+    def learn(self, secret: str) -> None:
+        """Know one more; of those learned, the oldest are forgotten."""
+        if secret in self._learned:
+            return
+        self._add(secret)
+        self._learned.append(secret)
+        if len(self._learned) > MAX_LEARNED:
+            self._remove(self._learned.popleft())
+
+    def clean(self, text: str) -> str:
+        """`text` without secrets."""
+        return _SHAPES.sub(MASK, self._without_known(text))
+
+    def _without_known(self, text: str) -> str:
+        heads = self._forms
+        hits = [i for i in range(len(text) - SHORTEST_SECRET + 1) if text[i : i + SHORTEST_SECRET] in heads]
+        if not hits:
+            return text
+        parts: list[str] = []
+        end = 0
+        for i in hits:
+            if i < end:
+                continue
+            for form in heads[text[i : i + SHORTEST_SECRET]]:
+                if text.startswith(form, i):
+                    parts += (text[end:i], MASK)
+                    end = i + len(form)
+                    break
+        parts.append(text[end:])
+        return "".join(parts)
+
+    def _add(self, secret: str) -> None:
+        for form in forms(secret):
+            same_head = self._forms.setdefault(form[:SHORTEST_SECRET], [])
+            if form not in same_head:
+                same_head.append(form)
+                same_head.sort(key=len, reverse=True)
+
+    def _remove(self, secret: str) -> None:
+        for form in forms(secret):
+            same_head = self._forms.get(form[:SHORTEST_SECRET], [])
+            if form in same_head:
+                same_head.remove(form)
+                if not same_head:
+                    del self._forms[form[:SHORTEST_SECRET]]
+
+
+def forms(secret: str) -> set[str]:
+    """The secret as it is, and escaped, quoted, in base64 (whole, or with anything before and after it) and in hex."""
+    texts = {secret}
+    lines = secret.splitlines()
+    if len(lines) > 1:
+        texts.update(line for line in lines if len(line) >= _LONG_LINE)
+    found: set[str] = set()
+    for text in texts:
+        raw = text.encode(errors="surrogatepass")
+        escaped = json.dumps(text)[1:-1]
+        found |= {
+            text,
+            escaped,
+            json.dumps(escaped)[1:-1],
+            json.dumps(text, ensure_ascii=False)[1:-1],
+            repr(text)[1:-1],
+        }
+        for quoted in (quote(raw, safe=""), quote(raw), quote_plus(raw)):
+            found |= {quoted, re.sub("%..", lambda match: match[0].lower(), quoted)}
+        for encoded in _base64(raw):
+            url_safe = encoded.translate(str.maketrans("+/", "-_"))
+            found |= {encoded, url_safe, quote(encoded, safe="")}
+        found |= {raw.hex(), raw.hex().upper()}
+    return {form for form in found if len(form) >= SHORTEST_SECRET}
+
+
+def _base64(raw: bytes) -> set[str]:
+    """All of it alone, and what is sure to show when it stands within something longer, as in `base64(id:token)`."""
+    found = {base64.b64encode(raw).decode()}
+    for shift in range(3):
+        encoded = base64.b64encode(bytes(shift) + raw).decode()
+        found.add(encoded[-(-shift * 8 // 6) : (shift + len(raw)) * 8 // 6])
+    return found
+
+
+_redactor = Redactor()
+
+
+def configure(
+    level: str = "info",
+    format: str = "json",  # noqa: A002 - the setting's name
+    secrets: Iterable[str] = (),
+    stream: TextIO | None = None,
+    *,
+    strict: bool = False,
+) -> None:
+    """Send every log record to `stream` (stdout) as `json` or for the `console`; a second call replaces the first.
+
+    `strict` raises where a message of ours has no action, or one that `ACTIONS` does not know.
+    """
+    _redactor.replace(secrets)
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if isinstance(handler, _Pipe):
+            root.removeHandler(handler)
+    root.addHandler(_Pipe(sys.stdout if stream is None else stream, as_json=format != "console"))
+    logging.captureWarnings(capture=True)
+    set_level(level)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            _demand_action if strict else _expect_action,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+def set_level(level: str) -> None:
+    """From now on log what is at least `level`; libraries only what is at least a warning."""
+    number = _LEVELS[level]
+    logging.getLogger(_OURS).setLevel(number)
+    logging.getLogger().setLevel(max(number, logging.WARNING))
+
+
+def add_secret(value: str) -> None:
+    """Keep a secret learned while running, such as an access token, out of the log."""
+    _redactor.learn(value)
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """The logger of a module, to be named `__name__`."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return logger
+
+
+def _expect_action(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event.setdefault("action", "unnamed")
+    return event
+
+
+def _demand_action(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    action = event.get("action")
+    if action not in ACTIONS:
+        raise LookupError(f"the action {action!r} is not in logs.ACTIONS")
+    return event
+
+
+class _Pipe(logging.Handler):
+    """Writes each record as one line; a stream that is gone stops the writing, never the program."""
+
+    def __init__(self, stream: TextIO, *, as_json: bool) -> None:
+        super().__init__()
+        self._stream = stream
+        self._as_json = as_json
+        self._colours = not as_json and stream.isatty() and not os.environ.get("NO_COLOR")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self._line(record)
+        except Exception as err:  # noqa: BLE001 - a record that cannot be written must not stop what it is about
+            line = self._json({"event": f"a record could not be written ({type(err).__name__})"}, record, "unnamed")
+        try:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            self._mute()
+        except (OSError, ValueError):
+            # Full, closed or not ours any more: the next line may fare better.
+            return
+
+    def _line(self, record: logging.LogRecord) -> str:
+        fields, exc_info = _parts(record)
+        action = str(fields.pop("action", "unnamed"))
+        if exc_info is not None:
+            fields["exception"] = _redactor.clean("".join(traceback.format_exception(*exc_info)))[-MAX_TRACEBACK:]
+        return self._json(fields, record, action) if self._as_json else self._story(fields, record)
+
+    def _json(self, fields: dict[str, Any], record: logging.LogRecord, action: str) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        head = {"timestamp": at.replace("+00:00", "Z"), "level": record.levelname.lower()}
+        line = head | {"event": fields.pop("event", ""), "action": action}
+        for name, value in fields.items():
+            line[f"{name}_" if name in line else name] = value
+        text = _dumps(line)
+        clean = _redactor.clean(text)
+        # A secret such as "12345678" may have stood where JSON has no quotes.
+        return clean if clean == text or _is_json(clean) else _dumps(head | {"event": MASK, "action": action})
+
+    def _story(self, fields: dict[str, Any], record: logging.LogRecord) -> str:
+        level = record.levelname.lower()
+        at = datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")[11:23]
+        sentence = _printable(str(fields.pop("event", "")))
+        exception = fields.pop("exception", None)
+        told = " ".join(
+            f"{_printable(name)}={_printable(_text(value))}"
+            for name, value in fields.items()
+            if value is not None and _text(value) not in sentence
+        )
+        sign, colour = _SIGNS.get(level, " "), _COLOURS.get(level, "")
+        if self._colours:
+            head = f"{_DIM}{at}{_PLAIN} {colour}{sign} {sentence}{_PLAIN if colour else ''}"
+            tail = f"  {_DIM}{told}{_PLAIN}" if told else ""
+        else:
+            head = f"{at} {sign} {sentence}"
+            tail = f"  {told}" if told else ""
+        lines = [head + tail]
+        if exception is not None:
+            lines += [f"    {_printable(line)}" for line in str(exception).splitlines()]
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        text = _redactor.clean("\n".join(lines))
+        return text.encode(encoding, "backslashreplace").decode(encoding)
+
+    def _mute(self) -> None:
+        """Nobody reads any more: let what follows, and the interpreter's last flush, go nowhere."""
+        try:
+            null = os.open(os.devnull, os.O_WRONLY)
+            try:
+                os.dup2(null, self._stream.fileno())
+            finally:
+                os.close(null)
+        except (OSError, ValueError):
+            return
+
+
+def _parts(record: logging.LogRecord) -> tuple[dict[str, Any], ExcInfo | None]:
+    """The record's fields, safe to show, and its exception."""
+    if isinstance(record.msg, dict):
+        given: dict[str, Any] = dict(record.msg)
+        exc_info = _exc_info(given.pop("exc_info", None))
+    else:
+        given = {"event": record.getMessage(), "action": "library", "logger": record.name}
+        exc_info = _exc_info(record.exc_info)
+    return {_shorten(str(name)): _shown(value) for name, value in given.items()}, exc_info
+
+
+def _exc_info(value: object) -> ExcInfo | None:
+    if isinstance(value, tuple):
+        value = value[1] if len(value) == 3 else None
+    elif value and not isinstance(value, BaseException):
+        value = sys.exc_info()[1]
+    return (type(value), value, value.__traceback__) if isinstance(value, BaseException) else None
+
+
+def _shown(value: object, depth: int = 0) -> Any:
+    """`value` as JSON knows it, redacted, short."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int) and abs(value) < 2**63:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if depth < MAX_DEPTH:
+        if isinstance(value, dict):
+            items = list(value.items())[:MAX_ITEMS]
+            return {_shorten(str(name)): _shown(one, depth + 1) for name, one in items}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [_shown(one, depth + 1) for one in list(value)[:MAX_ITEMS]]
+    return _shorten(str(value))
+
+
+def _shorten(text: str) -> str:
+    """Redacted before it is cut: half a secret would not be known for one."""
+    clean = _redactor.clean(text)
+    return clean if len(clean) <= MAX_VALUE else clean[: MAX_VALUE - 1] + "…"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def _dumps(line: Mapping[str, Any]) -> str:
+    # JSON lets DEL stand as it is, a terminal does not.
+    return json.dumps(line).replace("\x7f", "\\u007f")
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True

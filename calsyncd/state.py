@@ -1,0 +1,67 @@
+"""The state directory: its lock, and the key that proves messages ours. Both are made at the first start."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from calsyncd.errors import UserError
+
+KEY_BYTES = 32
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold `folder` against every other process; the kernel lets go when this process ends, however it ends.
+
+    UserError: 78 when it cannot be used, 75 when another process holds it.
+    """
+    path = folder / "lock"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: the state directory cannot be used ({error.strerror}): it must be a folder that this user"
+            " can write to; set state_dir, or change its owner"
+        ) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+            raise UserError(
+                f"{folder}: another calsyncd holds the state directory"
+                f"{f' (process {holder})' if holder else ''}: stop it first, or use another state_dir",
+                exit_code=75,
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def push_key(folder: Path) -> bytes:
+    """The key of the push tokens; made once, outside the database, which may be lost at any time."""
+    path = folder / "push.key"
+    try:
+        key = path.read_bytes() if path.exists() else b""
+        if len(key) >= KEY_BYTES:
+            return key
+        key = secrets.token_bytes(KEY_BYTES)
+        fresh = path.with_name("push.key.new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(descriptor, key)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        fresh.replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read or made ({error.strerror}): check its owner and mode") from error
+    return key

@@ -1,0 +1,317 @@
+"""The database: one connection, one lock, one transaction for each public method.
+
+aiosqlite shares a connection's transaction between all tasks, and runs a cancelled statement to its end: hence
+the lock around every method, BEGIN IMMEDIATE, and a rollback that cancellation cannot interrupt. The database is
+a cache: a damaged one is moved aside and the services are asked again; debts live in the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import aiosqlite
+
+from calsyncd.core.channels import Channel
+from calsyncd.core.model import Event, HistoryRow, Observation, Setting
+from calsyncd.core.sync import Bookmark, Changes
+from calsyncd.errors import Unavailable, UserError
+from calsyncd.store.migrations import MIGRATIONS
+
+BUSY_TIMEOUT_MS = 5000
+KEEP_DAMAGED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarRow:
+    """A calendar that was read: its bookmark, and when Google last answered about it."""
+
+    key: str
+    agent: str
+    bookmark: Bookmark
+    synced_at: float
+
+
+class Store:
+    """Open it with `Store.open`; use it from one event loop."""
+
+    def __init__(self, connection: aiosqlite.Connection, *, moved_aside: Path | None) -> None:
+        self._connection = connection
+        self._lock = asyncio.Lock()
+        self.moved_aside = moved_aside
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, path: Path) -> AsyncIterator[Store]:
+        """The database in `path`, made if missing, migrated if older, moved aside if damaged.
+
+        UserError if it is newer than this program, or cannot be written.
+        """
+        moved_aside = await asyncio.to_thread(_prepare, path)
+        async with aiosqlite.connect(path, isolation_level=None) as connection:
+            await _configure(connection)
+            yield cls(connection, moved_aside=moved_aside)
+
+    @contextlib.asynccontextmanager
+    async def _answering(self) -> AsyncIterator[None]:
+        async with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise Unavailable(
+                    f"the database does not answer: {error}", service="store", code="store", landed=False
+                ) from error
+
+    @contextlib.asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+        async with self._answering():
+            try:
+                await self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+                await self._connection.commit()
+            except BaseException:
+                await _to_the_end(self._rollback())
+                raise
+
+    async def _rollback(self) -> None:
+        # A cancelled BEGIN may still wait in the thread's queue: only behind it is `in_transaction` the truth.
+        await self._connection.execute("SELECT 1")
+        if self._connection.in_transaction:
+            await self._connection.rollback()
+
+    async def ping(self) -> None:
+        """Return if the database answers."""
+        async with self._answering():
+            await self._connection.execute_fetchall("SELECT 1")
+
+    async def calendars(self) -> dict[str, CalendarRow]:
+        """Every calendar that was ever read, by key."""
+        async with self._answering():
+            rows = await self._connection.execute_fetchall(
+                "SELECT key, agent, token, fingerprint, time_zone, baseline_at, synced_at FROM calendars"
+            )
+        return {row[0]: CalendarRow(row[0], row[1], Bookmark(*row[2:6]), row[6]) for row in rows}
+
+    async def apply(self, key: str, agent: str, changes: Changes, now: float) -> None:
+        """Put a finished fetch in force: the changes and the bookmark together, or neither."""
+        mark = changes.bookmark
+        async with self._transaction() as db:
+            await db.execute(
+                "INSERT INTO calendars VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET"
+                " agent = excluded.agent, token = excluded.token, fingerprint = excluded.fingerprint,"
+                " time_zone = excluded.time_zone, baseline_at = excluded.baseline_at, synced_at = excluded.synced_at",
+                (key, agent, mark.token, mark.fingerprint, mark.time_zone, mark.baseline_at, now),
+            )
+            if changes.baseline:
+                await db.execute("DELETE FROM events WHERE calendar = ?", (key,))
+            elif changes.gone:
+                await db.executemany(
+                    "DELETE FROM events WHERE calendar = ? AND (id = ? OR series = ?)",
+                    [(key, gone, gone) for gone in changes.gone],
+                )
+            await db.executemany(
+                "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        key,
+                        event.id,
+                        agent,
+                        event.start,
+                        event.end,
+                        event.series,
+                        event.all_day,
+                        event.kind,
+                        event.transparent,
+                        event.response,
+                        event.updated,
+                    )
+                    for event in changes.events
+                ],
+            )
+
+    async def touch_calendar(self, key: str, bookmark: Bookmark, now: float) -> None:
+        """A delta said that nothing changed."""
+        async with self._transaction() as db:
+            await db.execute("UPDATE calendars SET token = ?, synced_at = ? WHERE key = ?", (bookmark.token, now, key))
+
+    async def events(self, agent: str, calendars: Iterable[str], after: float, before: float) -> list[Event]:
+        """The agent's events of these calendars that end later than `after` and start earlier than `before`."""
+        wanted = set(calendars)
+        async with self._answering():
+            rows = await self._connection.execute_fetchall(
+                'SELECT id, start, "end", series, all_day, kind, transparent, response, updated, calendar FROM events'
+                ' WHERE agent = ? AND start < ? AND "end" > ?',
+                (agent, before, after),
+            )
+        return [
+            Event(row[0], row[1], row[2], row[3], bool(row[4]), row[5], bool(row[6]), row[7], row[8])
+            for row in rows
+            if row[9] in wanted
+        ]
+
+    async def count_events(self, key: str, after: float) -> int:
+        """How many events of a calendar end later than `after`."""
+        async with self._answering():
+            rows = await self._connection.execute_fetchall(
+                'SELECT count(*) FROM events WHERE calendar = ? AND "end" > ?', (key, after)
+            )
+        return int(next(iter(rows))[0])
+
+    async def forget_calendars(self, keep: Iterable[str]) -> None:
+        """Forget every calendar, with its events, but those of `keep`."""
+        wanted = set(keep)
+        async with self._transaction() as db:
+            rows = await db.execute_fetchall("SELECT key FROM calendars")
+            await db.executemany(
+                "DELETE FROM calendars WHERE key = ?", [(row[0],) for row in rows if row[0] not in wanted]
+            )
+
+    async def channels(self) -> list[Channel]:
+        """Every channel that may still deliver, as far as is known."""
+        async with self._answering():
+            rows = await self._connection.execute_fetchall(
+                "SELECT id, calendar, address, created_at, resource, expires_at, renew_at, verified_at FROM channels"
+            )
+        return [Channel(*row) for row in rows]
+
+    async def save_channel(self, channel: Channel) -> None:
+        """Keep `channel` as it now is."""
+        async with self._transaction() as db:
+            await db.execute("INSERT OR REPLACE INTO channels VALUES (?, ?, ?, ?, ?, ?, ?, ?)", astuple(channel))
+
+    async def forget_channel(self, channel_id: str) -> None:
+        """Forget a channel that has ended."""
+        async with self._transaction() as db:
+            await db.execute("DELETE FROM channels WHERE id = ?", (channel_id,))
+
+    async def observe(self, seen: Sequence[tuple[int, Observation]]) -> None:
+        """Keep what looks showed, by Aircall user."""
+        async with self._transaction() as db:
+            await db.executemany(
+                "INSERT OR REPLACE INTO observations VALUES (?, ?, ?, ?, ?)",
+                [(user, at.setting.availability_status, at.setting.substatus, at.live, at.at) for user, at in seen],
+            )
+
+    async def observations(self) -> dict[int, Observation]:
+        """The last observation of each Aircall user."""
+        async with self._answering():
+            rows = await self._connection.execute_fetchall("SELECT user, status, substatus, live, at FROM observations")
+        return {row[0]: Observation(Setting(row[1], row[2]), row[4], row[3]) for row in rows}
+
+    async def save_directory(self, emails: dict[int, str]) -> None:
+        """Keep the company's Aircall users: e-mail by user."""
+        async with self._transaction() as db:
+            await db.execute("DELETE FROM directory")
+            await db.executemany("INSERT INTO directory VALUES (?, ?)", list(emails.items()))
+
+    async def directory(self) -> dict[int, str]:
+        """The company's Aircall users, as last listed."""
+        async with self._answering():
+            rows = await self._connection.execute_fetchall("SELECT user, email FROM directory")
+        return {row[0]: row[1] for row in rows}
+
+    async def record(self, rows: Sequence[HistoryRow], forget_before: float) -> None:
+        """Add to the history, and let go of what is older than `forget_before`."""
+        async with self._transaction() as db:
+            await db.executemany(
+                'INSERT INTO history (at, agent, "from", "to", outcome, why, event, late_ms, actor)'
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [astuple(row) for row in rows],
+            )
+            await db.execute("DELETE FROM history WHERE at < ?", (forget_before,))
+
+    async def history(self, agent: str | None = None, since: float = 0.0) -> list[HistoryRow]:
+        """What was done since `since`, in order, for one agent or for all."""
+        async with self._answering():
+            rows = await self._connection.execute_fetchall(
+                'SELECT at, agent, "from", "to", outcome, why, event, late_ms, actor FROM history'
+                " WHERE (?1 IS NULL OR agent = ?1) AND at >= ?2 ORDER BY at, number",
+                (agent, since),
+            )
+        return [HistoryRow(*row) for row in rows]
+
+
+async def _to_the_end(work: Coroutine[None, None, None]) -> None:
+    """Wait until `work` is done, however often the waiting itself is cancelled; the caller re-raises."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    task.result()
+
+
+def _prepare(path: Path) -> Path | None:
+    """Check and migrate before anything is served; the place of a damaged file that was moved aside, if any."""
+    try:
+        _migrate(path)
+    except sqlite3.DatabaseError as error:
+        if not _is_damage(error):
+            raise _not_usable(path, error) from error
+    except OSError as error:
+        raise _not_usable(path, error) from error
+    else:
+        return None
+    aside = _move_aside(path)
+    try:
+        _migrate(path)
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise _not_usable(path, error) from error
+    return aside
+
+
+def _migrate(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(MIGRATIONS):
+            raise UserError(
+                f"{path}: the database is version {version}, this calsyncd knows {len(MIGRATIONS)}:"
+                " use the newer calsyncd, or move the file away (it is a cache and is made anew)"
+            )
+        if db.execute("PRAGMA quick_check").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("quick_check failed")
+        db.execute("PRAGMA journal_mode = WAL")
+        for number, step in enumerate(MIGRATIONS[version:], version + 1):
+            # executescript commits what is open first: the transaction belongs inside the text.
+            db.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
+        for table in ("calendars", "events", "channels", "observations", "directory", "history"):
+            db.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()  # noqa: S608 - our own names
+    path.chmod(0o600)
+
+
+async def _configure(connection: aiosqlite.Connection) -> None:
+    for pragma in (
+        f"busy_timeout = {BUSY_TIMEOUT_MS}",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "temp_store = MEMORY",
+    ):
+        await connection.execute(f"PRAGMA {pragma}")
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether the file itself is bad, rather than the disk, its rights or somebody's lock."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return True
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+
+
+def _move_aside(path: Path) -> Path:
+    older = sorted(path.parent.glob(f"{path.name}.corrupt-*"))
+    number = 1 + max((int(old.suffix.rpartition("-")[2]) for old in older if old.suffix[-1].isdigit()), default=0)
+    for old in older[: max(0, len(older) - KEEP_DAMAGED + 1)]:
+        old.unlink(missing_ok=True)
+    aside = path.with_name(f"{path.name}.corrupt-{number:04}")
+    path.replace(aside)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return aside
+
+
+def _not_usable(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path}: the database cannot be used ({error}): is the state directory writable, the disk full?")

@@ -1,0 +1,138 @@
+"""What operators see of an agent: the shape of the admin API, made from what the process knows now."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from calsyncd.core.model import Setting, Trouble
+from calsyncd.core.plan import Held, StandingBack
+from calsyncd.phones import FOREVER, Agent
+from calsyncd.syncer import Calendar, Syncer
+
+
+def agent_view(agent: Agent, syncer: Syncer, company_trouble: Trouble | None, now: float) -> dict[str, Any]:
+    """One agent as `GET /api/v1/agents` shows them."""
+    calendars = syncer.of_agent(agent.email)
+    span = agent.timeline.span_at(now) if agent.timeline is not None else None
+    paused = agent.paused_until is not None and now < agent.paused_until
+    wanted = span.setting if span is not None and not paused else None
+    trouble = _worst(agent, calendars, company_trouble)
+    stance = agent.stance
+    state = _state(agent, calendars, trouble, paused=paused)
+    return {
+        "email": agent.email,
+        "aircall_user": agent.user,
+        "state": state,
+        "setting": _setting(agent.facts.seen.setting) if agent.facts.seen is not None else None,
+        "wanted": _setting(wanted),
+        "until": time_out(agent.timeline.next_change(now) if agent.timeline is not None else None),
+        "reason": _reason(agent, state, trouble, now),
+        "hold": {
+            "put": _setting(stance.put),
+            "back": _setting(stance.back),
+            "since": time_out(stance.since),
+            "until": time_out(stance.until),
+            "confirmed": stance.confirmed_at is not None,
+        }
+        if isinstance(stance, Held)
+        else None,
+        "override": {"since": time_out(stance.since), "until": time_out(stance.until)}
+        if isinstance(stance, StandingBack) and stance.why == "override"
+        else None,
+        "paused_until": time_out(agent.paused_until) if paused else None,
+        "observed_at": time_out(agent.facts.seen.at) if agent.facts.seen is not None else None,
+        "calendars": [
+            {
+                "id": calendar.id,
+                "synced_at": time_out(calendar.synced_at),
+                "push": syncer.health(calendar, now),
+                "trouble": _trouble(calendar.trouble or calendar.push_trouble),
+            }
+            for calendar in calendars
+        ],
+        "trouble": _trouble(trouble),
+    }
+
+
+def time_out(at: float | None) -> str | None:
+    """An instant as RFC 3339 UTC with milliseconds; a pause without an end ends in the year 9999."""
+    if at is None:
+        return None
+    if at == FOREVER:
+        return "9999-12-31T23:59:59Z"
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _state(agent: Agent, calendars: list[Calendar], trouble: Trouble | None, *, paused: bool) -> str:
+    if agent.owed:
+        return "pending"
+    if isinstance(agent.stance, Held):
+        return "held"
+    if paused:
+        return "paused"
+    if (agent.user is None and trouble is not None) or any(calendar.suspended for calendar in calendars):
+        return "suspended"
+    if not agent.ready or agent.timeline is None or agent.user is None:
+        return "unsynced"
+    if isinstance(agent.stance, StandingBack):
+        return "overridden" if agent.stance.why == "override" else "left_alone"
+    return "idle"
+
+
+def _reason(agent: Agent, state: str, trouble: Trouble | None, now: float) -> str:
+    stance = agent.stance
+    timeline = agent.timeline
+    if state == "pending":
+        return "An update is waiting for its turn."
+    if isinstance(stance, Held):
+        if timeline is not None and timeline.span_at(now) is not None:
+            return f"In a meeting until {_clock(stance.until)} UTC; then back to {_word(stance.back)}."
+        return f"The meeting is over; going back to {_word(stance.back)}."
+    if state == "paused":
+        return "Paused: the calendar is not followed."
+    if state == "suspended" and trouble is not None:
+        return f"Not followed: {trouble.message}."
+    if state == "unsynced":
+        return "The calendar has not been read yet."
+    if isinstance(stance, StandingBack):
+        if stance.why == "override":
+            return f"Changed by hand during a meeting: left alone until {_clock(stance.until)} UTC."
+        return f"Unavailable by their own choice: left alone until {_clock(stance.until)} UTC."
+    start = timeline.next_start(now) if timeline is not None else None
+    if timeline is not None and timeline.span_at(now) is not None:
+        return "In a meeting; their setting is being looked at."
+    return "No meeting ahead." if start is None else f"Free until the next meeting at {_clock(start)} UTC."
+
+
+def _worst(agent: Agent, calendars: list[Calendar], company_trouble: Trouble | None) -> Trouble | None:
+    troubles = [company_trouble, agent.trouble]
+    troubles += [calendar.trouble for calendar in calendars]
+    troubles += [calendar.push_trouble for calendar in calendars]
+    return next((trouble for trouble in troubles if trouble is not None), None)
+
+
+def _trouble(trouble: Trouble | None) -> dict[str, Any] | None:
+    if trouble is None:
+        return None
+    return {
+        "code": trouble.code,
+        "message": trouble.message,
+        "do": trouble.do,
+        "owner": trouble.owner,
+        "since": time_out(trouble.since),
+    }
+
+
+def _setting(setting: Setting | None) -> dict[str, str | None] | None:
+    if setting is None:
+        return None
+    return {"availability_status": setting.availability_status, "substatus": setting.substatus}
+
+
+def _word(setting: Setting) -> str:
+    return {"custom": "Auto", "available": "available"}.get(setting.availability_status, setting.availability_status)
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
