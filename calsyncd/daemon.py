@@ -13,7 +13,7 @@ import hmac
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,10 @@ from google.auth import crypt
 
 from calsyncd import __version__, config, logs, systemd
 from calsyncd.aircall.client import AircallApi, basic_authorization
+from calsyncd.calendars import Pace, Push, Syncer
 from calsyncd.clock import SystemClock
 from calsyncd.config import ConfigError, Settings
+from calsyncd.control import Control
 from calsyncd.core.dispatch import Budget
 from calsyncd.core.plan import Held
 from calsyncd.core.rules import Rules
@@ -33,14 +35,12 @@ from calsyncd.http import Http
 from calsyncd.journal import Journal
 from calsyncd.ledger import Ledger
 from calsyncd.metrics import Metrics
-from calsyncd.phones import Agent, Phones
+from calsyncd.phones import Agent, Calls, Phones, Record, Roster
 from calsyncd.scheduler import Scheduler
 from calsyncd.state import locked, push_key
 from calsyncd.store import Store
-from calsyncd.syncer import Pace, Syncer
-from calsyncd.view import agent_view
 from calsyncd.web.admin import admin_app
-from calsyncd.web.public import Health, public_app
+from calsyncd.web.public import public_app
 from calsyncd.web.server import serve
 
 WEBHOOK_PATH = "/webhooks/google/notifications"
@@ -48,8 +48,6 @@ STOP_SECONDS = 4.0
 PULSE_SECONDS = 5.0
 LOOP_STALL_SECONDS = 45.0
 DATABASE_STALL_SECONDS = 30.0
-OWED_ALARM_SECONDS = 120.0
-RELEASE_SECONDS = 90.0
 
 log = logs.get_logger(__name__)
 
@@ -88,7 +86,7 @@ class Observer:
 
 
 class Daemon:
-    """One company's calsyncd. `operator` methods are what the admin API asks of it."""
+    """One company's calsyncd."""
 
     def __init__(self, settings: Settings, path: Path, environ: Mapping[str, str]) -> None:
         self.settings = settings
@@ -98,8 +96,11 @@ class Daemon:
         self.metrics = Metrics(__version__)
         self.scheduler = Scheduler(self.clock)
         self.budget = Budget(settings.aircall.requests_per_minute)
+        self.roster = Roster(self.clock.now)
         self.phones: Phones
+        self.push: Push
         self.syncer: Syncer
+        self.control: Control
         self.store: Store
         self._stop = asyncio.Event()
         self._database_at = self.clock.monotonic()
@@ -125,33 +126,57 @@ class Daemon:
                 )
             http = await stack.enter_async_context(Http(Observer(self.metrics, self.clock, self.budget), self._environ))
             journal = Journal(self.store, self.clock, settings.history.keep)
+            record = Record(ledger, journal, self.clock)
             self.phones = Phones(
                 self.scheduler,
-                aircall=_aircall(settings, http, self.clock),
-                ledger=ledger,
-                journal=journal,
-                metrics=self.metrics,
+                roster=self.roster,
+                calls=Calls(
+                    self.clock,
+                    aircall=_aircall(settings, http, self.clock),
+                    record=record,
+                    roster=self.roster,
+                    budget=self.budget,
+                    metrics=self.metrics,
+                    chance=random.random,
+                ),
+                record=record,
                 budget=self.budget,
+                metrics=self.metrics,
                 credible=self.clock.credible,
                 chance=random.random,
             )
+            google = _google(settings, http, self.clock)
             public_url = settings.server.public_url
+            self.push = Push(
+                self.scheduler,
+                google=google,
+                cache=self.store,
+                address=f"{public_url}{WEBHOOK_PATH}" if public_url is not None else None,
+                key=key,
+                chance=random.random,
+            )
             self.syncer = Syncer(
                 self.scheduler,
-                google=_google(settings, http, self.clock),
+                google=google,
                 cache=self.store,
+                push=self.push,
                 metrics=self.metrics,
                 told=self.phones.known,
                 pace=_pace(settings),
-                address=f"{public_url}{WEBHOOK_PATH}" if public_url is not None else None,
-                push_key=key,
                 chance=random.random,
             )
+            self.control = Control(
+                self.clock,
+                roster=self.roster,
+                phones=self.phones,
+                syncer=self.syncer,
+                push=self.push,
+                well=self._ill,
+            )
             self._nonce_key = hmac.digest(key, b"calsyncd nonce", hashlib.sha256)
-            self.phones.directory = await self.store.directory()
-            now = self.clock.now()
-            self.phones.configure(_agents(settings), now)
-            self.phones.restore(ledger.entries.values(), ledger.pauses.values(), await self.store.observations(), now)
+            self.roster.directory = await self.store.directory()
+            self.phones.follow(_agents(settings))
+            self.roster.restore(ledger.entries.values(), ledger.pauses.values(), await self.store.observations())
             yield journal
 
     async def run(self) -> None:
@@ -161,13 +186,13 @@ class Daemon:
             journal = await stack.enter_async_context(self.built())
             sockets = systemd.listen_fds(self._environ, os.getpid())
             public = public_app(
-                notify=self.syncer.notify,
-                health=self.health,
+                notify=self.push.notify,
+                health=self.control.health,
                 prove=self._prove,
                 count=self.metrics.notification,
             )
             await stack.enter_async_context(serve(public, sockets.get("public") or str(settings.server.listen)))
-            admin = admin_app(operator=self, registry=self.metrics.registry, now=self.clock.now)
+            admin = admin_app(operator=self.control, registry=self.metrics.registry, now=self.clock.now)
             await stack.enter_async_context(
                 serve(
                     admin,
@@ -176,11 +201,11 @@ class Daemon:
                     life_seconds=600.0,
                 )
             )
-            self.syncer.configure(_calendars(settings), await self.store.calendars(), await self.store.channels())
+            self.syncer.follow(_calendars(settings))
+            self.syncer.restore(await self.store.calendars(), await self.store.channels())
             await self.store.forget_calendars(self.syncer.calendars)
-            self.phones.sweep_soon()
             self._signals()
-            self.syncer.accepting = True
+            self.push.accepting = True
             log.info(
                 f"calsyncd {__version__} follows {len(settings.agents)} agents",
                 action="started",
@@ -204,7 +229,7 @@ class Daemon:
         try:
             done, _ = await asyncio.wait([*work, stop], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self.syncer.accepting = False
+            self.push.accepting = False
             stop.cancel()
             for task in work:
                 task.cancel()
@@ -268,6 +293,15 @@ class Daemon:
             self.scheduler.touch()
             await self.clock.sleep(interval)
 
+    def _ill(self) -> str:
+        """What is wrong with the loop or the database; nothing if both are well."""
+        now = self.clock.monotonic()
+        if now - self.scheduler.turned_at > LOOP_STALL_SECONDS:
+            return "the loop does not turn"
+        if now - self._database_at > DATABASE_STALL_SECONDS:
+            return "the database does not answer"
+        return ""
+
     def _status_line(self) -> str:
         held = len(self.phones.held())
         return f"{len(self.settings.agents)} agents, {held} in a meeting"
@@ -279,7 +313,7 @@ class Daemon:
             fresh = config.load(self._path, self._environ)
         except ConfigError as error:
             for line in str(error).splitlines():
-                log.error(line, action="reload_refused")
+                log.error(line, action="reload_refused")  # noqa: TRY400 - the user's fault needs no traceback
         except UserError as error:
             log.error(str(error), action="reload_refused")  # noqa: TRY400 - the user's fault needs no traceback
         else:
@@ -290,85 +324,14 @@ class Daemon:
         fixed = config.restart_needed(self.settings, fresh)
         logs.set_level(fresh.log.level)
         self.settings = fresh
-        self.phones.configure(_agents(fresh), self.clock.now())
-        self.syncer.configure(_calendars(fresh), {}, ())
-        self.phones.sweep_soon()
+        self.phones.follow(_agents(fresh))
+        self.syncer.follow(_calendars(fresh))
         log.info(
             f"The settings are in force: {len(fresh.agents)} agents",
             action="reloaded",
             agents=len(fresh.agents),
             **({"needs_restart": ", ".join(fixed)} if fixed else {}),
         )
-
-    # -- what operators ask ----------------------------------------------------------------------------------------
-
-    def agents(self) -> list[dict[str, Any]]:
-        """Every agent, in the order of the settings."""
-        return [view for agent in self.settings.agents if (view := self.agent(agent.email)) is not None]
-
-    def agent(self, email: str) -> dict[str, Any] | None:
-        """One agent."""
-        agent = self.phones.agents.get(email)
-        if agent is None or not agent.configured:
-            return None
-        return agent_view(agent, self.syncer, self.phones.company_trouble, self.clock.now())
-
-    async def sync(self, email: str | None) -> None:
-        """Fetch an agent's calendars, or all, and return when that is done."""
-        await self.syncer.sync(email)
-
-    async def pause(self, email: str, until: float | None, actor: str, reason: str) -> None:
-        """Release an agent and leave them alone."""
-        await self._written(self.phones.pause(email, until))
-        log.info(f"{email} is paused", action="paused", agent=email, actor=actor, why=reason)
-
-    async def resume(self, email: str, actor: str, reason: str) -> None:
-        """Follow an agent again."""
-        await self._written(self.phones.resume(email))
-        log.info(f"{email} is followed again", action="resumed", agent=email, actor=actor, why=reason)
-
-    async def release_all(self) -> dict[str, Any]:
-        """Put everybody back, leave them paused, and say who is still held after a while."""
-        owed = self.phones.held()
-        for email in list(self.phones.agents):
-            await self._written(self.phones.pause(email, None))
-        log.warning("Everybody is released and paused", action="release_all", owed=len(owed))
-        left = await self._until_released()
-        return {"released": [email for email in owed if email not in left], "still_held": left}
-
-    async def _until_released(self) -> list[str]:
-        deadline = self.clock.monotonic() + RELEASE_SECONDS
-        while (left := self.phones.held()) and self.clock.monotonic() < deadline:
-            await self.clock.sleep(0.1)
-        return left
-
-    async def _written(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except OSError as error:
-            raise UserError(f"the ledger cannot be written ({error.strerror}): free disk space") from error
-
-    def health(self) -> Health:
-        """Whether the loop turns and the database answers."""
-        now = self.clock.monotonic()
-        if now - self.scheduler.turned_at > LOOP_STALL_SECONDS:
-            return Health(ok=False, reason="the loop does not turn")
-        if now - self._database_at > DATABASE_STALL_SECONDS:
-            return Health(ok=False, reason="the database does not answer")
-        return Health(ok=True)
-
-    def ready(self) -> tuple[bool, list[str]]:
-        """Whether each calendar was tried, nothing is owed for long, and the clock is credible; else why not."""
-        reasons = []
-        unread = self.syncer.unready()
-        if unread:
-            reasons.append(f"{len(unread)} calendars have not been read yet")
-        late = self.phones.owed_since(self.clock.now() - OWED_ALARM_SECONDS)
-        if late:
-            reasons.append(f"updates are owed for over {OWED_ALARM_SECONDS:.0f} s: {', '.join(sorted(late)[:10])}")
-        if not self.clock.credible():
-            reasons.append("the clock is not credible")
-        return not reasons, reasons
 
 
 async def run(settings: Settings, path: Path, environ: Mapping[str, str]) -> None:
@@ -380,13 +343,12 @@ async def release_without_daemon(settings: Settings, path: Path, environ: Mappin
     """Put everybody back who is held and leave all paused, in this process; UserError 75 if a daemon runs."""
     daemon = Daemon(settings, path, environ)
     async with daemon.built() as journal:
-        for agent in daemon.phones.agents.values():
+        for agent in daemon.roster.agents.values():
             agent.ready = True
-        daemon.phones.sweep_soon()
         loop = asyncio.create_task(daemon.scheduler.run(), name="loop")
         try:
             await daemon.clock.sleep(0)
-            outcome = await daemon.release_all()
+            outcome = await daemon.control.release_all()
         finally:
             loop.cancel()
             await asyncio.gather(loop, return_exceptions=True)

@@ -15,7 +15,6 @@ import os
 import re
 import sys
 import traceback
-from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import quote, quote_plus
@@ -30,41 +29,52 @@ if TYPE_CHECKING:
 
 ACTIONS: dict[str, str] = {
     # the process
-    "started": "the daemon has begun to act",
-    "stopping": "no work is taken any more",
+    "started": "the daemon acts",
+    "stopping": "no work is taken any more; what is in flight may end",
     "stopped": "the daemon has ended in order",
     "reloaded": "the settings were read again and are in force",
     "reload_refused": "the settings were read again and are faulty: the old ones stay",
-    "level_changed": "the level of the log was changed",
-    "loop_lagged": "the event loop was blocked for over a second",
-    "clock_stepped": "the clock was set, or the machine slept: everything is looked at anew",
-    "clock_skewed": "our clock differs from that of two services",
-    "disk_failed": "the database or the ledger could not be written",
+    "loop_lagged": "the event loop was blocked",
+    "clock_skewed": "our clock is wrong by what two services agree on",
+    "clock_agrees": "our clock agrees with the services' again",
+    # what is kept
+    "ledger_read": "the debts were read from the ledger",
+    "ledger_damaged": "lines of the ledger could not be read; a copy is kept",
+    "ledger_failed": "the ledger cannot be written: starts wait, ends go",
+    "store_failed": "the database does not answer",
+    "database_moved_aside": "the database was damaged and is made anew",
     # calendars
-    "sync_done": "a calendar was read",
+    "synced": "a calendar was read",
     "sync_failed": "a calendar could not be read; it is tried again",
-    "sync_restarted": "a sync token was refused: the calendar is read anew",
-    "sync_doubted": "a calendar came back suspiciously empty: a second read decides",
-    "calendar_suspended": "a calendar cannot be read any more and needs a human",
-    "channel_opened": "Google will tell of changes to a calendar",
+    "baseline_needed": "a delta was refused: the calendar is read as a whole",
+    "empty_baseline": "a calendar came back empty where events were known: a second read decides",
+    "event_skipped": "an event cannot be read and is left out",
+    "calendar_recovered": "a calendar that could not be read is read again",
+    "channel_opened": "Google tells of changes to a calendar",
     "channel_failed": "Google would not open a channel: the calendar is polled",
-    "channel_stopped": "a channel was ended",
-    "push_missed": "a poll found what push had not told",
+    "orphan_stopped": "a channel that was ours but is not known any more was stopped",
+    "stop_failed": "a channel could not be stopped; it expires by itself",
+    "push_missed": "a poll found a change that push had not told",
     # agents
-    "held": "an agent was set unavailable",
+    "held": "an agent was made unavailable",
     "released": "an agent was put back",
+    "hold_closed": "an agent is not held any more, with nothing to put back",
     "override": "an agent changed its own setting while held: we stand back",
-    "left_alone": "an agent was unavailable already when it should be made so",
+    "left_alone": "an agent was unavailable already: that stays the agent's",
     "paused": "an agent was paused",
-    "resumed": "an agent's pause has ended",
+    "resumed": "an agent is followed again",
+    "release_all": "everybody was released and paused",
+    "agent_quarantined": "an agent could not be judged because of a fault of ours; the others are",
+    "trouble_raised": "something keeps an agent, or all, from being right",
+    "trouble_cleared": "what kept an agent, or all, from being right is over",
+    # Aircall
+    "aircall_api": "which of Aircall's interfaces for users is asked",
+    "look_failed": "a setting could not be read; it is tried again",
     "update_failed": "Aircall did not take an update; it is tried again",
-    "update_refused": "Aircall refused an update for good",
-    "update_observed": "an update was due and, as the mode is observe, not sent",
-    "budget_spent": "Aircall grants no more requests this minute: updates wait",
-    "trouble_raised": "something keeps an agent from being right",
-    "trouble_cleared": "what kept an agent from being right is over",
+    "update_not_taken": "Aircall accepted an update and shows something else",
+    "sweep_failed": "Aircall's users could not be listed; it is tried again",
+    "rate_limited": "Aircall grants no more requests for now",
     # listening
-    "listening": "an address is served",
     "connections_full": "connections were refused or cut because all places were taken",
     "connections_slow": "connections were cut that had not completed a request in time",
     "requests_malformed": "requests were refused that are not HTTP",
@@ -114,25 +124,30 @@ class Redactor:
     characters.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_LEARNED) -> None:
+        self._most = most
         self._forms: dict[str, list[str]] = {}
-        self._learned: deque[str] = deque()
+        self._given: frozenset[str] = frozenset()
+        self._learned: dict[str, None] = {}
 
     def replace(self, secrets: Iterable[str]) -> None:
         """Forget what was known; know `secrets`."""
         self._forms = {}
-        self._learned = deque()
-        for secret in secrets:
+        self._given = frozenset(secrets)
+        self._learned = {}
+        for secret in self._given:
             self._add(secret)
 
     def learn(self, secret: str) -> None:
         """Know one more; of those learned, the oldest are forgotten."""
-        if secret in self._learned:
+        if secret in self._given or secret in self._learned:
             return
         self._add(secret)
-        self._learned.append(secret)
-        if len(self._learned) > MAX_LEARNED:
-            self._remove(self._learned.popleft())
+        self._learned[secret] = None
+        if len(self._learned) > self._most:
+            oldest = next(iter(self._learned))
+            del self._learned[oldest]
+            self._remove(oldest)
 
     def clean(self, text: str) -> str:
         """`text` without secrets."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from calsyncd.calendars import Calendar
+from calsyncd.core.channels import Health
 from calsyncd.core.model import Setting, Trouble
 from calsyncd.core.plan import Held, StandingBack
 from calsyncd.phones import FOREVER, Agent
-from calsyncd.syncer import Calendar, Syncer
 
 
-def agent_view(agent: Agent, syncer: Syncer, company_trouble: Trouble | None, now: float) -> dict[str, Any]:
-    """One agent as `GET /api/v1/agents` shows them."""
-    calendars = syncer.of_agent(agent.email)
+def agent_view(
+    agent: Agent, with_push: list[tuple[Calendar, Health]], company_trouble: Trouble | None, now: float
+) -> dict[str, Any]:
+    """One agent as `GET /api/v1/agents` shows them; each calendar comes with its push health."""
+    calendars = [calendar for calendar, _ in with_push]
     span = agent.timeline.span_at(now) if agent.timeline is not None else None
     paused = agent.paused_until is not None and now < agent.paused_until
     wanted = span.setting if span is not None and not paused else None
@@ -46,10 +49,10 @@ def agent_view(agent: Agent, syncer: Syncer, company_trouble: Trouble | None, no
             {
                 "id": calendar.id,
                 "synced_at": time_out(calendar.synced_at),
-                "push": syncer.health(calendar, now),
+                "push": health,
                 "trouble": _trouble(calendar.trouble or calendar.push_trouble),
             }
-            for calendar in calendars
+            for calendar, health in with_push
         ],
         "trouble": _trouble(trouble),
     }

@@ -10,7 +10,8 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
@@ -22,6 +23,31 @@ RENEW_FROM = 0.5
 RENEW_SPREAD = 0.25
 ANNOUNCED_BEFORE_SECONDS = 60.0
 ANNOUNCED_AFTER_SECONDS = 30.0
+
+
+class Verdict(Enum):
+    """What became of a notification."""
+
+    GENUINE = "genuine"
+    UNKNOWN = "unknown"
+    BUSY = "busy"
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """What Google's headers said, well formed but not yet believed.
+
+    `expiration` is epoch seconds; it, `message_number` and the resource are None when absent or unreadable: nothing
+    hangs on them.
+    """
+
+    channel_id: str
+    token: str = field(repr=False)
+    state: str
+    resource_id: str | None = None
+    resource_uri: str | None = None
+    message_number: int | None = None
+    expiration: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

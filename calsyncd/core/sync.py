@@ -50,6 +50,14 @@ class Bookmark:
 
 
 @dataclass(frozen=True, slots=True)
+class Stored:
+    """How far a calendar had been read when the process began, and when Google last answered about it."""
+
+    bookmark: Bookmark
+    synced_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """An item that could not be read, and why."""
 

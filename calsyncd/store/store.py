@@ -11,29 +11,19 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from pathlib import Path
 
 import aiosqlite
 
 from calsyncd.core.channels import Channel
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting
-from calsyncd.core.sync import Bookmark, Changes
+from calsyncd.core.sync import Bookmark, Changes, Stored
 from calsyncd.errors import Unavailable, UserError
 from calsyncd.store.migrations import MIGRATIONS
 
 BUSY_TIMEOUT_MS = 5000
 KEEP_DAMAGED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class CalendarRow:
-    """A calendar that was read: its bookmark, and when Google last answered about it."""
-
-    key: str
-    agent: str
-    bookmark: Bookmark
-    synced_at: float
 
 
 class Store:
@@ -88,13 +78,13 @@ class Store:
         async with self._answering():
             await self._connection.execute_fetchall("SELECT 1")
 
-    async def calendars(self) -> dict[str, CalendarRow]:
+    async def calendars(self) -> dict[str, Stored]:
         """Every calendar that was ever read, by key."""
         async with self._answering():
             rows = await self._connection.execute_fetchall(
-                "SELECT key, agent, token, fingerprint, time_zone, baseline_at, synced_at FROM calendars"
+                "SELECT key, token, fingerprint, time_zone, baseline_at, synced_at FROM calendars"
             )
-        return {row[0]: CalendarRow(row[0], row[1], Bookmark(*row[2:6]), row[6]) for row in rows}
+        return {row[0]: Stored(Bookmark(*row[1:5]), row[5]) for row in rows}
 
     async def apply(self, key: str, agent: str, changes: Changes, now: float) -> None:
         """Put a finished fetch in force: the changes and the bookmark together, or neither."""

@@ -1,0 +1,7 @@
+"""The agents' calendars: what each last said, how it is read again, and how Google tells that it changed."""
+
+from calsyncd.calendars.calendar import Calendar, key_of
+from calsyncd.calendars.push import Push
+from calsyncd.calendars.syncer import Pace, Syncer
+
+__all__ = ["Calendar", "Pace", "Push", "Syncer", "key_of"]

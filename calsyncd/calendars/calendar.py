@@ -1,0 +1,62 @@
+"""One calendar of one agent as this process knows it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Literal
+
+from calsyncd.core.channels import Channel
+from calsyncd.core.model import Trouble
+from calsyncd.core.sync import Bookmark
+from calsyncd.core.troubles import needs_human
+
+SUSPEND_AFTER_FAILURES = 3
+
+Cause = Literal["start", "push", "poll", "hand"]
+
+
+@dataclass(slots=True)
+class Calendar:
+    """`id` is Google's name for it, as the agent sees it; `key` is ours.
+
+    `fresh` once it was read by this process, `tried` once that was attempted. `dirty` asks for a fetch, for
+    `cause`; `running` while one is under way, which began at `began_at`. `confirm_empty_at` is when a baseline that
+    came back empty may be believed. `heard_at` is when push last spoke, `missed_at` when a poll last found what
+    push had not told; `push_refused` when Google has none for this calendar.
+    """
+
+    key: str
+    agent: str
+    id: str
+    bookmark: Bookmark | None = None
+    synced_at: float | None = None
+    fresh: bool = False
+    tried: bool = False
+    dirty: bool = True
+    running: bool = False
+    cause: Cause = "start"
+    began_at: float = 0.0
+    failures: int = 0
+    failing_since: float | None = None
+    confirm_empty_at: float | None = None
+    trouble: Trouble | None = None
+    removed: bool = False
+    read: asyncio.Event = field(default_factory=asyncio.Event)
+    channels: dict[str, Channel] = field(default_factory=dict)
+    keeping: bool = False
+    heard_at: float = 0.0
+    missed_at: float | None = None
+    push_refused: bool = False
+    push_failures: int = 0
+    push_trouble: Trouble | None = None
+
+    @property
+    def suspended(self) -> bool:
+        """Whether only a human can bring it back."""
+        return self.trouble is not None and needs_human(self.trouble.code) and self.failures >= SUSPEND_AFTER_FAILURES
+
+
+def key_of(email: str, calendar: str) -> str:
+    """The name of an agent's calendar in the store and the logs."""
+    return f"{email}/{calendar}"

@@ -1,0 +1,411 @@
+"""A calendar at a time: fetch when it is dirty or its poll is due, apply, and tell whose timeline changed.
+
+A notification only sets a flag. The first fetch goes at once, the next at least two seconds after it began, and
+what arrives during a fetch leads to another. Push never counts as truth: its health only sets the pace of the
+poll behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Protocol
+
+from calsyncd.calendars.calendar import Calendar, Cause, key_of
+from calsyncd.calendars.push import Push
+from calsyncd.core import channels
+from calsyncd.core.channels import Channel, Health
+from calsyncd.core.model import Event
+from calsyncd.core.retry import backoff, spread
+from calsyncd.core.rules import Rules
+from calsyncd.core.sync import (
+    BaselineNeededError,
+    Bookmark,
+    Changes,
+    Fetch,
+    MalformedAnswerError,
+    Stored,
+    fingerprint,
+    next_baseline,
+)
+from calsyncd.core.timeline import Timeline, build
+from calsyncd.core.troubles import trouble
+from calsyncd.errors import BAD_REQUEST, SYNC_TOKEN_GONE, Refused, ServiceError, Unavailable
+from calsyncd.logs import get_logger
+from calsyncd.metrics import Metrics, SyncKind
+from calsyncd.scheduler import Scheduler
+
+AT_ONCE = 8
+DEBOUNCE_SECONDS = 2.0
+GRACE_SECONDS = 5.0
+STALE_SECONDS = 24 * 3600.0
+PLAN_BEFORE_SECONDS = 86400.0
+PLAN_AHEAD_SECONDS = 3 * 86400.0
+RELOAD_SECONDS = 6 * 3600.0
+CONFIRM_EMPTY_SECONDS = 60.0
+REFUSED_FIRST_SECONDS = 30.0
+REFUSED_CAP_SECONDS = 15 * 60.0
+
+log = get_logger(__name__)
+
+
+class Google(Protocol):
+    """What is asked of Google."""
+
+    async def list_events(self, subject: str, calendar: str, query: Mapping[str, str]) -> Any:
+        """One page of events."""
+        ...
+
+
+class Cache(Protocol):
+    """What is kept of calendars."""
+
+    async def apply(self, key: str, agent: str, changes: Changes, now: float) -> None:
+        """Put a finished fetch in force."""
+        ...
+
+    async def touch_calendar(self, key: str, bookmark: Bookmark, now: float) -> None:
+        """Nothing changed."""
+        ...
+
+    async def events(self, agent: str, calendars: Iterable[str], after: float, before: float) -> list[Event]:
+        """The agent's events of these calendars."""
+        ...
+
+    async def count_events(self, key: str, after: float) -> int:
+        """How many events are known."""
+        ...
+
+
+class Told(Protocol):
+    """Who is told what an agent's calendars say."""
+
+    def __call__(self, email: str, timeline: Timeline | None, now: float, *, complete: bool) -> None:
+        """The agent's timeline is this now; not `complete` while a calendar is unread or was read too long ago."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often Google is asked, and how far ahead; seconds. `with_push` None means automatic."""
+
+    horizon: float
+    with_push: float | None
+    without_push: float
+    requests_per_day: int
+
+
+class Syncer:
+    """All calendars of all agents."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        *,
+        google: Google,
+        cache: Cache,
+        push: Push,
+        metrics: Metrics,
+        told: Told,
+        pace: Pace,
+        chance: Callable[[], float],
+    ) -> None:
+        self.calendars: dict[str, Calendar] = {}
+        self._scheduler = scheduler
+        self._clock = scheduler.clock
+        self._google = google
+        self._cache = cache
+        self._push = push
+        self._metrics = metrics
+        self._told = told
+        self._pace = pace
+        self._chance = chance
+        self._rules: dict[str, Rules] = {}
+        self._of_agent: dict[str, list[Calendar]] = {}
+        self._told_at: dict[str, float] = {}
+        self._began_at: float | None = None
+        self._gate = asyncio.Semaphore(AT_ONCE)
+        push.listen(lambda calendar: self._mark(calendar, "push"))
+        scheduler.handle("sync", lambda key, _: self._due(key))
+        scheduler.handle("grace", lambda *_: self._grace_over())
+
+    # -- who is followed -------------------------------------------------------------------------------------------
+
+    def restore(self, stored: Mapping[str, Stored], known: Iterable[Channel]) -> None:
+        """Take up what the store knows of the calendars that are followed."""
+        for key, row in stored.items():
+            calendar = self.calendars.get(key)
+            if calendar is not None:
+                calendar.bookmark, calendar.synced_at = row.bookmark, row.synced_at
+        self._push.restore(known, self.calendars)
+
+    def follow(self, agents: Mapping[str, tuple[Iterable[str], Rules]]) -> None:
+        """Follow exactly these agents' calendars, under these rules."""
+        now = self._clock.now()
+        if self._began_at is None:
+            self._began_at = now
+            self._scheduler.at("grace", "", now + GRACE_SECONDS)
+        wanted = {key_of(email, name): (email, name) for email, (names, _) in agents.items() for name in names}
+        for key in self.calendars.keys() - wanted.keys():
+            self._drop(self.calendars.pop(key))
+        for key in wanted.keys() - self.calendars.keys():
+            self.calendars[key] = Calendar(key, *wanted[key])
+            self._scheduler.at("sync", key, now)
+        self._of_agent = {}
+        for calendar in self.calendars.values():
+            self._of_agent.setdefault(calendar.agent, []).append(calendar)
+        changed = [email for email, (_, rules) in agents.items() if self._rules.get(email) != rules]
+        self._rules = {email: rules for email, (_, rules) in agents.items()}
+        for email in changed:
+            if email in self._told_at:
+                self._scheduler.start(self._tell(email), f"timeline {email}")
+
+    def _drop(self, calendar: Calendar) -> None:
+        calendar.removed = True
+        self._scheduler.at("sync", calendar.key, None)
+        self._push.drop(calendar)
+
+    def of_agent(self, email: str) -> list[Calendar]:
+        """The calendars of an agent."""
+        return self._of_agent.get(email, [])
+
+    # -- when to fetch ---------------------------------------------------------------------------------------------
+
+    async def sync(self, email: str | None) -> None:
+        """Fetch now, by hand, and return when it is done; None means everybody."""
+        wanted = [calendar for calendar in self.calendars.values() if email is None or calendar.agent == email]
+        waits = [calendar.read.wait() for calendar in wanted]
+        for calendar in wanted:
+            self._mark(calendar, "hand")
+        await asyncio.gather(*waits)
+
+    def _mark(self, calendar: Calendar, cause: Cause) -> None:
+        """The calendar may have changed: fetch it, at once unless it was fetched just now."""
+        now = self._clock.now()
+        calendar.dirty, calendar.cause = True, cause
+        if calendar.running:
+            return
+        due = now if cause == "hand" else max(now, calendar.began_at + DEBOUNCE_SECONDS)
+        if calendar.failures and cause == "push":
+            # A calendar that fails is not asked faster because it changes.
+            due = max(due, calendar.began_at + backoff(calendar.failures, 1.0))
+        planned = self._scheduler.due_at("sync", calendar.key)
+        self._scheduler.at("sync", calendar.key, due if planned is None else min(due, planned))
+
+    def _due(self, key: str) -> None:
+        calendar = self.calendars.get(key)
+        if calendar is None or calendar.running:
+            return
+        if not calendar.dirty:
+            calendar.cause = "poll"
+        calendar.running = True
+        self._scheduler.start(self._fetch(calendar), f"sync {key}")
+
+    def _until_poll(self, calendar: Calendar, bookmark: Bookmark) -> float:
+        now = self._clock.now()
+        interval = channels.poll_interval(
+            self._push.health(calendar, now),
+            with_push=self._pace.with_push,
+            without_push=self._pace.without_push,
+            calendars=len(self.calendars),
+            requests_per_day=self._pace.requests_per_day,
+        )
+        baseline = next_baseline(calendar.key, bookmark.baseline_at)
+        return max(0.0, min(spread(interval, self._chance()), baseline - now))
+
+    # -- fetching --------------------------------------------------------------------------------------------------
+
+    async def _fetch(self, calendar: Calendar) -> None:
+        async with self._gate:
+            now = self._clock.now()
+            waited, calendar.read = calendar.read, asyncio.Event()
+            calendar.dirty, calendar.began_at = False, now
+            try:
+                wait = await self._fetch_and_apply(calendar, calendar.cause, now)
+            except ServiceError as error:
+                wait = self._failed(calendar, error)
+            except MalformedAnswerError as error:
+                wait = self._failed(calendar, Unavailable(str(error), service="google", code="malformed"))
+            calendar.running, calendar.tried = False, True
+        if not calendar.removed:
+            now = self._clock.now()
+            again = now if calendar.dirty and not calendar.failures else now + wait
+            self._scheduler.at("sync", calendar.key, max(again, calendar.began_at + DEBOUNCE_SECONDS))
+            if calendar.failures and self._is_stale(calendar, now):
+                await self._tell(calendar.agent)
+        waited.set()
+
+    async def _fetch_and_apply(self, calendar: Calendar, cause: Cause, now: float) -> float:
+        """Seconds until the next poll. Everything is applied, or nothing."""
+        quota_user = sha256(calendar.agent.encode()).hexdigest()[:40]
+        bookmark = calendar.bookmark
+        if bookmark is not None and (
+            calendar.confirm_empty_at is not None
+            or bookmark.fingerprint != fingerprint(quota_user, self._pace.horizon)
+            or now >= next_baseline(calendar.key, bookmark.baseline_at)
+        ):
+            bookmark = None
+        try:
+            changes = await self._read(calendar, Fetch(now, self._pace.horizon, quota_user, bookmark))
+        except (BaselineNeededError, Refused) as error:
+            if bookmark is None or (isinstance(error, Refused) and error.code not in (SYNC_TOKEN_GONE, BAD_REQUEST)):
+                raise
+            log.info("A baseline is taken", action="sync_restarted", calendar=calendar.key, why=str(error))
+            self._metrics.sync("delta", "gone")
+            changes = await self._read(calendar, Fetch(now, self._pace.horizon, quota_user, None))
+        if calendar.removed:
+            return 0.0
+        if await self._is_suspicious(calendar, changes, now):
+            return CONFIRM_EMPTY_SECONDS
+        await self._apply(calendar, changes, now)
+        if cause == "poll" and not changes.baseline and not changes.empty:
+            self._missed(calendar, now)
+        return self._until_poll(calendar, changes.bookmark)
+
+    async def _read(self, calendar: Calendar, fetch: Fetch) -> Changes:
+        while True:
+            page = await self._google.list_events(calendar.agent, calendar.id, fetch.request())
+            changes = fetch.feed(page)
+            if changes is not None:
+                return changes
+
+    async def _is_suspicious(self, calendar: Calendar, changes: Changes, now: float) -> bool:
+        """An empty baseline where events were known changes nobody until a later one confirms it."""
+        if not changes.baseline or changes.events or not await self._cache.count_events(calendar.key, now):
+            calendar.confirm_empty_at = None
+            return False
+        if calendar.confirm_empty_at is None:
+            calendar.confirm_empty_at = now + CONFIRM_EMPTY_SECONDS
+            self._metrics.sync("baseline", "suspicious")
+            log.warning(
+                "Google says that a calendar is empty where events were known: asked again before it counts",
+                action="sync_doubted",
+                calendar=calendar.key,
+            )
+        elif now >= calendar.confirm_empty_at:
+            calendar.confirm_empty_at = None
+            return False
+        return True
+
+    async def _apply(self, calendar: Calendar, changes: Changes, now: float) -> None:
+        quiet = changes.empty and not changes.baseline
+        if quiet:
+            await self._cache.touch_calendar(calendar.key, changes.bookmark, now)
+        else:
+            await self._cache.apply(calendar.key, calendar.agent, changes, now)
+        for skipped in changes.skipped:
+            log.warning(
+                "An event cannot be read and is left out",
+                action="event_skipped",
+                calendar=calendar.key,
+                event_id=skipped.id,
+                why=skipped.why,
+            )
+        first = not calendar.fresh
+        calendar.bookmark, calendar.synced_at, calendar.fresh = changes.bookmark, now, True
+        if calendar.trouble is not None:
+            log.info("A calendar is read again", action="trouble_cleared", calendar=calendar.key)
+        calendar.trouble, calendar.failures, calendar.failing_since = None, 0, None
+        kind: SyncKind = "baseline" if changes.baseline else "delta"
+        self._metrics.sync(kind, "unchanged" if quiet else "changed")
+        log.info(
+            f"A calendar of {calendar.agent} was read",
+            action="sync_done",
+            calendar=calendar.key,
+            kind=kind,
+            cause=calendar.cause,
+            changed=len(changes.events),
+            gone=len(changes.gone),
+        )
+        told_at = self._told_at.get(calendar.agent)
+        if first or not quiet or told_at is None or now - told_at > RELOAD_SECONDS:
+            await self._tell(calendar.agent)
+        if first:
+            self._push.keep(calendar)
+
+    def _failed(self, calendar: Calendar, error: ServiceError) -> float:
+        """Seconds until the next try; stored data stay in force."""
+        calendar.failures += 1
+        calendar.failing_since = calendar.failing_since or self._clock.now()
+        refused = isinstance(error, Refused)
+        known = calendar.trouble is not None and calendar.trouble.code == error.code
+        if (refused or calendar.failures > 1) and not known:
+            calendar.trouble = trouble(error.code, calendar.failing_since, str(error))
+        if refused:
+            wait = backoff(calendar.failures, self._chance(), first=REFUSED_FIRST_SECONDS, cap=REFUSED_CAP_SECONDS)
+        else:
+            retry_after = error.retry_after if isinstance(error, Unavailable) else None
+            wait = max(backoff(calendar.failures, self._chance()), retry_after or 0.0)
+        self._metrics.sync(
+            "delta" if calendar.bookmark is not None else "baseline", "refused" if refused else "unavailable"
+        )
+        log.warning(
+            f"A calendar of {calendar.agent} could not be read",
+            action="sync_failed",
+            calendar=calendar.key,
+            code=error.code,
+            why=str(error),
+            retry_seconds=round(wait, 1),
+        )
+        return wait
+
+    def _missed(self, calendar: Calendar, now: float) -> None:
+        """A poll found what push had not told."""
+        believed = self._push.health(calendar, now) == "healthy"
+        calendar.missed_at = now
+        if believed and calendar.heard_at < now - channels.ANNOUNCED_BEFORE_SECONDS:
+            self._metrics.push_missed()
+            log.warning("A poll found a change that push had not told", action="push_missed", calendar=calendar.key)
+
+    # -- what it means for the agent -------------------------------------------------------------------------------
+
+    def _is_stale(self, calendar: Calendar, now: float) -> bool:
+        return calendar.synced_at is None or now - calendar.synced_at > STALE_SECONDS
+
+    def _judgeable(self, email: str) -> bool:
+        """An agent is judged once each calendar was read, or when the grace of the start is over."""
+        if all(calendar.fresh for calendar in self.of_agent(email)):
+            return True
+        return self._began_at is not None and self._clock.now() >= self._began_at + GRACE_SECONDS
+
+    def _grace_over(self) -> None:
+        for email in self._of_agent:
+            if email not in self._told_at:
+                self._scheduler.start(self._tell(email), f"timeline {email}")
+
+    async def _tell(self, email: str) -> None:
+        """Work out the agent's timeline from what is stored, and tell it."""
+        if email not in self._rules or not self._judgeable(email):
+            return
+        now = self._clock.now()
+        mine = self.of_agent(email)
+        usable = [one.key for one in mine if one.bookmark is not None and not self._is_stale(one, now)]
+        try:
+            events = await self._cache.events(email, usable, now - PLAN_BEFORE_SECONDS, now + PLAN_AHEAD_SECONDS)
+        except ServiceError as error:
+            # What is in memory stays in force; the next poll tries again.
+            self._told_at.pop(email, None)
+            log.warning("The database does not answer", action="store_failed", agent=email, why=str(error))
+            return
+        self._told_at[email] = now
+        timeline = build(events, self._rules[email]) if usable else None
+        self._told(email, timeline, self._clock.now(), complete=len(usable) == len(mine))
+
+    # -- what is shown ---------------------------------------------------------------------------------------------
+
+    def untried(self) -> list[str]:
+        """Which calendars have not been tried, within the grace of the start."""
+        if self._began_at is not None and self._clock.now() >= self._began_at + GRACE_SECONDS:
+            return []
+        return [calendar.key for calendar in self.calendars.values() if not calendar.tried]
+
+    def measure(self, now: float) -> None:
+        """Bring the gauges up to date."""
+        ages = [now - one.synced_at for one in self.calendars.values() if one.synced_at is not None]
+        self._metrics.calendar_age(max(ages, default=0.0))
+        counts: dict[Health, int] = dict.fromkeys(("healthy", "unverified", "expired", "silent", "off"), 0)
+        for calendar in self.calendars.values():
+            counts[self._push.health(calendar, now)] += 1
+        self._metrics.channels(counts)

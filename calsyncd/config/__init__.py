@@ -1,0 +1,34 @@
+"""The settings: config.yaml read into frozen values, or all its faults at once.
+
+`find` says which file, `load` reads it, `check` lists its faults, `restart_needed` tells what a reload cannot change.
+"""
+
+from calsyncd.config.faults import ConfigError, Fault
+from calsyncd.config.loading import check, find, load
+from calsyncd.config.models import Agent, Aircall, Google, History, Log, Rules, Server, Settings
+from calsyncd.config.reload import restart_needed
+from calsyncd.config.secretfiles import Secret, SecretFile, ServiceAccount
+from calsyncd.config.values import Listen, TcpListen, UnixListen
+
+__all__ = [
+    "Agent",
+    "Aircall",
+    "ConfigError",
+    "Fault",
+    "Google",
+    "History",
+    "Listen",
+    "Log",
+    "Rules",
+    "Secret",
+    "SecretFile",
+    "Server",
+    "ServiceAccount",
+    "Settings",
+    "TcpListen",
+    "UnixListen",
+    "check",
+    "find",
+    "load",
+    "restart_needed",
+]

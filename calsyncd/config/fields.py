@@ -1,0 +1,188 @@
+"""The types of the models' fields: how each is read, and how it shows in the JSON Schema."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
+
+from calsyncd.config import values
+from calsyncd.config.faults import Problem
+from calsyncd.config.secretfiles import SecretFile, ServiceAccount, read_service_account, read_token
+from calsyncd.config.values import Listen, Surroundings
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+
+SubstatusWord = Literal["out_for_lunch", "on_a_break", "in_training", "doing_back_office", "other"]
+UsersApiWord = Literal["auto", "v2", "v1"]
+LogLevelWord = Literal["debug", "info", "warning", "error"]
+LogFormatWord = Literal["json", "console"]
+
+_SUBSTATUSES: tuple[str, ...] = get_args(SubstatusWord)
+_USERS_APIS: tuple[str, ...] = get_args(UsersApiWord)
+_LOG_LEVELS: tuple[str, ...] = get_args(LogLevelWord)
+_LOG_FORMATS: tuple[str, ...] = get_args(LogFormatWord)
+
+_DURATION: list[dict[str, Any]] = [
+    {"type": "string", "pattern": values.DURATION_PATTERN},
+    {"type": "number", "minimum": 0},
+]
+_TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
+_URL: dict[str, Any] = {"type": "string", "pattern": "^https?://"}
+_LISTEN: dict[str, Any] = {"type": "string", "pattern": values.LISTEN_PATTERN}
+_EMAIL: dict[str, Any] = {"type": "string", "pattern": values.EMAIL_PATTERN}
+_NULL: dict[str, Any] = {"type": "null"}
+_AS_PATH = PlainSerializer(lambda value: str(value.path), return_type=str)
+
+
+class Clash:
+    """Stands in for a value that an earlier agent already has; reading it gives the fault."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+
+
+def _around(info: ValidationInfo) -> Surroundings:
+    return info.context if isinstance(info.context, Surroundings) else Surroundings(Path.cwd(), {})
+
+
+def _listen(value: object, info: ValidationInfo) -> Listen:
+    return values.listen(value, _around(info))
+
+
+def _state_dir(value: object, info: ValidationInfo) -> Path:
+    around = _around(info)
+    if value is None or value == Path():
+        given = around.env.get("STATE_DIRECTORY", "").split(":")[0]
+        path = around.path(given or "state")
+    elif isinstance(value, Path):
+        path = around.base / value
+    else:
+        path = around.path(values.text(value, "the path of a directory"))
+    if os.path.exists(path) and not os.path.isdir(path):  # noqa: PTH110, PTH112 - Path.exists may raise
+        raise Problem("is there and not a directory")
+    return path
+
+
+def _account_file(value: object, info: ValidationInfo) -> ServiceAccount:
+    return value if isinstance(value, ServiceAccount) else read_service_account(_file_name(value), _around(info))
+
+
+def _token_file(value: object, info: ValidationInfo) -> SecretFile:
+    return value if isinstance(value, SecretFile) else read_token(_file_name(value), _around(info))
+
+
+def _file_name(value: object) -> str:
+    what = "the path of a file, or the name of a systemd credential"
+    name = values.text(value, what)
+    if not name:
+        raise Problem(f"expected {what}")
+    return name
+
+
+def _poll_interval(value: object) -> float | Literal["auto"]:
+    if value == "auto":
+        return "auto"
+    try:
+        return values.seconds(value, 30, DAY)
+    except Problem as err:
+        raise Problem(f"{err} (or auto)") from None
+
+
+def _url(value: object) -> str:
+    return values.web_address(value)
+
+
+def _public_url(value: object) -> str | None:
+    return None if value is None else values.web_address(value, bare=True)
+
+
+def _substatus(value: object) -> str | None:
+    return None if value is None else values.one_of(value, _SUBSTATUSES)
+
+
+def _api_id(value: object) -> str:
+    spelt = values.text(value)
+    if not spelt or not spelt.isascii() or not spelt.isprintable() or " " in spelt or ":" in spelt:
+        raise Problem("expected the API id that Aircall shows beside the API key")
+    return spelt
+
+
+def _calendar(value: object) -> str:
+    spelt = values.text(value, "a calendar's id, or primary")
+    if not spelt.strip() or not spelt.isprintable() or len(spelt) > 254:
+        raise Problem("expected a calendar's id, or primary")
+    return spelt
+
+
+def _email(value: object) -> str:
+    if isinstance(value, Clash):
+        raise Problem(value.message)
+    return values.email(value)
+
+
+def _aircall_user(value: object, info: ValidationInfo) -> int | str:
+    if isinstance(value, Clash):
+        raise Problem(value.message)
+    if value is None or value == "":
+        return str(info.data.get("email", ""))
+    return values.aircall_user(value)
+
+
+def _seconds(at_least: float, at_most: float) -> PlainValidator:
+    return PlainValidator(partial(values.seconds, at_least=at_least, at_most=at_most))
+
+
+def _word(*allowed: str, later: tuple[str, ...] = ()) -> PlainValidator:
+    return PlainValidator(partial(values.one_of, allowed=allowed, later=later))
+
+
+def _whole(at_most: int) -> PlainValidator:
+    return PlainValidator(partial(values.whole, at_least=1, at_most=at_most))
+
+
+Padding = Annotated[float, _seconds(0, 12 * HOUR), WithJsonSchema({"anyOf": _DURATION})]
+Pace = Annotated[float, _seconds(30, DAY), WithJsonSchema({"anyOf": _DURATION})]
+Horizon = Annotated[float, _seconds(DAY, 60 * DAY), WithJsonSchema({"anyOf": _DURATION})]
+Keep = Annotated[float, _seconds(DAY, 3650 * DAY), WithJsonSchema({"anyOf": _DURATION})]
+PollInterval = Annotated[
+    float | Literal["auto"],
+    PlainValidator(_poll_interval),
+    WithJsonSchema({"anyOf": [{"const": "auto"}, *_DURATION]}),
+]
+
+Mode = Annotated[Literal["act"], _word("act", later=("observe",)), WithJsonSchema({"enum": ["act"]})]
+OnManualChange = Annotated[
+    Literal["respect"], _word("respect", later=("enforce",)), WithJsonSchema({"enum": ["respect"]})
+]
+Substatus = Annotated[SubstatusWord | None, PlainValidator(_substatus), WithJsonSchema({"enum": [*_SUBSTATUSES, None]})]
+UsersApi = Annotated[UsersApiWord, _word(*_USERS_APIS), WithJsonSchema({"enum": [*_USERS_APIS]})]
+LogLevel = Annotated[LogLevelWord, _word(*_LOG_LEVELS), WithJsonSchema({"enum": [*_LOG_LEVELS]})]
+LogFormat = Annotated[LogFormatWord, _word(*_LOG_FORMATS), WithJsonSchema({"enum": [*_LOG_FORMATS]})]
+
+RequestsPerDay = Annotated[
+    int, _whole(1_000_000_000), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 1_000_000_000})
+]
+RequestsPerMinute = Annotated[int, _whole(600), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 600})]
+
+Address = Annotated[Listen, PlainValidator(_listen), PlainSerializer(str, return_type=str), WithJsonSchema(_LISTEN)]
+Url = Annotated[str, PlainValidator(_url), WithJsonSchema(_URL)]
+PublicUrl = Annotated[str | None, PlainValidator(_public_url), WithJsonSchema({"anyOf": [_URL, _NULL]})]
+StateDir = Annotated[Path, PlainValidator(_state_dir), WithJsonSchema({"anyOf": [_TEXT, _NULL]})]
+AccountFile = Annotated[ServiceAccount, PlainValidator(_account_file), _AS_PATH, WithJsonSchema(_TEXT)]
+TokenFile = Annotated[SecretFile, PlainValidator(_token_file), _AS_PATH, WithJsonSchema(_TEXT)]
+
+ApiId = Annotated[str, PlainValidator(_api_id), WithJsonSchema(_TEXT)]
+Email = Annotated[str, PlainValidator(_email), WithJsonSchema(_EMAIL)]
+AircallUser = Annotated[
+    int | str,
+    PlainValidator(_aircall_user),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, _EMAIL, _NULL]}),
+]
+Calendars = Annotated[
+    tuple[Annotated[str, PlainValidator(_calendar), WithJsonSchema(_TEXT)], ...],
+    Field(json_schema_extra={"minItems": 1, "uniqueItems": True}),
+]

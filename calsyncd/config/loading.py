@@ -1,0 +1,194 @@
+"""Finding and reading config.yaml: all its faults at once, each at its place."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import ValidationError
+
+from calsyncd.config.faults import ConfigError, Fault, Problem
+from calsyncd.config.models import Section, Settings
+from calsyncd.config.secretfiles import read_regular
+from calsyncd.config.values import Surroundings
+from calsyncd.config.yamlnodes import Node, Place, YamlError, parse, spell
+from calsyncd.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+MAX_CONFIG_BYTES = 1024 * 1024
+PLACES = (Path("config.yaml"), Path("/etc/calsyncd/config.yaml"))
+"""Where the settings are looked for when neither `--config` nor $CALSYNCD_CONFIG says it."""
+
+_MAX_SUGGESTIONS = 100
+"""Each costs about a millisecond; nobody reads more."""
+_SECRET_KEY = re.compile(r"token|secret|passw|private_?key|credential|api_?key", re.IGNORECASE)
+
+
+def find(explicit: Path | None, env: Mapping[str, str], *, places: Sequence[Path] = PLACES) -> Path:
+    """The settings' path: as given, else $CALSYNCD_CONFIG, else the first of `places` that exists.
+
+    Raises:
+        UserError: there is none; the message names the places.
+    """
+    if explicit is not None:
+        return explicit
+    if env.get("CALSYNCD_CONFIG"):
+        return Path(env["CALSYNCD_CONFIG"])
+    for place in places:
+        if os.path.lexists(place):
+            return place
+    looked = ", ".join(str(place if place.is_absolute() else f"./{place}") for place in places)
+    raise UserError(
+        f"no settings found: --config is not given, $CALSYNCD_CONFIG is not set, and there is no {looked}; "
+        "copy config.example.yaml to one of them"
+    )
+
+
+def load(path: Path, env: Mapping[str, str]) -> Settings:
+    """The settings in the file, with the secrets they name.
+
+    Raises:
+        ConfigError: every fault of the file.
+    """
+    try:
+        data, _ = read_regular(path, MAX_CONFIG_BYTES)
+    except Problem as err:
+        raise ConfigError(path, [Fault(1, 1, "", str(err))]) from None
+    try:
+        root, faults = parse(data)
+    except YamlError as err:
+        raise ConfigError(path, [err.fault]) from None
+    around = Surroundings(Path(os.path.abspath(path)).parent, env)  # noqa: PTH100 - links stay: files beside the link count
+    try:
+        settings = Settings.model_validate(root.plain(), context=around)
+    except ValidationError as err:
+        raise ConfigError(path, [*faults, *_Faults(root).of(err)]) from None
+    if faults:
+        raise ConfigError(path, faults)
+    return settings
+
+
+def check(path: Path, env: Mapping[str, str]) -> list[str]:
+    """Every fault of the settings as a line of text; none if they are good. No network."""
+    try:
+        load(path, env)
+    except ConfigError as err:
+        return err.lines()
+    return []
+
+
+class _Faults:
+    """Turns what the models refuse into faults with a place in the file."""
+
+    def __init__(self, root: Node) -> None:
+        self._root = root
+        self._suggestions = 0
+        self._meant: set[tuple[int | str, ...]] = set()
+
+    def of(self, refused: ValidationError) -> Iterator[Fault]:
+        """All of them; a required key that is there under a wrong name is not also missing."""
+        errors = refused.errors(include_url=False, include_input=False)
+        for error in errors:
+            if error["type"] == "extra_forbidden":
+                loc = error["loc"]
+                yield Fault(*self._place(loc, of_key=True), spell(loc), self._unknown(loc))
+        for error in errors:
+            loc = error["loc"]
+            if error["type"] == "missing":
+                if loc not in self._meant:
+                    yield Fault(*self._place(loc[:-1], of_key=True), spell(loc), "is missing, and has no default")
+            elif error["type"] != "extra_forbidden":
+                yield Fault(*self._place(loc, of_key=False), spell(loc), _sentence(error, loc))
+
+    def _place(self, loc: tuple[int | str, ...], *, of_key: bool) -> Place:
+        """Where `loc` stands; what is not in the file stands at the nearest thing around it."""
+        node, place = self._root, Place(1, 1)
+        for index, step in enumerate(loc):
+            last = index == len(loc) - 1
+            if isinstance(node.value, dict) and step in node.value:
+                place = node.keys[str(step)]
+                node = node.value[str(step)]
+            elif isinstance(node.value, list) and isinstance(step, int):
+                node = node.value[step]
+                place = node.place
+            else:
+                return place
+            if last and not of_key:
+                place = node.place
+        return place
+
+    def _unknown(self, loc: tuple[int | str, ...]) -> str:
+        key, model = str(loc[-1]), _model_at(loc[:-1])
+        if key in model.later:
+            hint = model.later[key]
+            return f"not available yet{f' ({hint})' if hint else ''}"
+        known = sorted({*model.model_fields, *model.later})
+        files = [name for name in known if name.endswith("_file") and name in model.model_fields]
+        if _SECRET_KEY.search(key) and not key.endswith("_file"):
+            meant = difflib.get_close_matches(key, files or _FILES, 1, 0.0)[0]
+            self._meant.add((*loc[:-1], meant))
+            name = meant if files else _PATHS[meant]
+            return (
+                "unknown key, and a secret is never written in this file; "
+                f"write it into a file of its own and name that in {name}"
+            )
+        elsewhere = _PATHS.get(key)
+        if elsewhere:
+            return f"unknown key here (did you mean {elsewhere}{'' if '.' in elsewhere else ' at the top level'}?)"
+        if self._suggestions < _MAX_SUGGESTIONS and len(key) <= 64:
+            self._suggestions += 1
+            near = difflib.get_close_matches(key.lower().replace("-", "_"), known, 1)
+            if near:
+                self._meant.add((*loc[:-1], near[0]))
+                return f"unknown key (did you mean {near[0]}?)"
+        return f"unknown key (known here: {', '.join(model.model_fields)})"
+
+
+def _sentence(error: Any, loc: tuple[int | str, ...]) -> str:
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    if error["type"] == "tuple_type":
+        return "expected a list, each item on a line that begins with `- `"
+    fields = ", ".join(_model_at(loc).model_fields)
+    return f"expected keys below it, of: {fields}"
+
+
+def _model_at(loc: tuple[int | str, ...]) -> type[Section]:
+    """The model at a path; a path that leads to no model gives the last one on the way."""
+    model: type[Section] = Settings
+    for step in loc:
+        if isinstance(step, str) and step in model.model_fields:
+            model = _section(model.model_fields[step].annotation) or model
+    return model
+
+
+def _section(annotation: object) -> type[Section] | None:
+    for kind in (annotation, *get_args(annotation)):
+        if isinstance(kind, type) and issubclass(kind, Section):
+            return kind
+    return None
+
+
+def _paths(model: type[Section], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, field in model.model_fields.items():
+        section = _section(field.annotation)
+        if section is None:
+            yield name, f"{prefix}{name}"
+        elif not prefix:
+            yield from _paths(section, f"{name}.")
+
+
+def _unique_paths() -> dict[str, str]:
+    found = list(_paths(Settings))
+    names = [name for name, _ in found]
+    return {name: path for name, path in found if names.count(name) == 1}
+
+
+_PATHS = _unique_paths()
+"""Where a key belongs that stands in a wrong section, if there is only one such place."""
+_FILES = [name for name in _PATHS if name.endswith("_file")]

@@ -1,0 +1,104 @@
+"""What operators ask of the running daemon, whichever way they ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from calsyncd.calendars import Push, Syncer
+from calsyncd.clock import SystemClock
+from calsyncd.errors import UserError
+from calsyncd.logs import get_logger
+from calsyncd.phones import Agent, Phones, Roster
+from calsyncd.view import agent_view
+from calsyncd.web.public import Health
+
+OWED_ALARM_SECONDS = 120.0
+RELEASE_SECONDS = 90.0
+RELEASE_LOOK_SECONDS = 0.1
+
+log = get_logger(__name__)
+
+
+class Control:
+    """Answers and obeys operators. `well` says what is wrong with the loop or the database, or nothing."""
+
+    def __init__(
+        self,
+        clock: SystemClock,
+        *,
+        roster: Roster,
+        phones: Phones,
+        syncer: Syncer,
+        push: Push,
+        well: Callable[[], str],
+    ) -> None:
+        self._clock = clock
+        self._roster = roster
+        self._phones = phones
+        self._syncer = syncer
+        self._push = push
+        self._well = well
+
+    def agents(self) -> list[dict[str, Any]]:
+        """Every agent that the settings name."""
+        return [self._view(agent) for agent in self._roster.agents.values() if agent.configured]
+
+    def agent(self, email: str) -> dict[str, Any] | None:
+        """One agent."""
+        agent = self._roster.agents.get(email)
+        return self._view(agent) if agent is not None and agent.configured else None
+
+    def _view(self, agent: Agent) -> dict[str, Any]:
+        calendars = [(one, self._push.health(one, self._clock.now())) for one in self._syncer.of_agent(agent.email)]
+        return agent_view(agent, calendars, self._roster.company_trouble, self._clock.now())
+
+    async def sync(self, email: str | None) -> None:
+        """Fetch an agent's calendars, or all, and return when that is done."""
+        await self._syncer.sync(email)
+
+    async def pause(self, email: str, until: float | None, actor: str, reason: str) -> None:
+        """Release an agent and leave them alone."""
+        await _written(self._phones.pause(email, until))
+        log.info(f"{email} is paused", action="paused", agent=email, actor=actor, why=reason)
+
+    async def resume(self, email: str, actor: str, reason: str) -> None:
+        """Follow an agent again."""
+        await _written(self._phones.resume(email))
+        log.info(f"{email} is followed again", action="resumed", agent=email, actor=actor, why=reason)
+
+    async def release_all(self) -> dict[str, Any]:
+        """Put everybody back, leave them paused, and say who is still held after a while."""
+        owed = self._phones.held()
+        for email in list(self._roster.agents):
+            await _written(self._phones.pause(email, None))
+        log.warning("Everybody is released and paused", action="release_all", owed=len(owed))
+        deadline = self._clock.monotonic() + RELEASE_SECONDS
+        while (left := self._phones.held()) and self._clock.monotonic() < deadline:
+            await self._clock.sleep(RELEASE_LOOK_SECONDS)
+        return {"released": [email for email in owed if email not in left], "still_held": left}
+
+    def health(self) -> Health:
+        """Whether the loop turns and the database answers."""
+        reason = self._well()
+        return Health(ok=not reason, reason=reason)
+
+    def ready(self) -> tuple[bool, list[str]]:
+        """Whether each calendar was tried, nothing is owed for long, and the clock is credible; else why not."""
+        reasons = []
+        untried = self._syncer.untried()
+        if untried:
+            reasons.append(f"{len(untried)} calendars have not been read yet")
+        late = self._phones.owed_since(self._clock.now() - OWED_ALARM_SECONDS)
+        if late:
+            reasons.append(f"updates are owed for over {OWED_ALARM_SECONDS:.0f} s: {', '.join(sorted(late)[:10])}")
+        if not self._clock.credible():
+            reasons.append("the clock is not credible")
+        return not reasons, reasons
+
+
+async def _written(work: Awaitable[None]) -> None:
+    try:
+        await work
+    except OSError as error:
+        raise UserError(f"the ledger cannot be written ({error.strerror}): free disk space") from error

@@ -1,0 +1,9 @@
+"""The agents' phones: who they are, what each needs now, and the requests that give it to them."""
+
+from calsyncd.phones.agent import FOREVER, Agent
+from calsyncd.phones.calls import Calls
+from calsyncd.phones.phones import Phones
+from calsyncd.phones.record import Record
+from calsyncd.phones.roster import Roster
+
+__all__ = ["FOREVER", "Agent", "Calls", "Phones", "Record", "Roster"]

@@ -1,0 +1,271 @@
+"""The requests to Aircall: one look, one update, or one list of everybody; and what their failures mean.
+
+An answer changes the agent's stance and facts here; what is done next is decided in the next turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from calsyncd.clock import Clock
+from calsyncd.core import dispatch, plan
+from calsyncd.core.model import Observation, Setting, User
+from calsyncd.core.plan import FREE, Decision, Held, Look, Put, Sent
+from calsyncd.core.retry import backoff
+from calsyncd.core.sync import rfc3339
+from calsyncd.errors import CREDENTIALS, USER_GONE, RateLimited, Refused, ServiceError, Unavailable
+from calsyncd.logs import get_logger
+from calsyncd.metrics import Metrics
+from calsyncd.phones.agent import Agent
+from calsyncd.phones.record import Record
+from calsyncd.phones.roster import Roster
+
+RETRY_CAP_SECONDS = 30.0
+RETRY_AFTER_CAP_SECONDS = 120.0
+REFUSED_RETRY_SECONDS = 5 * 60.0
+REFUSED_RELEASE_RETRY_SECONDS = 60.0
+GONE_RETRY_SECONDS = 60 * 60.0
+CREDENTIALS_PROBE_SECONDS = 60.0
+LEDGER_RETRY_SECONDS = 5.0
+PASSING_FAILURES = 2
+
+log = get_logger(__name__)
+
+
+class Aircall(Protocol):
+    """What is asked of Aircall."""
+
+    async def page_of_users(self, page: int) -> tuple[list[User], bool]:
+        """One page of users, and whether another follows."""
+        ...
+
+    async def look(self, user: int) -> Observation:
+        """The user's setting."""
+        ...
+
+    async def live_state(self, user: int) -> str:
+        """The user's live state."""
+        ...
+
+    async def update(self, user: int, setting: Setting) -> Setting:
+        """Write a setting."""
+        ...
+
+
+class Calls:
+    """Makes the requests. `credentials_bad` while Aircall refuses our key: then one request at a time probes."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        aircall: Aircall,
+        record: Record,
+        roster: Roster,
+        budget: dispatch.Budget,
+        metrics: Metrics,
+        chance: Callable[[], float],
+    ) -> None:
+        self.pages = 1
+        self.credentials_bad = False
+        self._clock = clock
+        self._aircall = aircall
+        self._record = record
+        self._roster = roster
+        self._budget = budget
+        self._metrics = metrics
+        self._chance = chance
+
+    # -- looks -----------------------------------------------------------------------------------------------------
+
+    async def look(self, agent: Agent, look: Look) -> None:
+        """Read one agent's setting, and their live state if it is asked for."""
+        assert agent.user is not None  # noqa: S101 - only bound agents are judged
+        try:
+            observation = await self._aircall.look(agent.user)
+            if look.live:
+                observation = replace(observation, live=await self._aircall.live_state(agent.user))
+        except ServiceError as error:
+            agent.facts = agent.facts.look_failed(self._clock.now())
+            await self._failed(agent, error, "look")
+            return
+        self._succeeded(agent)
+        agent.look_alone = False
+        self._observed(agent, observation)
+
+    async def sweep(self) -> bool:
+        """List everybody: bind agents to users, and look at all of them for the price of a few requests.
+
+        False if the list could not be read whole; then whoever waits for it looks alone.
+        """
+        found: list[User] = []
+        page, more = 0, True
+        try:
+            while more:
+                page += 1
+                users, more = await self._aircall.page_of_users(page)
+                found += users
+        except ServiceError as error:
+            self._company_failed(error)
+            log.warning("Aircall's users could not be listed", action="sweep_failed", code=error.code, why=str(error))
+            for agent in self._roster.agents.values():
+                agent.look_alone = True
+            return False
+        self._credentials_good()
+        self.pages = page
+        self._roster.list_users({user.id: user.email for user in found})
+        self._record.journal.listed(self._roster.directory)
+        self._swept({user.id: user.observation for user in found})
+        return True
+
+    def _swept(self, seen: Mapping[int, Observation]) -> None:
+        for agent in self._roster.agents.values():
+            observation = seen.get(agent.user) if agent.user is not None else None
+            if observation is None:
+                agent.look_alone = True
+            elif not agent.busy:
+                agent.look_alone = False
+                self._observed(agent, observation)
+
+    def _observed(self, agent: Agent, observation: Observation) -> None:
+        agent.facts = agent.facts.looked(observation)
+        if agent.user is not None:
+            self._record.journal.observed(agent.user, observation)
+
+    # -- updates ---------------------------------------------------------------------------------------------------
+
+    async def update(self, agent: Agent, decision: Decision) -> None:
+        """Write the stance down, send the PUT, and write down what became of it."""
+        put = decision.action
+        assert isinstance(put, Put)  # noqa: S101 - the caller tells looks from updates
+        assert agent.user is not None  # noqa: S101 - only bound agents are judged
+        sent = Sent(agent.stance, decision.stance, put)
+        agent.stance = sent.written
+        if not await self._record.stance(agent) and not put.releases:
+            # Without a debt on disk nobody is made unreachable; the way back goes all the same.
+            agent.stance = sent.before
+            agent.facts = replace(agent.facts, retry_at=self._clock.now() + LEDGER_RETRY_SECONDS)
+            self._roster.trouble(agent, "ledger")
+            return
+        try:
+            shown = await self._aircall.update(agent.user, put.setting)
+        except ServiceError as error:
+            await self._update_failed(agent, sent, error)
+            return
+        now = self._clock.now()
+        agent.stance, agent.facts = plan.answered(sent, shown, agent.facts, now)
+        if agent.facts.mismatches:
+            self._not_taken(agent, put, shown)
+        else:
+            self._succeeded(agent)
+            self._done(agent, sent, now)
+        await self._record.stance(agent)
+
+    def _not_taken(self, agent: Agent, put: Put, shown: Setting) -> None:
+        self._metrics.update("mismatch")
+        log.warning(
+            f"Aircall accepted {put.setting.availability_status} for {agent.email}"
+            f" and shows {shown.availability_status}",
+            action="update_not_taken",
+            agent=agent.email,
+        )
+
+    def _done(self, agent: Agent, sent: Sent, now: float) -> None:
+        """Say what an update did: to the log, the metrics and the history."""
+        put, held = sent.put, sent.written
+        assert isinstance(held, Held)  # noqa: S101 - every PUT serves a hold
+        late = max(0.0, now - max(put.due, agent.known_at))
+        self._metrics.update("done")
+        self._metrics.boundary_lateness(late)
+        self._metrics.wrong_state("unreachable" if put.releases else "ringing", late)
+        if put.releases:
+            action, from_, why = "released", held.put, "the meeting is over"
+            sentence = f"{agent.email} is back to {put.setting.availability_status}"
+        else:
+            action, from_, why = "held", held.back, "a meeting"
+            sentence = f"{agent.email} is unavailable until {rfc3339(held.until)}"
+        late_ms = round(late * 1000)
+        log.info(sentence, action=action, agent=agent.email, event_id=held.event, late_ms=late_ms)
+        self._record.history(
+            agent,
+            outcome="done",
+            why=why,
+            from_=from_.availability_status,
+            to=put.setting.availability_status,
+            event=held.event,
+            late_ms=late_ms,
+        )
+
+    async def _update_failed(self, agent: Agent, sent: Sent, error: ServiceError) -> None:
+        if isinstance(error, Unavailable) and error.landed:
+            self._metrics.update("unknown")
+            agent.stance, agent.facts = plan.lost(sent, agent.facts, self._clock.now())
+        else:
+            self._metrics.update("refused" if isinstance(error, Refused) else "unavailable")
+            agent.stance, agent.facts = plan.not_landed(sent, agent.facts)
+        await self._failed(agent, error, "update")
+        await self._record.stance(agent)
+
+    # -- failures --------------------------------------------------------------------------------------------------
+
+    async def _failed(self, agent: Agent, error: ServiceError, doing: str) -> None:
+        """Decide when this agent is tried again, and whose trouble it is."""
+        if self._company_failed(error):
+            return
+        agent.failures += 1
+        if isinstance(error, Refused) and error.code == USER_GONE:
+            wait = GONE_RETRY_SECONDS
+            await self._user_gone(agent)
+        elif isinstance(error, Refused):
+            wait = REFUSED_RELEASE_RETRY_SECONDS if isinstance(agent.stance, Held) else REFUSED_RETRY_SECONDS
+            self._roster.trouble(agent, "update_refused", str(error))
+        else:
+            retry_after = error.retry_after if isinstance(error, Unavailable) else None
+            wait = backoff(agent.failures, self._chance(), cap=RETRY_CAP_SECONDS)
+            wait = min(max(wait, retry_after or 0.0), RETRY_AFTER_CAP_SECONDS)
+            if agent.failures > PASSING_FAILURES:
+                self._roster.trouble(agent, error.code, str(error))
+        agent.facts = replace(agent.facts, retry_at=self._clock.now() + wait)
+        log.warning(
+            f"Aircall did not take the {doing} for {agent.email}",
+            action=f"{doing}_failed",
+            agent=agent.email,
+            code=error.code,
+            why=str(error),
+            retry_seconds=round(wait, 1),
+        )
+
+    async def _user_gone(self, agent: Agent) -> None:
+        """Nobody is left to whom anything could be owed: the stance is closed."""
+        self._roster.trouble(agent, "aircall_user_gone")
+        if isinstance(agent.stance, Held):
+            self._record.history(agent, outcome="closed", why="the Aircall user is gone", event=agent.stance.event)
+        agent.stance = FREE
+        await self._record.stance(agent)
+
+    def _company_failed(self, error: ServiceError) -> bool:
+        """Whether the failure is the whole company's: then the budget waits, not the agent."""
+        now = self._clock.now()
+        if isinstance(error, RateLimited):
+            wait = dispatch.wait_after_429(error.retry_after, error.reset, now, self._chance())
+            self._budget.refused(now + wait)
+            log.warning("Aircall's requests are used up", action="rate_limited", retry_seconds=round(wait, 1))
+            return True
+        if error.code == CREDENTIALS:
+            self.credentials_bad = True
+            self._budget.refused(now + CREDENTIALS_PROBE_SECONDS)
+            self._roster.company("aircall_credentials", on=True)
+            return True
+        return False
+
+    def _succeeded(self, agent: Agent) -> None:
+        self._credentials_good()
+        agent.failures = 0
+        agent.facts = replace(agent.facts, retry_at=0.0)
+        self._roster.trouble_over(agent)
+
+    def _credentials_good(self) -> None:
+        self.credentials_bad = False
+        self._roster.company("aircall_credentials", on=False)

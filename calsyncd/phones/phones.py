@@ -1,0 +1,308 @@
+"""Judge each touched agent, and spend the budget on what they need.
+
+An agent's one task looks or updates; while it runs the agent is not judged. Its answer touches the agent, who is
+judged anew. When more agents need a look than the list of everybody has pages, one list serves them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
+
+from calsyncd.core import dispatch, plan
+from calsyncd.core.plan import FREE, Decision, Held, Look, Orders, Put, StandingBack
+from calsyncd.core.retry import spread
+from calsyncd.core.sync import rfc3339
+from calsyncd.core.timeline import Timeline
+from calsyncd.logs import get_logger
+from calsyncd.metrics import Metrics, StanceName
+from calsyncd.phones.agent import FOREVER, Agent
+from calsyncd.phones.calls import Calls
+from calsyncd.phones.record import Record
+from calsyncd.phones.roster import Roster
+from calsyncd.scheduler import Scheduler
+
+SWEEP_SECONDS = 10 * 60.0
+SWEEP_RETRY_SECONDS = 30.0
+CROWD_FRESH_SECONDS = 90.0
+QUARANTINE_SECONDS = 60.0
+LEDGER_RETRY_SECONDS = 5.0
+
+log = get_logger(__name__)
+
+
+class Credible(Protocol):
+    """Whether the clock can be relied on."""
+
+    def __call__(self) -> bool:
+        """Whether it can now."""
+        ...
+
+
+class Phones:
+    """All agents' phones. Built on a scheduler, it acts in its turns."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        *,
+        roster: Roster,
+        calls: Calls,
+        record: Record,
+        budget: dispatch.Budget,
+        metrics: Metrics,
+        credible: Credible,
+        chance: Callable[[], float],
+    ) -> None:
+        self._scheduler = scheduler
+        self._clock = scheduler.clock
+        self._roster = roster
+        self._calls = calls
+        self._record = record
+        self._budget = budget
+        self._metrics = metrics
+        self._credible = credible
+        self._chance = chance
+        self._touched: set[str] = set()
+        self._needy: set[str] = set()
+        self._sweeping = False
+        self._in_flight = 0
+        scheduler.handle("agent", lambda email, _: self._touched.add(email))
+        scheduler.handle("dispatch", lambda *_: None)
+        scheduler.handle("sweep", lambda _, now: self._start_sweep(now))
+        scheduler.after_turn(self._turn)
+
+    # -- what others tell ------------------------------------------------------------------------------------------
+
+    def follow(self, agents: Iterable[Agent]) -> None:
+        """Follow exactly these agents; who is not named any more is released."""
+        self._roster.configure(agents)
+        self._touch_all()
+        self._scheduler.at("sweep", "", self._clock.now())
+
+    def known(self, email: str, timeline: Timeline | None, now: float, *, complete: bool) -> None:
+        """The agent's calendars say this now; from the first call on the agent is judged."""
+        agent = self._roster.agents.get(email)
+        if agent is None or not agent.configured:
+            return
+        if agent.timeline != timeline and not agent.busy and agent.waiting is None:
+            agent.known_at = now
+        agent.timeline, agent.complete, agent.ready = timeline, complete, True
+        self.touch(email)
+
+    def touch(self, email: str) -> None:
+        """Judge this agent in the next turn."""
+        self._touched.add(email)
+        self._scheduler.touch()
+
+    async def pause(self, email: str, until: float | None) -> None:
+        """Release the agent and leave them alone until `until` (None: until resumed); OSError if not written."""
+        await self._pause(self._roster.agents[email], FOREVER if until is None else until)
+
+    async def resume(self, email: str) -> None:
+        """Follow the agent's calendars again; OSError if not written."""
+        await self._pause(self._roster.agents[email], None)
+
+    async def _pause(self, agent: Agent, until: float | None) -> None:
+        agent.paused_until, agent.known_at = until, self._clock.now()
+        self.touch(agent.email)
+        await self._record.pause(agent)
+
+    # -- what others ask -------------------------------------------------------------------------------------------
+
+    def held(self) -> list[str]:
+        """Who is owed a way back."""
+        return [email for email, agent in self._roster.agents.items() if isinstance(agent.stance, Held)]
+
+    def owed_since(self, before: float) -> list[str]:
+        """Who has needed a look or an update since before `before`."""
+        return [
+            email
+            for email, agent in self._roster.agents.items()
+            if agent.waiting is not None and agent.waiting.action is not None and agent.waiting.action.due < before
+        ]
+
+    def measure(self) -> None:
+        """Bring the gauges up to date."""
+        counts: dict[StanceName, int] = {"free": 0, "held": 0, "standing_back": 0}
+        for agent in self._roster.agents.values():
+            name: StanceName = "held" if isinstance(agent.stance, Held) else "free"
+            counts["standing_back" if isinstance(agent.stance, StandingBack) else name] += 1
+        self._metrics.stances(counts)
+
+    # -- the turn --------------------------------------------------------------------------------------------------
+
+    def _touch_all(self) -> None:
+        self._touched.update(self._roster.agents)
+        self._scheduler.touch()
+
+    def _turn(self, now: float) -> None:
+        touched, self._touched = self._touched, set()
+        for email in touched:
+            agent = self._roster.agents.get(email)
+            if agent is not None:
+                self._judge(agent, now)
+        if self._needy:
+            self._dispatch(now)
+
+    def _judge(self, agent: Agent, now: float) -> None:
+        """Decide what the agent needs; what changes without a request is written down at once."""
+        if agent.busy or not agent.ready:
+            return
+        held = isinstance(agent.stance, Held)
+        if not agent.configured and not held:
+            self._forget(agent)
+            return
+        if agent.user is None and not held:
+            self._needs(agent, None)
+            return
+        if agent.unwritten:
+            self._scheduler.start(self._write(agent), f"ledger {agent.email}")
+        if agent.paused_until is not None and now >= agent.paused_until:
+            agent.paused_until = None
+        try:
+            decision = plan.decide(agent.stance, self._orders(agent, now), agent.facts, now)
+        except Exception:
+            # One agent's data must not stop the others: set aside, loudly, and tried again.
+            log.exception("An agent could not be judged", action="agent_quarantined", agent=agent.email)
+            self._roster.trouble(agent, "internal")
+            self._needs(agent, None)
+            self._scheduler.at("agent", agent.email, now + QUARANTINE_SECONDS)
+            return
+        if decision.note in ("not_taken", "call_without_end"):
+            self._roster.trouble(agent, decision.note)
+        if not isinstance(decision.action, Put) and decision.stance != agent.stance:
+            self._moved(agent, decision)
+        self._needs(agent, decision if decision.action is not None else None)
+        self._scheduler.at("agent", agent.email, decision.again)
+
+    def _orders(self, agent: Agent, now: float) -> Orders:
+        crowded = len(self._needy) > self._budget.remaining(now)
+        return Orders(
+            timeline=agent.timeline,
+            complete=agent.complete,
+            may_begin=self._roster.company_trouble is None and self._credible(),
+            paused_until=agent.paused_until,
+            fresh_seconds=CROWD_FRESH_SECONDS if crowded else plan.FRESH_SECONDS,
+        )
+
+    def _needs(self, agent: Agent, decision: Decision | None) -> None:
+        agent.waiting = decision
+        if decision is None:
+            self._needy.discard(agent.email)
+        else:
+            self._needy.add(agent.email)
+
+    def _forget(self, agent: Agent) -> None:
+        """Nothing is owed to somebody whom the settings do not name."""
+        self._needs(agent, None)
+        self._scheduler.at("agent", agent.email, None)
+        self._roster.agents.pop(agent.email, None)
+        # Somebody may have waited for their Aircall user.
+        self._roster.bind()
+
+    def _moved(self, agent: Agent, decision: Decision) -> None:
+        """The stance changed without an update: write it down, and say so where a person would ask."""
+        before, after = agent.stance, decision.stance
+        agent.stance = after
+        self._scheduler.start(self._write(agent), f"ledger {agent.email}")
+        if isinstance(after, StandingBack):
+            seen = agent.facts.seen.status if agent.facts.seen is not None else "unknown"
+            if after.why == "override":
+                self._metrics.override()
+                sentence = f"{agent.email} changed the setting to {seen}: we stand back until the meeting ends"
+            else:
+                sentence = f"{agent.email} is {seen} by their own choice: left alone"
+            log.info(sentence, action=after.why, agent=agent.email, until=rfc3339(after.until))
+            self._record.history(agent, outcome=after.why, why=sentence, from_=seen)
+        elif isinstance(before, Held) and after == FREE:
+            log.info(f"{agent.email} is not held any more", action="hold_closed", agent=agent.email)
+            self._record.history(agent, outcome="closed", why="the agent's own choice stands", event=before.event)
+
+    async def _write(self, agent: Agent) -> None:
+        if not await self._record.stance(agent):
+            self._scheduler.at("agent", agent.email, self._clock.now() + LEDGER_RETRY_SECONDS)
+
+    # -- dispatch --------------------------------------------------------------------------------------------------
+
+    def _dispatch(self, now: float) -> None:
+        """Start what the budget allows, the most urgent first."""
+        candidates = self._candidates()
+        by_list = [c for c in candidates if self._may_use_list(c)]
+        waits_for_list = {c.agent for c in by_list} if self._sweeping or len(by_list) > self._calls.pages else set()
+        if waits_for_list and not self._sweeping:
+            self._start_sweep(now)
+        for candidate in dispatch.order(candidates, now):
+            if candidate.agent in waits_for_list:
+                continue
+            if self._calls.credentials_bad and self._in_flight:
+                break
+            agent = self._roster.agents[candidate.agent]
+            # What was true when it queued may not be true any more.
+            self._judge(agent, now)
+            if agent.waiting is None or agent.waiting.action is None:
+                continue
+            requests = 2 if isinstance(agent.waiting.action, Look) and agent.waiting.action.live else 1
+            if not self._budget.take(now, requests):
+                break
+            self._launch(agent, agent.waiting, requests)
+        if self._needy - waits_for_list and not (self._calls.credentials_bad and self._in_flight):
+            self._scheduler.at("dispatch", "", self._budget.next_at(now))
+        self._metrics.owed_updates(sum(self._roster.agents[email].owed for email in self._needy))
+        self._metrics.budget_remaining(self._budget.remaining(now))
+
+    def _candidates(self) -> list[dispatch.Candidate]:
+        candidates = []
+        for email in self._needy:
+            agent = self._roster.agents[email]
+            if agent.waiting is not None and agent.waiting.action is not None:
+                held = isinstance(agent.stance, Held)
+                candidates.append(dispatch.Candidate(email, agent.waiting.action, held))
+        return candidates
+
+    def _may_use_list(self, candidate: dispatch.Candidate) -> bool:
+        action = candidate.action
+        return isinstance(action, Look) and not action.live and not self._roster.agents[candidate.agent].look_alone
+
+    def _launch(self, agent: Agent, decision: Decision, requests: int) -> None:
+        agent.busy = True
+        self._needs(agent, None)
+        if isinstance(decision.action, Look):
+            work = self._calls.look(agent, decision.action)
+        else:
+            agent.updating = True
+            work = self._calls.update(agent, decision)
+        self._in_flight += 1
+        self._scheduler.start(self._perform(agent, work, requests), f"agent {agent.email}")
+
+    async def _perform(self, agent: Agent, work: Awaitable[None], requests: int) -> None:
+        try:
+            await work
+        finally:
+            self._in_flight -= 1
+            self._budget.give_back(requests)
+            agent.busy = agent.updating = False
+            self.touch(agent.email)
+
+    def _start_sweep(self, now: float) -> None:
+        if self._sweeping:
+            return
+        if not self._budget.take(now, self._calls.pages):
+            next_at = self._budget.next_at(now, self._calls.pages)
+            self._scheduler.at("sweep", "", next_at or now + SWEEP_RETRY_SECONDS)
+            return
+        self._sweeping = True
+        self._in_flight += 1
+        self._scheduler.start(self._sweep(self._calls.pages), "sweep")
+
+    async def _sweep(self, reserved: int) -> None:
+        wait = SWEEP_RETRY_SECONDS
+        try:
+            if await self._calls.sweep():
+                wait = spread(SWEEP_SECONDS, self._chance())
+        finally:
+            self._sweeping = False
+            self._in_flight -= 1
+            self._budget.give_back(reserved)
+        self._scheduler.at("sweep", "", self._clock.now() + wait)
+        self._touch_all()

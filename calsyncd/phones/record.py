@@ -1,0 +1,80 @@
+"""What is written down about agents: stances into the ledger, changes into the history."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from calsyncd.clock import Clock
+from calsyncd.core.model import HistoryRow, Observation
+from calsyncd.core.plan import Entry, Pause
+from calsyncd.logs import get_logger
+from calsyncd.phones.agent import Agent
+
+log = get_logger(__name__)
+
+
+class Ledger(Protocol):
+    """Where debts are written down."""
+
+    async def record(self, entry: Entry | Pause) -> None:
+        """Return once `entry` is on disk."""
+        ...
+
+
+class Journal(Protocol):
+    """What is told of what was seen and done; it answers for its own failures."""
+
+    def observed(self, user: int, observation: Observation) -> None:
+        """A look was answered."""
+        ...
+
+    def done(self, row: HistoryRow) -> None:
+        """A change was made, or left alone."""
+        ...
+
+    def listed(self, emails: dict[int, str]) -> None:
+        """The company's users were listed."""
+        ...
+
+
+class Record:
+    """The pen: ledger and journal behind one room's need."""
+
+    def __init__(self, ledger: Ledger, journal: Journal, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self.journal = journal
+
+    async def stance(self, agent: Agent) -> bool:
+        """Whether the agent's stance is on disk; if not, it is said, and `agent.unwritten` until it is."""
+        if agent.user is None:
+            return True
+        try:
+            await self._ledger.record(Entry(agent.user, agent.email, agent.stance, self._clock.now()))
+        except OSError as error:
+            agent.unwritten = True
+            log.error(  # noqa: TRY400 - the errno says it all
+                "The ledger cannot be written", action="ledger_failed", agent=agent.email, why=error.strerror
+            )
+            return False
+        agent.unwritten = False
+        return True
+
+    async def pause(self, agent: Agent) -> None:
+        """Return once the agent's pause is on disk; OSError if it cannot be put there."""
+        await self._ledger.record(Pause(agent.email, agent.paused_until, self._clock.now()))
+
+    def history(
+        self,
+        agent: Agent,
+        *,
+        outcome: str,
+        why: str,
+        from_: str | None = None,
+        to: str | None = None,
+        event: str | None = None,
+        late_ms: int | None = None,
+    ) -> None:
+        """Add to the history what was done, or left alone, just now."""
+        at = self._clock.now()
+        self.journal.done(HistoryRow(at, agent.email, from_, to, outcome, why, event, late_ms, "calsyncd"))

@@ -1,0 +1,176 @@
+"""Whom we follow: the agents of the settings, those of the ledger, and each one's Aircall user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from calsyncd.core import plan
+from calsyncd.core.model import Observation, Trouble
+from calsyncd.core.plan import FREE, Entry, Held, Pause
+from calsyncd.core.timeline import Timeline
+from calsyncd.core.troubles import trouble
+from calsyncd.logs import get_logger
+from calsyncd.phones.agent import Agent
+
+_BINDING_TROUBLES = frozenset({"aircall_user_unknown", "aircall_user_taken"})
+
+log = get_logger(__name__)
+
+
+class Roster:
+    """The agents by e-mail. `directory` is Aircall's users, e-mail by id; `listed` once it was read whole."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.agents: dict[str, Agent] = {}
+        self.directory: dict[int, str] = {}
+        self.listed = False
+        self.company_trouble: Trouble | None = None
+        self._now = now
+
+    def restore(
+        self, entries: Iterable[Entry], pauses: Iterable[Pause], observations: Mapping[int, Observation]
+    ) -> None:
+        """Take up the debts of the ledger, whoever the settings name, and what was last seen."""
+        now = self._now()
+        for entry in entries:
+            agent = self._agent_of(entry) or self._add_unlisted(entry)
+            agent.user = entry.user
+            agent.stance = plan.restored(entry.stance, now)
+        for pause in pauses:
+            if pause.email in self.agents:
+                self.agents[pause.email].paused_until = pause.until
+        for agent in self.agents.values():
+            seen = observations.get(agent.user) if agent.user is not None else None
+            if seen is not None:
+                agent.facts = agent.facts.looked(seen)
+
+    def configure(self, agents: Iterable[Agent]) -> None:
+        """Follow exactly these agents; nothing but the way back is wanted of who is not named any more."""
+        named = {agent.email: agent for agent in agents}
+        for email, agent in self.agents.items():
+            if email not in named:
+                self._unlist(agent)
+        for email, wanted in named.items():
+            known = self.agents.get(email)
+            if known is None:
+                self.agents[email] = wanted
+            elif known.bound_to != wanted.bound_to:
+                self._rebind(known, wanted)
+            else:
+                known.rules, known.configured = wanted.rules, True
+        self.bind()
+
+    def list_users(self, directory: dict[int, str]) -> None:
+        """Aircall's users were listed whole."""
+        self.directory, self.listed = directory, True
+        self.bind()
+
+    def bind(self) -> None:
+        """Find each agent's Aircall user; say who has none, and who shares one."""
+        by_email = {email: user for user, email in self.directory.items()}
+        taken: dict[int, str] = {}
+        unknown = 0
+        followed = [agent for agent in self.agents.values() if agent.configured]
+        for agent in followed:
+            user = self._user_of(agent, by_email)
+            if user is None or (self.listed and user not in self.directory):
+                if self.listed:
+                    unknown += 1
+                    self.trouble(agent, "aircall_user_unknown")
+                user = user if isinstance(agent.stance, Held) else None
+            elif taken.setdefault(user, agent.email) != agent.email:
+                self.trouble(agent, "aircall_user_taken")
+                user = None
+            elif agent.trouble is not None and agent.trouble.code in _BINDING_TROUBLES:
+                agent.trouble = None
+            agent.user = self._take_over(agent, user)
+        self.company("aircall_company", on=self.listed and unknown >= 2 and unknown * 2 > len(followed))
+
+    def trouble(self, agent: Agent, code: str, message: str | None = None) -> None:
+        """Something keeps this agent from being right: say so once."""
+        if agent.trouble is not None and agent.trouble.code == code:
+            return
+        agent.trouble = trouble(code, self._now(), message)
+        log.warning(
+            f"{agent.email}: {agent.trouble.message}",
+            action="trouble_raised",
+            agent=agent.email,
+            code=code,
+            do=agent.trouble.do,
+        )
+
+    def trouble_over(self, agent: Agent) -> None:
+        """A request for this agent worked: what it had troubled is over."""
+        if agent.trouble is None or agent.trouble.code in _BINDING_TROUBLES:
+            return
+        log.info(f"{agent.email}: the trouble is over", action="trouble_cleared", agent=agent.email)
+        agent.trouble = None
+
+    def company(self, code: str, *, on: bool) -> None:
+        """A trouble of everybody begins or is over."""
+        current = self.company_trouble
+        if on and (current is None or current.code != code):
+            self.company_trouble = trouble(code, self._now())
+            log.error(self.company_trouble.message, action="trouble_raised", code=code, do=self.company_trouble.do)
+        elif not on and current is not None and current.code == code:
+            self.company_trouble = None
+            log.info("A trouble of the whole company is over", action="trouble_cleared", code=code)
+
+    def _user_of(self, agent: Agent, by_email: Mapping[str, int]) -> int | None:
+        if isinstance(agent.stance, Held) and agent.user is not None:
+            # The debt is to this user, whoever has the e-mail address now.
+            return agent.user
+        if isinstance(agent.bound_to, int):
+            return agent.bound_to
+        return by_email.get(agent.bound_to, None if self.listed else agent.user)
+
+    def _take_over(self, agent: Agent, user: int | None) -> int | None:
+        """The user, once nobody else here acts for them: a debt that was left to a former name is taken along."""
+        for name, former in list(self.agents.items()):
+            if former.configured or former is agent or former.user != user or user is None:
+                continue
+            if former.busy or agent.busy or agent.stance != FREE:
+                return None
+            agent.stance, agent.facts, agent.unwritten = former.stance, former.facts, True
+            del self.agents[name]
+        return user
+
+    def _agent_of(self, entry: Entry) -> Agent | None:
+        for agent in self.agents.values():
+            if agent.bound_to == entry.user:
+                return agent
+        namesake = self.agents.get(entry.email)
+        if namesake is None or isinstance(namesake.bound_to, int) or namesake.stance != FREE:
+            return None
+        return namesake
+
+    def _add_unlisted(self, entry: Entry) -> Agent:
+        """A debt to somebody whom the settings do not name: nothing is wanted of them but the way back."""
+        agent = Agent(self._free_name(entry.email, entry.user), entry.user)
+        self._unlist(agent)
+        self.agents[agent.email] = agent
+        return agent
+
+    def _unlist(self, agent: Agent) -> None:
+        agent.configured, agent.ready, agent.complete = False, True, True
+        agent.timeline, agent.known_at = Timeline(), self._now()
+
+    def _rebind(self, known: Agent, wanted: Agent) -> None:
+        """Another Aircall user for the same person: the old one's debt stays with the old one."""
+        self.agents[wanted.email] = replace(
+            wanted,
+            timeline=known.timeline,
+            complete=known.complete,
+            ready=known.ready,
+            paused_until=known.paused_until,
+            known_at=self._now(),
+        )
+        if isinstance(known.stance, Held):
+            # The same object under another name: a request of theirs may be under way.
+            known.email = self._free_name(known.email, known.user)
+            self._unlist(known)
+            self.agents[known.email] = known
+
+    def _free_name(self, email: str, user: int | None) -> str:
+        return email if email not in self.agents else f"{email} (Aircall user {user})"

@@ -1,0 +1,1 @@
+"""The two HTTP sides: public, for Google and Aircall; admin, for operators."""

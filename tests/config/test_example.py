@@ -1,0 +1,114 @@
+"""The example, the schema and the models say the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import jsonschema
+import pytest
+import yaml
+
+from calsyncd.config.models import Section, Settings
+from calsyncd.config.schema import SCHEMA_FILE, schema, text
+
+from .home import GOOD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .home import Home
+
+EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
+STATE_DIR = "/var/lib/calsyncd"
+
+
+def model_keys(model: type[Section] = Settings, prefix: str = "") -> Iterator[str]:
+    """The dotted name of every key that the models know."""
+    for name, field in model.model_fields.items():
+        yield f"{prefix}{name}"
+        for kind in (field.annotation, *get_args(field.annotation)):
+            # An agent's rules are described where the company's are.
+            if isinstance(kind, type) and issubclass(kind, Section) and f"{prefix}{name}" != "agents.rules":
+                yield from model_keys(kind, f"{prefix}{name}.")
+
+
+def file_keys(value: object, prefix: str = "") -> Iterator[str]:
+    """The dotted name of every key in the file."""
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, dict):
+            for name, below in item.items():
+                yield f"{prefix}{name}"
+                yield from file_keys(below, f"{prefix}{name}.")
+
+
+def test_example_holds_every_key() -> None:
+    """Every key of the models, and no other, once."""
+    assert sorted(model_keys()) == sorted(file_keys(yaml.safe_load(EXAMPLE.read_text())))
+
+
+def test_example_explains_every_key() -> None:
+    """Each line with a value has its meaning behind it, and no line is too long to read."""
+    for line in EXAMPLE.read_text().splitlines():
+        assert len(line) <= 130
+        if re.match(r" *(- )?\w+: *[^ #]", line):
+            assert " # " in line
+
+
+def test_example_shows_the_defaults(home: Home) -> None:
+    """What may be left out stands there with the value it has when left out."""
+    home.env["STATE_DIRECTORY"] = STATE_DIR
+    example = home.load(EXAMPLE.read_text())
+
+    defaults = home.load(GOOD.replace("someid", "your-api-id"))
+
+    assert example == defaults
+
+
+def test_schema_file_is_current() -> None:
+    """`python -m calsyncd.config.schema` was run after the last change of the models."""
+    assert SCHEMA_FILE.read_text(encoding="utf-8") == text()
+
+
+def test_schema_is_valid_and_takes_the_example() -> None:
+    """An editor finds nothing to say about the example."""
+    jsonschema.Draft202012Validator.check_schema(schema())
+
+    validator = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text()))
+    validator.validate(yaml.safe_load(EXAMPLE.read_text()))
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "sever: {}",
+        "mode: observe",
+        "log: {level: loud}",
+        "rules: {lead: 12:30}",
+        "rules: {lead: -1}",
+        "rules: {lead: 1h30m}",
+        "server: {listen: 8770}",
+        "teams: {}",
+        "agents: all",
+    ],
+)
+def test_schema_refuses_what_the_models_refuse(home: Home, typed: str) -> None:
+    """The editor marks the same faults."""
+    content = f"{GOOD.split('agents')[0] if typed.startswith('agents') else GOOD}{typed}\n"
+    read = yaml.load(content, Loader=yaml.BaseLoader) if "12:30" in typed else yaml.safe_load(content)  # noqa: S506
+
+    assert home.faults(content)
+    assert not jsonschema.Draft202012Validator(schema()).is_valid(read)
+
+
+def test_schema_describes_every_key() -> None:
+    """Each key has its sentence for the editor, and durations default to what one would type."""
+    made = schema()
+    sections = [made, *made["$defs"].values()]
+
+    assert all("description" in key or "$ref" in key for section in sections for key in section["properties"].values())
+    assert all("description" in section for section in sections)
+    assert made["$defs"]["Google"]["properties"]["horizon"]["default"] == "14d"
+    assert made["$defs"]["Server"]["properties"]["listen"]["default"] == "127.0.0.1:8770"

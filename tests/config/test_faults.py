@@ -1,0 +1,387 @@
+"""Each fault of the settings: where it stands, how it is called, what it says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import pytest
+
+from calsyncd.config import ConfigError, Fault, Settings, check, load
+from calsyncd.config.fields import SubstatusWord
+
+from .home import GOOD, TOKEN
+
+if TYPE_CHECKING:
+    from .home import Home
+
+DURATION = "expected a duration such as 90s, 15m, 2h, 7d, or seconds"
+TAB = "a tab where spaces are needed; indent with spaces"
+INDENT = "indented unlike the lines above; neighbours start in the same column"
+COLON = (
+    "a `:` that does not belong here; each key has its own line, a value that holds `: ` has quotes, "
+    "and the line above may lack its `:`"
+)
+EMPTY = "the file is empty; begin with config.example.yaml"
+NOT_KEYS = "expected `key: value` lines; see config.example.yaml"
+HOST_PORT = "expected host:port, such as 127.0.0.1:8770, or unix:/path"
+NO_HOST = "the host is missing; 127.0.0.1 for this machine only, 0.0.0.0 for every interface"
+HOST = "expected a host name, an IPv4 address, or an IPv6 address in [brackets] before the port"
+AGENT_KEYS = "expected keys below it, of: email, aircall_user, calendars, rules"
+NOT_HERE = "unknown key, and a secret is never written in this file; write it into a file of its own and name that in"
+LOOPBACK = "must be a loopback address or unix:/path: any other needs admin_token_file, which is not available yet"
+URL = "expected a URL such as https://calsync.example.com"
+USER = "expected an Aircall user's id, such as 456 without quotes, or their e-mail address"
+LIST = "expected a list, each item on a line that begins with `- `"
+NO_FILE = "no such file; give the path of a file that holds the secret, or the name of a systemd credential"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", f"1:1: {EMPTY}"),
+        (b"# nothing\n\n", f"1:1: {EMPTY}"),
+        (b"---\n", f"1:1: {EMPTY}"),
+        (b"null\n", f"1:1: {EMPTY}"),
+        (b"- a\n", f"1:1: {NOT_KEYS}"),
+        (b"hello\n", f"1:1: {NOT_KEYS}"),
+        (b"\xef\xbb\xbfmode: act\n", "1:1: begins with a byte order mark; save it as UTF-8 without one"),
+        ("mode: act\n".encode("utf-16"), "1:1: not UTF-8 text; save it as UTF-8"),
+        (b"mode: act\n# caf\xe9\n", "2:6: not UTF-8 text; save it as UTF-8"),
+        (b"mode: act\nx: \0\n", "2:4: not a text file: it holds the control character U+0000"),
+        (b"mode: \x1b[2J\n", "1:7: not a text file: it holds the control character U+001B"),
+        (b"\tmode: act\n", f"1:1: {TAB}"),
+        (b"server:\n\tlisten: x\n", f"2:1: {TAB}"),
+        (b"server:\n  listen: a\n listen: b\n", f"3:2: {INDENT}"),
+        (b"  mode: act\nlog: {}\n", f"2:1: {INDENT}"),
+        (b"log:\n  level: info\n   format: json\n", f"3:10: {COLON}"),
+        (b"log:\n    level: info\n  format: json\n", f"3:3: {INDENT}"),
+        (b"agents:\n  - email: a\n - email: b\n", "3:2: a list item that is not indented like its neighbours"),
+        (b"mode: act\n- x\n", "2:1: a list item that is not indented like its neighbours"),
+        (b"mode: - x\n", "1:7: a list item on the line of its key; begin the list on the next line"),
+        (b"mode: 'act' or not\n", "1:13: text after the end of a value; put quotes around the whole value"),
+        (b"mode: act\n  x: y\n", f"2:4: {COLON}"),
+        (b"mode: a: b\n", f"1:8: {COLON}"),
+        (b"lead 5m\n", f"1:1: {NOT_KEYS}"),
+        (b"mode: act\nlead 5m\n", "2:1: expected `key: value`"),
+        (b"mode: 'act\nlog: {}\n", "1:7: a quote that is never closed"),
+        (b"mode: @act\n", "1:7: put quotes around a value that begins with `@`"),
+        (b"mode: [act\n", "2:1: not valid YAML: expected ',' or ']', but got '<stream end>'"),
+        (b"mode: &a act\n", "1:7: anchors are not supported; put quotes around a value that begins with `&`"),
+        (b"a: &a [x]\nb: [*a, *a]\n", "1:4: anchors are not supported; put quotes around a value that begins with `&`"),
+        (b"mode: *a\n", "1:7: aliases are not supported; put quotes around a value that begins with `*`"),
+        (b"mode: !!str act\n", "1:7: tags are not supported; put quotes around a value that begins with `!`"),
+        (b"mode: act\n---\nmode: act\n", "2:1: a second document begins here; settings are one document"),
+        (b"? [a]\n: b\n", "1:3: a key is one word, not a list or a mapping"),
+        (b"[" * 900_000, "1:21: nested more than 20 levels deep"),
+        (b"- " * 400_000, "1:41: nested more than 20 levels deep"),
+        (b"{a: " * 200_000, "1:81: nested more than 20 levels deep"),
+        (b'mode: "\\UFFFFFFFF"\n', "1:10: not valid YAML"),
+        (b'mode: "\\uD800"\n', "1:7: holds a control character by its escape; remove it"),
+        (b'mode: "\\e[2J"\n', "1:7: holds a control character by its escape; remove it"),
+        (b"%YAML 9" + b"9" * 5000 + b".1\n---\na: 1\n", "1:7: not valid YAML"),
+        (b"x" * (1024 * 1024 + 1), "1:1: larger than 1024 KB"),
+    ],
+    ids=lambda value: repr(value[:24]),
+)
+def test_unreadable(home: Home, content: bytes, expected: str) -> None:
+    """What is no YAML of settings is one fault."""
+    assert home.faults(content) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        # Keys.
+        ("api_token: x", f"8:1: api_token: {NOT_HERE} aircall.api_token_file"),
+        ("sever: {}", "8:1: sever: unknown key (did you mean server?)"),
+        ("log: {Level: info}", "8:7: log.Level: unknown key (did you mean level?)"),
+        ("log: {zzz: info}", "8:7: log.zzz: unknown key (known here: level, format)"),
+        ("log: {lag: 5m}", "8:7: log.lag: unknown key here (did you mean rules.lag?)"),
+        ("log: {mode: act}", "8:7: log.mode: unknown key here (did you mean mode at the top level?)"),
+        ("'': x", f"8:1: (…): unknown key (known here: {', '.join(Settings.model_fields)})"),
+        ("google: {}", "8:1: google: given twice (first on line 1); keep one of them"),
+        ("log: {level: info, level: debug}", "8:20: log.level: given twice (first on line 8); keep one of them"),
+        ("log:\n  format: json\n  'format': json",
+         "10:3: log.format: given twice (first on line 9); keep one of them"),
+        # Wrong kinds.
+        ("log:", "8:1: log: expected keys below it, of: level, format"),
+        ("log: info", "8:6: log: expected keys below it, of: level, format"),
+        ("log: [level]", "8:6: log: expected keys below it, of: level, format"),
+        ("log: {level: [info]}", "8:14: log.level: expected one of debug, info, warning, error"),
+        # Words.
+        ("mode: actt", "8:7: mode: expected act (did you mean act?)"),
+        ("mode: observe", "8:7: mode: `observe` is not available yet (use act)"),
+        ("log: {level: INFO}", "8:14: log.level: expected one of debug, info, warning, error (did you mean info?)"),
+        ("log: {format: xml}", "8:15: log.format: expected one of json, console"),
+        ("rules: {substatus: no}", f"8:20: rules.substatus: expected one of {', '.join(get_args(SubstatusWord))}"),
+        ("rules: {on_manual_change: enforce}",
+         "8:27: rules.on_manual_change: `enforce` is not available yet (use respect)"),
+        # Durations.
+        *(
+            (f"rules: {{lead: {typed}}}", f"8:15: rules.lead: {DURATION}")
+            for typed in ("12:30", "-1", "1h30m", "5 m", "5M", "090", "+5", "1e3", "no", "[]", "''", ".5")
+        ),
+        ("rules: {lead: null}", f"8:9: rules.lead: {DURATION}"),
+        ("rules: {lead: 12.5h}", "8:15: rules.lead: must be between 0s and 12h"),
+        ("rules: {bridge: 43201}", "8:17: rules.bridge: must be between 0s and 12h"),
+        ("history: {keep: 1h}", "8:17: history.keep: must be between 1d and 3650d"),
+        # Addresses.
+        *(
+            (f"server: {{listen: {typed}}}", f"8:18: server.listen: {HOST_PORT}")
+            for typed in ("8770", "localhost", "127.0.0.1:99999", "127.0.0.1:http", "'127.0.0.1:'")
+        ),
+        ("server: {listen: null}", "8:10: server.listen: expected host:port or unix:/path"),
+        ("server: {listen: ':8770'}", f"8:18: server.listen: {NO_HOST}"),
+        *(
+            (f"server: {{listen: '{typed}'}}", f"8:18: server.listen: {HOST}")
+            for typed in ("::1:8770", "[::1%lo]:80", "[1.2.3.4]:80", "1.2.3:80", "300.1.1.1:80", "a b:80", "-a:80")
+        ),
+        ("server: {listen: 'unix:'}", "8:18: server.listen: expected a path behind `unix:`"),
+        (f"server: {{listen: 'unix:/{'x' * 107}'}}",
+         "8:18: server.listen: the path of a socket has at most 107 bytes"),
+        *(
+            (f"server: {{admin_listen: '{typed}'}}", f"8:24: server.admin_listen: {LOOPBACK}")
+            for typed in ("0.0.0.0:8771", "[::]:8771", "10.0.0.1:8771", "calsync.example.com:8771", "localhost.x:1")
+        ),
+        ("server: {listen: 127.0.0.1:8771}",
+         "8:1: server.admin_listen: the same address as server.listen; choose another port"),
+        ("server: {listen: 0.0.0.0:1, admin_listen: 127.0.0.1:1}",
+         "8:43: server.admin_listen: the same address as server.listen; choose another port"),
+        ("server: {listen: unix:/x, admin_listen: unix:/x}",
+         "8:41: server.admin_listen: the same address as server.listen; choose another port"),
+        # URLs.
+        ("server: {public_url: http://a.example}",
+         "8:22: server.public_url: must begin with https:// (http is for this machine only)"),
+        ("server: {public_url: https://a.example/x}",
+         "8:22: server.public_url: must be scheme and host only, without a path"),
+        ("server: {public_url: 'https://a.example?x'}", "8:22: server.public_url: must not hold a query or a fragment"),
+        ("server: {public_url: 'https://a.example#'}", "8:22: server.public_url: must not hold a query or a fragment"),
+        ("server: {public_url: 'https://u:p@a.example'}", "8:22: server.public_url: must not hold a user or password"),
+        ("server: {public_url: 'https://a b'}",
+         "8:22: server.public_url: expected a URL that begins with https://, without spaces"),
+        *(
+            (f"server: {{public_url: '{typed}'}}", f"8:22: server.public_url: {URL}")
+            for typed in ("a.example", "https://", "https://a:x", "ftp://a", "https://[x", "https://[fe80::1%25x]")
+        ),
+        # Paths.
+        ("state_dir: ~/x", "8:12: state_dir: `~` is not expanded; write the whole path"),
+        ("state_dir: config.yaml", "8:12: state_dir: is there and not a directory"),
+        ("state_dir: []", "8:12: state_dir: expected the path of a directory"),
+        # Later.
+        ("teams: {}", "8:1: teams: not available yet"),
+        ("dispatch: {early: 60s}", "8:1: dispatch: not available yet"),
+        ("alerts: {}", "8:1: alerts: not available yet"),
+        ("server: {trusted_proxies: []}", "8:10: server.trusted_proxies: not available yet"),
+        ("server: {admin_token_file: null}", "8:10: server.admin_token_file: not available yet"),
+        *(
+            (f"rules: {{{key}: null}}", f"8:9: rules.{key}: not available yet")
+            for key in ("tentative", "unanswered", "all_day", "out_of_office", "focus_time", "minimum_duration",
+                        "ignore_titles", "only_titles", "working_hours", "substatus_by_title")
+        ),
+    ],
+    ids=lambda value: value[:40],
+)  # fmt: skip
+def test_one_fault(home: Home, typed: str, expected: str) -> None:
+    """One more line in good settings, one fault."""
+    assert home.faults(f"{GOOD}{typed}\n") == [expected]
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("poll_interval: 29s", "3:18: google.poll_interval: must be between 30s and 1d (or auto)"),
+        ("poll_interval: often", f"3:18: google.poll_interval: {DURATION} (or auto)"),
+        ("poll_interval_without_push: auto", f"3:31: google.poll_interval_without_push: {DURATION}"),
+        ("poll_interval_without_push: 0", "3:31: google.poll_interval_without_push: must be between 30s and 1d"),
+        ("horizon: 23h", "3:12: google.horizon: must be between 1d and 60d"),
+        ("horizon: 61d", "3:12: google.horizon: must be between 1d and 60d"),
+        ("requests_per_day: 0", "3:21: google.requests_per_day: must be between 1 and 1000000000"),
+        ("requests_per_day: '5'", "3:21: google.requests_per_day: expected a whole number, without quotes"),
+        ("requests_per_day: 0500", "3:21: google.requests_per_day: expected a whole number, without quotes"),
+        ("requests_per_day: 1.5", "3:21: google.requests_per_day: expected a whole number, without quotes"),
+        ("requests_per_day: true", "3:21: google.requests_per_day: expected a whole number, without quotes"),
+        ("api_url: http://a.example", "3:12: google.api_url: must begin with https:// (http is for this machine only)"),
+        ("api_url: null", "3:3: google.api_url: expected a URL that begins with https://"),
+        ("oauth_client_file: x.json",
+         "3:3: google.oauth_client_file: not available yet (use service_account_file)"),
+        ("revoke_url: x", "3:3: google.revoke_url: not available yet"),
+    ],
+)  # fmt: skip
+def test_google(home: Home, typed: str, expected: str) -> None:
+    """The same in the section of Google."""
+    lines = GOOD.splitlines()
+
+    assert home.faults("\n".join([*lines[:2], f"  {typed}", *lines[2:]])) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("requests_per_minute: 601", "6:24: aircall.requests_per_minute: must be between 1 and 600"),
+        ("users_api: v3", "6:14: aircall.users_api: expected one of auto, v2, v1"),
+        ("webhooks: true", "6:3: aircall.webhooks: not available yet"),
+        ("dashboard_url: x", "6:3: aircall.dashboard_url: not available yet"),
+        ("oauth: {client_id: x}", "6:3: aircall.oauth: not available yet (use api_id and api_token_file)"),
+    ],
+)
+def test_aircall(home: Home, typed: str, expected: str) -> None:
+    """The same in the section of Aircall."""
+    lines = GOOD.splitlines()
+
+    assert home.faults("\n".join([*lines[:5], f"  {typed}", *lines[5:]])) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("agents: all", [
+            "6:9: agents: `all` is not available yet (list each agent with `- email:`)",
+        ]),
+        ("agents:", [f"6:1: agents: {LIST}"]),
+        ("agents: {email: amy@example.com}", [f"6:9: agents: {LIST}"]),
+        ("agents: [amy@example.com]", [f"6:10: agents[0]: {AGENT_KEYS}"]),
+        ("agents:\n  - calendars: [x]", ["7:5: agents[0].email: is missing, and has no default"]),
+        ("agents:\n  - email: amy\n  - email: 'a m@y.z'\n  - email: 5\n  -", [
+            "7:12: agents[0].email: expected an e-mail address such as amy@example.com",
+            "8:12: agents[1].email: expected an e-mail address such as amy@example.com",
+            "9:12: agents[2].email: expected an e-mail address such as amy@example.com",
+            f"10:4: agents[3]: {AGENT_KEYS}",
+        ]),
+        ("agents:\n  - email: a@b.c\n  - email: d@b.c\n  - email: A@B.C\n    aircall_user: 7\n", [
+            "9:12: agents[2].email: agents[0] has the same e-mail address",
+        ]),
+        ("agents:\n  - email: a@b.c\n    aircall_user: 7\n  - email: d@b.c\n    aircall_user: 7\n", [
+            "10:19: agents[1].aircall_user: agents[0] is the same Aircall user; each user follows one agent",
+        ]),
+        ("agents:\n  - email: a@b.c\n    aircall_user: D@b.c\n  - email: d@b.c\n", [
+            "9:5: agents[1].aircall_user: agents[0] is the same Aircall user; each user follows one agent",
+        ]),
+        ("agents:\n" + "".join(
+            f"  - {{email: {name}@b.c, aircall_user: {user}}}\n"
+            for name, user in zip("pqrstu", ("0", "-1", "0456", "'456'", "amy", "[]"), strict=True)
+        ), [
+            "7:34: agents[0].aircall_user: must be between 1 and 9007199254740992",
+            "8:34: agents[1].aircall_user: must be between 1 and 9007199254740992",
+            *(f"{line}:34: agents[{line - 7}].aircall_user: {USER}" for line in range(9, 13)),
+        ]),
+        ("agents:\n" + "".join(
+            f"  - email: {name}@b.c\n    calendars: {calendars}\n"
+            for name, calendars in zip("abcd", ("primary", "[]", "[primary, C@b.c]", "[x, ~, '']"), strict=True)
+        ), [
+            f"8:16: agents[0].calendars: {LIST}",
+            "10:16: agents[1].calendars: expected at least one calendar, such as primary",
+            "12:16: agents[2].calendars: names the same calendar twice",
+            "14:20: agents[3].calendars[1]: expected a calendar's id, or primary",
+            "14:23: agents[3].calendars[2]: expected a calendar's id, or primary",
+        ]),
+        ("agents:\n  - email: a@b.c\n    lead: 5m\n    mode: act\n    rules: {lead: x, tentative: yes}", [
+            "8:5: agents[0].lead: unknown key here (did you mean rules.lead?)",
+            "9:5: agents[0].mode: not available yet",
+            f"10:19: agents[0].rules.lead: {DURATION}",
+            "10:22: agents[0].rules.tentative: not available yet",
+        ]),
+    ],
+    ids=lambda value: value[:60] if isinstance(value, str) else "",
+)  # fmt: skip
+def test_agents(home: Home, typed: str, expected: list[str]) -> None:
+    """Faults in the list of agents, each at its own line."""
+    assert home.faults("".join(GOOD.splitlines(keepends=True)[:5]) + typed + "\n") == expected
+
+
+def test_all_at_once(home: Home) -> None:
+    """Faults of every kind come together, in the order of the file."""
+    assert home.faults(
+        "mode: observe\n"
+        "google:\n"
+        "  service_account_file: none.json\n"
+        "  horizn: 7d\n"
+        "aircall:\n"
+        "  api_idd: x\n"
+        "  api_token: abc\n"
+        "log: {level: info, level: info}\n"
+        "rules:\n"
+        "  lead: soon\n"
+    ) == [
+        "1:1: agents: is missing, and has no default",
+        "1:7: mode: `observe` is not available yet (use act)",
+        f"3:25: google.service_account_file: {NO_FILE}",
+        "4:3: google.horizn: unknown key (did you mean horizon?)",
+        "6:3: aircall.api_idd: unknown key (did you mean api_id?)",
+        f"7:3: aircall.api_token: {NOT_HERE} api_token_file",
+        "8:20: log.level: given twice (first on line 8); keep one of them",
+        f"10:9: rules.lead: {DURATION}",
+    ]
+
+
+def test_required_sections(home: Home) -> None:
+    """What has no default is asked for by name."""
+    assert home.faults("mode: act\ngoogle: {}\n") == [
+        "1:1: agents: is missing, and has no default",
+        "1:1: aircall: is missing, and has no default",
+        "2:1: google.service_account_file: is missing, and has no default",
+    ]
+
+
+def test_file_itself(tmp_path: Path) -> None:
+    """A file that is missing, a directory or a device is one fault, without a key."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+
+    assert check(tmp_path / "none.yaml", {}) == [f"{tmp_path}/none.yaml:1:1: no such file"]
+    assert check(tmp_path, {}) == [f"{tmp_path}:1:1: a directory, not a file"]
+    assert check(fifo, {}) == [f"{fifo}:1:1: not a regular file"]
+    assert check(Path("/dev/zero"), {}) == ["/dev/zero:1:1: not a regular file"]
+    assert check(tmp_path / ("x" * 300), {}) == [f"{tmp_path / ('x' * 300)}:1:1: cannot be read: File name too long"]
+
+
+def test_error_carries_its_faults(home: Home) -> None:
+    """The daemon and the commands print the same lines; the exit code is a configuration's."""
+    path = home.write("config.yaml", f"{GOOD}mode: x\nlog: {{level: x}}\n")
+
+    with pytest.raises(ConfigError) as info:
+        load(path, {})
+
+    assert info.value.exit_code == os.EX_CONFIG
+    assert info.value.faults == (
+        Fault(8, 7, "mode", "expected act"),
+        Fault(9, 14, "log.level", "expected one of debug, info, warning, error"),
+    )
+    assert str(info.value) == "\n".join(info.value.lines()) == "\n".join(check(path, {}))
+    assert str(info.value).startswith(f"{path}:8:7: mode: expected act\n{path}:9:14: log.level: ")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        GOOD.replace("api_token_file: aircall-token", f"api_token: {TOKEN}"),
+        GOOD.replace("aircall-token", TOKEN),
+        GOOD.replace("aircall-token", f"/{TOKEN}"),
+        GOOD.replace("aircall-token", f"~{TOKEN}"),
+        GOOD.replace("aircall-token", f"{{{TOKEN}: x, {TOKEN}: y}}"),
+        GOOD.replace("aircall-token", f"[{TOKEN}]"),
+        GOOD.replace("aircall-token", f"|\n    {TOKEN}\n    {TOKEN}"),
+        GOOD.replace("aircall-token", f"'{TOKEN}"),
+        GOOD.replace("aircall-token", f"!{TOKEN} x"),
+        GOOD.replace("aircall-token", f"!{TOKEN}!x y"),
+        GOOD.replace("aircall-token", f"*{TOKEN}"),
+        GOOD.replace("aircall-token", f"&{TOKEN} x"),
+        GOOD.replace("aircall-token", f"x\n  {TOKEN}: y"),
+        GOOD.replace("aircall-token", f"x\n{TOKEN}: y"),
+        GOOD.replace("google.json", f'{{"private_key": "{TOKEN}", "type": "{TOKEN}"}}'),
+        GOOD.replace("someid", f"'{TOKEN} {TOKEN}'"),
+        GOOD.replace("Amy@Example.com", TOKEN),
+        f"api_token: {TOKEN}\n{GOOD}",
+        f"{GOOD}mode: {TOKEN}\nserver: {{public_url: https://u:{TOKEN}@a.example, listen: {TOKEN}}}\n",
+        f"{GOOD}rules: {{lead: {TOKEN}}}\nstate_dir: [{TOKEN}]\nlog: {TOKEN}\n{TOKEN}: {TOKEN}\n",
+        f"%{TOKEN} x\n{GOOD}",
+        f"%TAG !{TOKEN}! x\n%TAG !{TOKEN}! y\n---\n{GOOD}",
+    ],
+)
+def test_no_value_is_repeated(home: Home, content: str) -> None:
+    """A secret in the wrong place is not in the message."""
+    faults = home.faults(content)
+
+    assert faults or content.startswith("%")
+    assert TOKEN not in "\n".join(faults)
