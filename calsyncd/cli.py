@@ -107,7 +107,7 @@ def release(config_path: Path | None, admin: str | None, *, everybody: bool) -> 
 
         settings, path = _settings(config_path)
         secrets = [secret.reveal() for secret in settings.secrets]
-        logs.configure("warning", settings.log.format, secrets, sys.stderr)
+        logs.configure("error", settings.log.format, secrets, sys.stderr)
         outcome = _await(daemon.release_without_daemon(settings, path, os.environ))
     for email in outcome["released"]:
         click.echo(f"{email}: put back")

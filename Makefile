@@ -1,0 +1,61 @@
+# make demo    the daemon against the built-in sandbox; the first URL printed is the dashboard's
+# make test    every test
+# make check   format, lint, types, and the quick tests
+# make lock    after a change of dependencies: uv.lock, and the same versions with hashes for pip
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+PYTHON ?= python3
+
+.PHONY: demo test check lint types format lock clean
+
+demo: $(VENV)/.demo
+	@$(BIN)/calsyncd demo $(if $(SECONDS),--seconds $(SECONDS))
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint types
+	$(BIN)/python -m pytest --ignore=tests/acceptance $(ARGS)
+
+lint: $(VENV)/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+format: $(VENV)/.test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# With uv where it is, else with venv and pip: the same versions, by hash, from the same lock.
+ifneq ($(UV),)
+export UV_PYTHON_DOWNLOADS := never
+$(VENV)/.demo: uv.lock pyproject.toml
+	uv sync --frozen --inexact --quiet
+	@touch $@
+$(VENV)/.test: uv.lock pyproject.toml
+	uv sync --frozen --inexact --quiet --group dev
+	@touch $@ $(VENV)/.demo
+else
+$(VENV)/.demo: requirements/run.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("calsyncd needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+$(VENV)/.test: $(VENV)/.demo requirements/test.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	@touch $@
+endif
+
+# The two files for pip are derived: a test fails when they lag behind the lock.
+lock:
+	uv lock
+	uv export --frozen --quiet --no-emit-project --no-header --no-annotate --output-file requirements/run.txt >/dev/null
+	uv export --frozen --quiet --no-emit-project --no-header --no-annotate --group dev --output-file requirements/test.txt >/dev/null
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
