@@ -1,0 +1,72 @@
+"""What many tests share: a client, both services on loopback, and the repair of aioresponses."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import aioresponses.core
+import pytest
+from aiohttp import ClientResponse
+
+from calsyncd.http import Http
+from calsyncd.sandbox.world import Sandbox
+
+
+class Nobody:
+    """Is told of requests and does not care."""
+
+    def request_done(self, service: str, route: str, status: int | None, seconds: float) -> None:
+        """A request ended."""
+
+    def date_seen(self, service: str, date: float) -> None:
+        """An answer carried a date."""
+
+
+class RepairedResponse(ClientResponse):
+    """aioresponses 0.7.9 makes responses without the `stream_writer` that aiohttp 3.14 asks for."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("stream_writer", _Unwritten())
+        super().__init__(*args, **kwargs)
+
+
+class _Unwritten:
+    output_size = 0
+
+
+@pytest.fixture(autouse=True)
+def _repaired_aioresponses(monkeypatch: pytest.MonkeyPatch) -> None:
+    # tests/test_http.py says when this can go.
+    monkeypatch.setattr(aioresponses.core, "ClientResponse", RepairedResponse)
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 400 kB; skips loudly where none can be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    command = [str(mount), "-t", "tmpfs", "-o", "size=400k", "calsyncd-test", str(folder)]
+    if mount is None or umount is None or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("A FULL DISK IS NOT TESTED: this user cannot mount a tmpfs")
+    yield folder
+    subprocess.run([umount, "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[Http]:
+    """A client as the daemon has it, without a proxy."""
+    async with Http(Nobody(), {}) as made:
+        yield made
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """Google and Aircall with one agent: Amy, user 456."""
+    async with Sandbox() as running:
+        running.add_agent("amy@example.com", user_id=456)
+        yield running

@@ -1,0 +1,209 @@
+"""The journal: nobody waits for the database, and what it could not take is not lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from calsyncd.clock import SystemClock
+from calsyncd.core.model import HistoryRow, Observation, Setting
+from calsyncd.errors import Unavailable
+from calsyncd.journal import MAX_WAITING, Journal
+from calsyncd.store import Store
+
+KEEP = 90 * 86400.0
+
+
+class HastyClock(SystemClock):
+    """A clock whose sleeps are noted and short."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slept: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def clock() -> HastyClock:
+    """A clock without long sleeps."""
+    made = HastyClock()
+    made.close()
+    return made
+
+
+@dataclass
+class Shelf:
+    """A database that can be out of order at each of its parts."""
+
+    broken: set[str] = field(default_factory=set)
+    observed: list[dict[int, Observation]] = field(default_factory=list)
+    rows: list[HistoryRow] = field(default_factory=list)
+    directories: list[dict[int, str]] = field(default_factory=list)
+    writes: int = 0
+    gate: asyncio.Event | None = None
+
+    async def observe(self, seen: Sequence[tuple[int, Observation]]) -> None:
+        await self._answer("observe")
+        self.observed.append(dict(seen))
+
+    async def record(self, rows: Sequence[HistoryRow], forget_before: float) -> None:
+        assert forget_before > 0
+        await self._answer("record")
+        self.rows += rows
+
+    async def save_directory(self, emails: dict[int, str]) -> None:
+        await self._answer("directory")
+        self.directories.append(dict(emails))
+
+    async def _answer(self, part: str) -> None:
+        self.writes += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        if part in self.broken:
+            raise Unavailable("locked", service="store", code="store", landed=False)
+
+
+def row(number: int) -> HistoryRow:
+    """A row that can be told from the others."""
+    return HistoryRow(
+        float(number), "amy@example.com", "available", "unavailable", "done", "", None, number, "calsyncd"
+    )
+
+
+def seen(status: str, at: float = 1.0) -> Observation:
+    """A look's answer."""
+    return Observation(Setting(status), at)
+
+
+async def written(shelf: Shelf, rows: int) -> None:
+    """Wait for the background task."""
+    async with asyncio.timeout(5):
+        while len(shelf.rows) < rows:  # noqa: ASYNC110 - it is filled by what is tested
+            await asyncio.sleep(0.002)
+
+
+async def test_what_comes_in_a_moment_is_one_batch(clock: HastyClock) -> None:
+    """Many observations and rows cost one write of each kind; of an agent's observations the last one counts."""
+    shelf = Shelf()
+    journal = Journal(shelf, clock, KEEP)
+    for number in range(200):
+        journal.observed(number % 7, seen("available", number))
+        journal.done(row(number))
+    journal.listed({1: "amy@example.com"})
+
+    writing = asyncio.create_task(journal.run())
+    await written(shelf, 200)
+    writing.cancel()
+
+    assert shelf.writes == 3
+    assert shelf.rows == [row(number) for number in range(200)]
+    assert [{number % 7: seen("available", number) for number in range(193, 200)}] == shelf.observed
+    assert shelf.directories == [{1: "amy@example.com"}]
+
+
+@pytest.mark.parametrize("part", ["observe", "record", "directory"])
+async def test_what_could_not_be_written_is_written_later(clock: HastyClock, part: str) -> None:
+    """Whichever write fails, nothing is lost, doubled, or out of order once the database answers again."""
+    shelf = Shelf(broken={part})
+    journal = Journal(shelf, clock, KEEP)
+    journal.observed(1, seen("available"))
+    journal.observed(2, seen("available"))
+    journal.done(row(1))
+    journal.listed({1: "old"})
+    with pytest.raises(Unavailable):
+        await journal.flush()
+    journal.observed(1, seen("custom"))
+    journal.done(row(2))
+
+    shelf.broken.clear()
+    await journal.flush()
+
+    merged = {user: at for batch in shelf.observed for user, at in batch.items()}
+    assert merged == {1: seen("custom"), 2: seen("available")}
+    assert shelf.rows == [row(1), row(2)]
+    assert shelf.directories == [{1: "old"}]
+
+
+async def test_the_newer_list_wins_over_one_that_could_not_be_written(clock: HastyClock) -> None:
+    """A list that came while an older one failed is not overwritten by it."""
+    shelf = Shelf(broken={"directory"}, gate=asyncio.Event())
+    journal = Journal(shelf, clock, KEEP)
+    journal.listed({1: "old"})
+    failing = asyncio.create_task(journal.flush())
+    await asyncio.sleep(0)
+    journal.listed({2: "new"})
+    assert shelf.gate is not None
+    shelf.gate.set()
+    with pytest.raises(Unavailable):
+        await failing
+
+    shelf.broken.clear()
+    await journal.flush()
+
+    assert shelf.directories == [{2: "new"}]
+
+
+async def test_an_outage_is_waited_out_without_a_storm(clock: HastyClock) -> None:
+    """The task goes on by itself: a pause after each failure, and all the rows at the end."""
+    shelf = Shelf(broken={"record"})
+    journal = Journal(shelf, clock, KEEP)
+    writing = asyncio.create_task(journal.run())
+    for number in range(5):
+        journal.done(row(number))
+        await asyncio.sleep(0.01)
+    tried = shelf.writes
+    assert clock.slept.count(5.0) >= tried - 1
+
+    shelf.broken.clear()
+    await written(shelf, 5)
+    writing.cancel()
+
+    assert shelf.rows == [row(number) for number in range(5)]
+
+
+@pytest.mark.parametrize("during", [0, 500, MAX_WAITING + 10])
+async def test_a_long_outage_keeps_the_newest_rows(clock: HastyClock, during: int) -> None:
+    """Memory is bounded; when it is full the oldest rows go, also those that a failed write had in hand."""
+    shelf = Shelf(broken={"record"}, gate=asyncio.Event())
+    journal = Journal(shelf, clock, KEEP)
+    for number in range(MAX_WAITING + 100):
+        journal.done(row(number))
+    failing = asyncio.create_task(journal.flush())
+    await asyncio.sleep(0)
+    for number in range(MAX_WAITING + 100, MAX_WAITING + 100 + during):
+        journal.done(row(number))
+    assert shelf.gate is not None
+    shelf.gate.set()
+    with pytest.raises(Unavailable):
+        await failing
+
+    shelf.broken.clear()
+    await journal.flush()
+
+    assert shelf.rows == [row(number) for number in range(100 + during, MAX_WAITING + 100 + during)]
+
+
+async def test_it_writes_into_the_real_database(clock: HastyClock, tmp_path: Path) -> None:
+    """What was journalled is found in the store, and history older than is kept is let go."""
+    now = clock.now()
+    fresh = HistoryRow(now, "amy@example.com", None, None, "done", "why", None, None, "calsyncd")
+    old = HistoryRow(now - KEEP - 60, "amy@example.com", None, None, "done", "why", None, None, "calsyncd")
+    async with Store.open(tmp_path / "db") as store:
+        journal = Journal(store, clock, KEEP)
+        journal.observed(456, seen("custom"))
+        journal.done(old)
+        journal.done(fresh)
+        journal.listed({456: "amy@example.com"})
+
+        await journal.flush()
+
+        assert await store.history() == [fresh]
+        assert await store.observations() == {456: seen("custom")}
+        assert await store.directory() == {456: "amy@example.com"}

@@ -1,0 +1,103 @@
+"""Raw sockets and small owners of the callables, for talking to the listeners as strangers would."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from calsyncd.core.channels import Notification, Verdict
+from calsyncd.web.public import Health, public_app
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+NOTIFY = "/webhooks/google/notifications"
+TOKEN = "t0ken-of-the-channel"
+GOOGLE = {
+    "X-Goog-Channel-ID": "4ba78bf0-6a47-11e2-bcfd-0800200c9a66",
+    "X-Goog-Channel-Token": TOKEN,
+    "X-Goog-Channel-Expiration": "Fri, 27 Nov 2026 09:00:00 GMT",
+    "X-Goog-Resource-ID": "o3hgv1538sdjfh",
+    "X-Goog-Resource-URI": "https://www.googleapis.com/calendar/v3/calendars/primary/events?alt=json",
+    "X-Goog-Resource-State": "exists",
+    "X-Goog-Message-Number": "10",
+}
+
+
+@dataclass
+class Google:
+    """An owner of channels: believes one token, remembers what it was told."""
+
+    busy: bool = False
+    well: bool = True
+    seen: list[Notification] = field(default_factory=list)
+    counts: list[str] = field(default_factory=list)
+
+    def notify(self, notification: Notification) -> Verdict:
+        self.seen.append(notification)
+        if self.busy:
+            return Verdict.BUSY
+        return Verdict.GENUINE if notification.token == TOKEN else Verdict.UNKNOWN
+
+    def health(self) -> Health:
+        return Health(self.well, "" if self.well else "the database does not answer")
+
+    def prove(self, nonce: str) -> str:
+        return f"proof of {nonce}"
+
+    def app(self) -> web.Application:
+        return public_app(notify=self.notify, health=self.health, prove=self.prove, count=self.counts.append)
+
+
+def request(
+    path: str = NOTIFY,
+    headers: dict[str, str] | None = None,
+    *,
+    method: str = "POST",
+    more: str = "",
+    body: bytes = b"",
+) -> bytes:
+    """The bytes of one request; `more` are further header lines, as they should stand on the wire."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in (GOOGLE if headers is None else headers).items())
+    return f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{lines}{more}\r\n".encode("utf-8", "surrogateescape") + body
+
+
+async def connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A plain connection to an address that `serve` gave."""
+    if address.startswith("unix:"):
+        return await asyncio.open_unix_connection(address.removeprefix("unix:"))
+    host, _, port = address.rpartition(":")
+    return await asyncio.open_connection(host.strip("[]"), int(port))
+
+
+async def send(address: str, raw: bytes, *, seconds: float = 5.0) -> bytes:
+    """Everything that comes back for `raw` until the other side closes."""
+    reader, writer = await connect(address)
+    try:
+        writer.write(raw)
+        return await until_closed(reader, seconds=seconds)
+    finally:
+        writer.close()
+
+
+async def until_closed(reader: asyncio.StreamReader, *, seconds: float = 5.0) -> bytes:
+    """Everything that still comes; a reset is an end too."""
+    parts: list[bytes] = []
+    try:
+        async with asyncio.timeout(seconds):
+            while part := await reader.read(65536):
+                parts.append(part)
+    except ConnectionError:
+        pass
+    return b"".join(parts)
+
+
+def status(answer: bytes) -> int:
+    """The status of a raw answer; 0 when there is none."""
+    return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.") else 0
+
+
+def body(answer: bytes) -> bytes:
+    """What follows the headers of a raw answer."""
+    return answer.partition(b"\r\n\r\n")[2]
