@@ -202,7 +202,7 @@ async def _request(where: str, method: str, path: str, body: Any) -> Any:
     import aiohttp
 
     connector: aiohttp.BaseConnector | None = None
-    base = where.rstrip("/") if "://" in where else f"http://{where}"
+    base = where.rstrip("/") if "://" in where else f"http://{where.rstrip('/')}"
     if where.startswith("unix:"):
         connector, base = aiohttp.UnixConnector(where.removeprefix("unix:")), "http://localhost"
     timeout = aiohttp.ClientTimeout(total=ADMIN_SECONDS, connect=5.0)
@@ -225,28 +225,34 @@ def _paused(body: Any) -> list[str]:
 
 
 def _print_agents(agents: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """A line an agent; on a terminal the reason stands below it, elsewhere at its end."""
+    rows: list[tuple[str, ...]] = [("AGENT", "STATE", "SETTING", "WANTED", "UNTIL", "LAST SYNC", "PUSH")]
+    rows += [_row(agent) for agent in agents]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    terminal = sys.stdout.isatty()
+    click.secho(lines[0].rstrip() if terminal else f"{lines[0]}  WHY", bold=True)
+    for agent, row, line in zip(agents, rows[1:], lines[1:], strict=True):
+        state = row[1].ljust(widths[1])
+        shown = line.replace(state, click.style(state, fg=STATE_COLOURS.get(row[1]), bold=True), 1)
+        if terminal:
+            click.echo(shown.rstrip())
+            click.secho(f"  {_why(agent)}", dim=not agent["trouble"], fg="red" if agent["trouble"] else None)
+        else:
+            click.echo(f"{line}  {_why(agent)}")
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("AGENT", "STATE", "SETTING", "WANTED", "UNTIL", "LAST SYNC", "PUSH"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("WHY")
-    for agent in agents:
-        calendars = agent["calendars"]
-        table.add_row(
-            Text(agent["email"]),
-            Text(agent["state"], style=STATE_COLOURS.get(agent["state"], "")),
-            _setting_word(agent["setting"]),
-            _setting_word(agent["wanted"]),
-            _short(agent["until"]),
-            _short(min((calendar["synced_at"] or "" for calendar in calendars), default=None)),
-            ", ".join(sorted({calendar["push"] for calendar in calendars})) or "-",
-            Text(_why(agent)),
-        )
-    console = Console()
-    console.print(table, soft_wrap=not console.is_terminal)
+
+def _row(agent: dict[str, Any]) -> tuple[str, ...]:
+    calendars = agent["calendars"]
+    return (
+        agent["email"],
+        agent["state"],
+        _setting_word(agent["setting"]),
+        _setting_word(agent["wanted"]),
+        _short(agent["until"]),
+        _short(min((calendar["synced_at"] or "" for calendar in calendars), default=None)),
+        ", ".join(sorted({calendar["push"] for calendar in calendars})) or "-",
+    )
 
 
 def _why(agent: dict[str, Any]) -> str:

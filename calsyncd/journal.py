@@ -96,6 +96,6 @@ class Journal:
                 await self._book.record(rows, self._clock.now() - self._keep)
         except ServiceError:
             self._seen = {**seen, **self._seen}
-            self._rows.extendleft(reversed(rows))
+            self._rows = deque([*rows, *self._rows], maxlen=MAX_WAITING)
             self._emails = self._emails or emails
             raise

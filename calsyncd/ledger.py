@@ -39,10 +39,11 @@ class Ledger:
     damaged: int = 0
     _file: int = -1
     _lines: int = 0
-    _good_size: int = 0
+    _good_size: int | None = None
     _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "ledger"))
     _waiting: list[tuple[Line, asyncio.Future[None]]] = field(default_factory=list)
     _flushing: asyncio.Task[None] | None = None
+    _closed: bool = False
 
     def load(self) -> None:
         """Read the file and make it whole again; OSError if it cannot be read or written."""
@@ -52,7 +53,7 @@ class Ledger:
         self.damaged = damaged
         if damaged:
             # Kept for a human's eye: a damaged line may have been somebody's debt.
-            self.path.with_name(self.path.name + ".damaged").write_bytes(raw)
+            _write_new(self.path.with_name(self.path.name + ".damaged"), raw)
         if torn or damaged or not self.path.exists() or len(lines) > self._many():
             self._rewrite()
         else:
@@ -60,6 +61,8 @@ class Ledger:
 
     async def record(self, entry: Line) -> None:
         """Return once `entry` is on disk; OSError if it cannot be put there. Many callers share one sync."""
+        if self._closed:
+            raise OSError("the ledger is closed")
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((entry, future))
         if self._flushing is None:
@@ -68,12 +71,11 @@ class Ledger:
 
     async def close(self) -> None:
         """Finish what was asked for and let go of the file."""
+        self._closed = True
         if self._flushing is not None:
             await self._flushing
         self._writer.shutdown(wait=True)
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        self._let_go()
 
     def _take(self, lines: Iterable[Line]) -> None:
         for line in lines:
@@ -110,7 +112,7 @@ class Ledger:
             # After a failed write or sync the page cache cannot be trusted: cut back and open anew next time.
             self._drop_tail()
             raise
-        self._good_size += len(data)
+        self._good_size = (self._good_size or 0) + len(data)
         self._lines += len(entries)
         if self._lines > self._many() + len(entries):
             # An old line too many is no reason to fail a write that is on disk.
@@ -119,10 +121,14 @@ class Ledger:
 
     def _drop_tail(self) -> None:
         with contextlib.suppress(OSError):
-            os.ftruncate(self._file, self._good_size)
+            os.ftruncate(self._file, self._good_size or 0)
         with contextlib.suppress(OSError):
-            os.close(self._file)
-        self._file = -1
+            self._let_go()
+
+    def _let_go(self) -> None:
+        descriptor, self._file = self._file, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def _many(self) -> int:
         return COMPACT_BEYOND_LINES + COMPACT_FACTOR * (len(self.entries) + len(self.pauses))
@@ -138,28 +144,24 @@ class Ledger:
             if (line.stance != FREE if isinstance(line, Entry) else line.until is not None)
         ]
         fresh = self.path.with_name(self.path.name + ".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            _write_all(descriptor, b"".join(_line_out(entry) for entry in kept))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        data = b"".join(_line_out(entry) for entry in kept)
+        _write_new(fresh, data)
         fresh.replace(self.path)
+        # The file that is open lies nowhere any more: whatever fails below, the next write opens the new one.
+        self._let_go()
+        self._good_size, self._lines = len(data), len(kept)
         folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
         self._open(len(kept))
 
     def _open(self, lines: int) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         self._file = os.open(self.path, flags, 0o600)
         size = os.fstat(self._file).st_size
-        if self._good_size and size > self._good_size:
+        if self._good_size is not None and size > self._good_size:
             os.ftruncate(self._file, self._good_size)
             size = self._good_size
         self._good_size = size
@@ -256,6 +258,15 @@ def _settle(future: asyncio.Future[None], error: OSError | None) -> None:
         future.set_result(None)
     else:
         future.set_exception(error)
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        _write_all(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

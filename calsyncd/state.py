@@ -39,8 +39,10 @@ def locked(folder: Path) -> Iterator[None]:
                 f"{f' (process {holder})' if holder else ''}: stop it first, or use another state_dir",
                 exit_code=75,
             ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        # The name is a help to people; the lock holds on a full disk too.
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(descriptor)

@@ -310,7 +310,8 @@ class Syncer:
         calendar.trouble, calendar.failures, calendar.failing_since = None, 0, None
         kind: SyncKind = "baseline" if changes.baseline else "delta"
         self._metrics.sync(kind, "unchanged" if quiet else "changed")
-        log.info(
+        say = log.debug if quiet else log.info
+        say(
             f"A calendar of {calendar.agent} was read",
             action="sync_done",
             calendar=calendar.key,

@@ -32,6 +32,7 @@ DOUBT_LOOK_SECONDS = 30.0
 DOUBT_LIMIT_SECONDS = 10 * 60.0
 MISMATCH_LIMIT = 2
 MISMATCH_SLOW_SECONDS = 5 * 60.0
+CLOCK_STEP_SECONDS = 30.0
 
 LIVE_UNKNOWN = "unknown"
 """A live state that was asked for and could not be read: as doubtful as a call."""
@@ -126,8 +127,8 @@ class Facts:
     """What this process remembers of one agent beside the stance; all of it can be learned again by looking.
 
     `acted_at` is when our last PUT ended: what was seen by then says nothing about its effect.
-    `retry_at` holds every request for this agent back until then. `mismatches` counts 200s that showed another
-    status than asked. `looks_fail_since` is the first of the looks in a row that failed.
+    `retry_at` holds every request for this agent back until then. `mismatches` counts the 200s in a row that showed
+    another status than `asked`. `looks_fail_since` is the first of the looks in a row that failed.
     """
 
     seen: Observation | None = None
@@ -136,25 +137,37 @@ class Facts:
     acted_at: float = 0.0
     retry_at: float = 0.0
     mismatches: int = 0
+    asked: str | None = None
     looks_fail_since: float | None = None
+
+    @property
+    def latest(self) -> float:
+        """The last instant that these facts speak of as past."""
+        return max(self.seen.at if self.seen is not None else 0.0, self.acted_at, self.looks_fail_since or 0.0)
+
+    def at(self, now: float) -> Facts:
+        """These facts as far as they count at `now`: none, if the clock was set back since they were learned."""
+        return Facts() if self.latest > now + CLOCK_STEP_SECONDS else self
 
     def looked(self, observation: Observation) -> Facts:
         """These facts after a look that was answered; an older look than the newest changes nothing."""
-        if self.seen is not None and observation.at < self.seen.at:
-            return self
+        known = self.at(observation.at)
+        if known.seen is not None and observation.at < known.seen.at:
+            return known
         doubtful = is_doubtful(observation)
-        undoubted = self.undoubted if observation.status == UNAVAILABLE and doubtful is not False else observation
+        since = known.doubtful_since
         return replace(
-            self,
+            known,
             seen=observation,
-            undoubted=undoubted,
-            doubtful_since=(self.doubtful_since or observation.at) if doubtful else None,
+            undoubted=known.undoubted if observation.status == UNAVAILABLE and doubtful is not False else observation,
+            doubtful_since=None if doubtful is False else since or (observation.at if doubtful else None),
             looks_fail_since=None,
         )
 
     def look_failed(self, now: float) -> Facts:
         """These facts after a look that nobody answered."""
-        return replace(self, looks_fail_since=self.looks_fail_since or now)
+        known = self.at(now)
+        return replace(known, looks_fail_since=known.looks_fail_since or now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +211,11 @@ class Sent:
 
 def answered(sent: Sent, shown: Setting, facts: Facts, now: float) -> tuple[Stance, Facts]:
     """The stance after a 200 whose body showed `shown`, which settles what is known but is no look."""
-    taken = shown.availability_status == sent.put.setting.availability_status
+    asked = sent.put.setting.availability_status
+    taken = shown.availability_status == asked
+    before = facts.mismatches if facts.asked == asked else 0
     facts = replace(
-        facts, seen=Observation(shown, now), acted_at=now, mismatches=0 if taken else facts.mismatches + 1
+        facts, seen=Observation(shown, now), acted_at=now, asked=asked, mismatches=0 if taken else before + 1
     )
     before_lost = sent.before.lost_at if isinstance(sent.before, Held) else None
     if not isinstance(sent.written, Held):
@@ -240,13 +255,21 @@ def is_doubtful(observation: Observation) -> bool | None:
 
 
 def decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decision:
-    """What to do about the agent at `now`."""
+    """What to do about the agent at `now`; never later than at the next boundary it is asked again."""
+    facts = facts.at(now)
+    if facts.latest > now:
+        return Decision(stance, again=facts.latest)
+    decision = _decide(stance, orders, facts, now)
+    return replace(decision, again=_earliest(decision.again, _next_change(orders, now)))
+
+
+def _decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decision:
     if isinstance(stance, StandingBack):
         over = now >= stance.until or (
             stance.why == "left_alone" and orders.timeline is not None and orders.timeline.span_at(now) is None
         )
         if not over:
-            return Decision(stance, again=_earliest(stance.until, _next_change(orders, now)))
+            return Decision(stance, again=stance.until)
         stance = FREE
     decision = _free(orders, facts, now) if isinstance(stance, Free) else _held(stance, orders, facts, now)
     if decision.action is not None and now < facts.retry_at:
@@ -296,10 +319,10 @@ def _look_to_begin(orders: Orders, facts: Facts, now: float, due: float) -> Look
     if seen is None or seen.at <= facts.acted_at:
         return Look(due)
     doubtful = is_doubtful(seen)
-    if doubtful and now - seen.at < DOUBT_LOOK_SECONDS:
-        return None
+    if doubtful:
+        return Look(due, live=True) if now - seen.at >= DOUBT_LOOK_SECONDS else None
     if now - seen.at > orders.fresh_seconds:
-        return Look(due, live=bool(doubtful))
+        return Look(due)
     return Look(due, live=True) if doubtful is None else None
 
 
@@ -328,10 +351,11 @@ class _Case:
     def fresh(self) -> bool:
         return self.seen is not None and self.now - self.seen.at <= self.orders.fresh_seconds
 
-    @property
-    def not_taken(self) -> bool:
-        """Whether Aircall has said yes and done nothing too often to ask again soon."""
-        return self.facts.mismatches > MISMATCH_LIMIT and self.now < self.facts.acted_at + MISMATCH_SLOW_SECONDS
+    def not_taken(self, setting: Setting) -> bool:
+        """Whether Aircall has said yes to `setting` and done nothing too often to ask again soon."""
+        facts = self.facts
+        in_vain = facts.asked == setting.availability_status and facts.mismatches > MISMATCH_LIMIT
+        return in_vain and self.now < facts.acted_at + MISMATCH_SLOW_SECONDS
 
     @property
     def lost_look(self) -> float | None:
@@ -365,6 +389,7 @@ def _held(held: Held, orders: Orders, facts: Facts, now: float) -> Decision:
     seen = facts.seen if facts.seen is not None and facts.seen.at > facts.acted_at else None
     if held.lost_at is not None and seen is not None and seen.at >= held.lost_at + LOST_LAST_LOOK_SECONDS:
         held = replace(held, lost_at=None)
+    held = _not_in_the_future(held, now)
     timeline = orders.timeline
     span = timeline.span_at(now) if timeline is not None and not orders.paused(now) else None
     if timeline is None or span is None:
@@ -373,6 +398,8 @@ def _held(held: Held, orders: Orders, facts: Facts, now: float) -> Decision:
             return _end(case)
         return _keep(case, held.put, held.until)
     until = timeline.stretch_end(now) or span.end
+    if not orders.complete:
+        until = max(until, held.until)
     case = _Case(replace(held, until=until, event=span.event), orders, facts, now, seen)
     return _keep(case, span.setting, timeline.next_change(now) or until)
 
@@ -384,7 +411,7 @@ def _keep(case: _Case, wanted: Setting, change: float) -> Decision:
         if seen is None or not (case.ours or case.fresh):
             return case.look(max(held.effective, case.facts.acted_at))
         if seen.status == held.back.availability_status:
-            if case.not_taken:
+            if case.not_taken(held.put):
                 return case.wait(case.facts.acted_at + MISMATCH_SLOW_SECONDS, note="not_taken")
             return case.put(held.put, held.effective, releases=False)
         if not case.ours:
@@ -420,9 +447,9 @@ def _end(case: _Case) -> Decision:
         settles = case.lost_look
         if settles is not None:
             return case.look_at(settles)
-        return decide(FREE, case.orders, case.facts, now) if case.fresh else case.look(due)
+        return _decide(FREE, case.orders, case.facts, now) if case.fresh else case.look(due)
     if case.fresh:
-        if case.not_taken:
+        if case.not_taken(held.back):
             return case.wait(case.facts.acted_at + MISMATCH_SLOW_SECONDS, note="not_taken")
         return case.put(held.back, due, releases=True)
     failing = case.facts.looks_fail_since
@@ -438,8 +465,17 @@ def _override(case: _Case, seen: Observation) -> Decision:
         return case.look_at(settles)
     timeline = case.orders.timeline
     running = timeline.running_until(seen.at) if timeline is not None else None
-    until = max(running or case.held.until, case.now)
+    until = running or case.held.until
+    if until <= case.now:
+        return _decide(FREE, case.orders, case.facts, case.now)
     return Decision(StandingBack("override", seen.at, until), again=until, note="override")
+
+
+def _not_in_the_future(held: Held, now: float) -> Held:
+    """The clock may have been set back since: then it was just now."""
+    confirmed_at = min(held.confirmed_at, now) if held.confirmed_at is not None else None
+    lost_at = min(held.lost_at, now) if held.lost_at is not None else None
+    return replace(held, confirmed_at=confirmed_at, lost_at=lost_at)
 
 
 def _reason_is_by_hand(held: Held, seen: Observation | None) -> bool:

@@ -56,12 +56,15 @@ class Timeline:
         return self.spans[index].end
 
     def running_until(self, at: float) -> float | None:
-        """The last end among the events that run at `at`; what is bridged has the span's own end."""
-        ends = [span.end for span in self.padded if span.start <= at < span.end]
-        if ends:
-            return max(ends)
-        span = self.span_at(at)
-        return span.end if span else None
+        """The last end among the events that run at `at`, and of the bridge behind it, where no meeting runs."""
+        running = [span.end for span in self.padded if span.start <= at < span.end]
+        end = max(running, default=at)
+        if any(span.start <= end < span.end for span in self.padded):
+            return end
+        bridge = self.span_at(end)
+        if bridge is not None:
+            return bridge.end
+        return end if running else None
 
 
 def build(events: Iterable[Event], rules: Rules) -> Timeline:

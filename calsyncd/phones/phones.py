@@ -129,6 +129,7 @@ class Phones:
             name: StanceName = "held" if isinstance(agent.stance, Held) else "free"
             counts["standing_back" if isinstance(agent.stance, StandingBack) else name] += 1
         self._metrics.stances(counts)
+        self._metrics.budget_remaining(self._budget.remaining(self._clock.now()))
 
     # -- the turn --------------------------------------------------------------------------------------------------
 
@@ -144,6 +145,7 @@ class Phones:
                 self._judge(agent, now)
         if self._needy:
             self._dispatch(now)
+        self._metrics.owed_updates(sum(self._roster.agents[email].owed for email in self._needy))
 
     def _judge(self, agent: Agent, now: float) -> None:
         """Decide what the agent needs; what changes without a request is written down at once."""
@@ -248,8 +250,6 @@ class Phones:
             self._launch(agent, agent.waiting, requests)
         if self._needy - waits_for_list and not (self._calls.credentials_bad and self._in_flight):
             self._scheduler.at("dispatch", "", self._budget.next_at(now))
-        self._metrics.owed_updates(sum(self._roster.agents[email].owed for email in self._needy))
-        self._metrics.budget_remaining(self._budget.remaining(now))
 
     def _candidates(self) -> list[dispatch.Candidate]:
         candidates = []

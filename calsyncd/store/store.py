@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from dataclasses import astuple
@@ -24,6 +25,7 @@ from calsyncd.store.migrations import MIGRATIONS
 
 BUSY_TIMEOUT_MS = 5000
 KEEP_DAMAGED = 3
+HIGHEST_VERSION = 999
 
 
 class Store:
@@ -51,7 +53,8 @@ class Store:
         async with self._lock:
             try:
                 yield
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OverflowError, ValueError) as error:
+                # The latter two: a number or a text that SQLite cannot hold.
                 raise Unavailable(
                     f"the database does not answer: {error}", service="store", code="store", landed=False
                 ) from error
@@ -226,27 +229,32 @@ class Store:
 
 
 async def _to_the_end(work: Coroutine[None, None, None]) -> None:
-    """Wait until `work` is done, however often the waiting itself is cancelled; the caller re-raises."""
+    """Wait until `work` is done, however often the waiting itself is cancelled, and be cancelled only then."""
     task = asyncio.ensure_future(work)
+    cancelled = False
     while not task.done():
-        with contextlib.suppress(asyncio.CancelledError):
+        try:
             await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
     task.result()
+    if cancelled:
+        raise asyncio.CancelledError
 
 
 def _prepare(path: Path) -> Path | None:
     """Check and migrate before anything is served; the place of a damaged file that was moved aside, if any."""
     try:
         _migrate(path)
-    except sqlite3.DatabaseError as error:
-        if not _is_damage(error):
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        if not _is_damage(path, error):
             raise _not_usable(path, error) from error
     except OSError as error:
         raise _not_usable(path, error) from error
     else:
         return None
-    aside = _move_aside(path)
     try:
+        aside = _move_aside(path)
         _migrate(path)
     except (sqlite3.DatabaseError, OSError) as error:
         raise _not_usable(path, error) from error
@@ -257,23 +265,44 @@ def _migrate(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        if not 0 <= version <= HIGHEST_VERSION:
+            raise sqlite3.DatabaseError("no calsyncd has this version")
         if version > len(MIGRATIONS):
             raise UserError(
                 f"{path}: the database is version {version}, this calsyncd knows {len(MIGRATIONS)}:"
                 " use the newer calsyncd, or move the file away (it is a cache and is made anew)"
             )
-        if db.execute("PRAGMA quick_check").fetchone()[0] != "ok":
-            raise sqlite3.DatabaseError("quick_check failed")
+        # Not quick_check: it does not compare the tables with their indices.
+        if db.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("integrity_check failed")
         db.execute("PRAGMA journal_mode = WAL")
-        for number, step in enumerate(MIGRATIONS[version:], version + 1):
-            # executescript commits what is open first: the transaction belongs inside the text.
-            db.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
-        for table in ("calendars", "events", "channels", "observations", "directory", "history"):
-            db.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()  # noqa: S608 - our own names
+        _step(db, version)
+        if not _right_shape() <= _shape(db):
+            raise sqlite3.DatabaseError("the tables are not ours")
+        # A damaged header can say that the file is read-only: only a write finds out.
+        db.executescript(f"BEGIN IMMEDIATE; PRAGMA user_version = {len(MIGRATIONS)}; ROLLBACK;")
     path.chmod(0o600)
 
 
+def _step(db: sqlite3.Connection, version: int) -> None:
+    for number, step in enumerate(MIGRATIONS[version:], version + 1):
+        # executescript commits what is open first: the transaction belongs inside the text.
+        db.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
+
+
+def _shape(db: sqlite3.Connection) -> set[tuple[str, str]]:
+    return set(db.execute("SELECT name, sql FROM sqlite_schema"))
+
+
+def _right_shape() -> set[tuple[str, str]]:
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        _step(db, 0)
+        return _shape(db)
+
+
 async def _configure(connection: aiosqlite.Connection) -> None:
+    # Text that a bad disk has changed is wrong text, not a reason to answer nothing.
+    connection.text_factory = lambda text: text.decode(errors="replace")
     for pragma in (
         f"busy_timeout = {BUSY_TIMEOUT_MS}",
         "synchronous = FULL",
@@ -283,17 +312,20 @@ async def _configure(connection: aiosqlite.Connection) -> None:
         await connection.execute(f"PRAGMA {pragma}")
 
 
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
+def _is_damage(path: Path, error: Exception) -> bool:
     """Whether the file itself is bad, rather than the disk, its rights or somebody's lock."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
         return True
+    if code == sqlite3.SQLITE_READONLY:
+        # The header says so, not the disk.
+        return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
     return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
 
 def _move_aside(path: Path) -> Path:
-    older = sorted(path.parent.glob(f"{path.name}.corrupt-*"))
-    number = 1 + max((int(old.suffix.rpartition("-")[2]) for old in older if old.suffix[-1].isdigit()), default=0)
+    older = sorted(path.parent.glob(f"{path.name}.corrupt-[0-9][0-9][0-9][0-9]"))
+    number = 1 + max((int(old.name[-4:]) for old in older), default=0)
     for old in older[: max(0, len(older) - KEEP_DAMAGED + 1)]:
         old.unlink(missing_ok=True)
     aside = path.with_name(f"{path.name}.corrupt-{number:04}")

@@ -1,0 +1,92 @@
+"""Imports point inwards: who may know whom."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import calsyncd
+
+ROOT = Path(calsyncd.__file__).parent
+
+MAY_KNOW: dict[str, set[str]] = {
+    "core": set(),
+    "errors": set(),
+    "clock": set(),
+    "logs": set(),
+    "metrics": set(),
+    "systemd": set(),
+    "state": {"errors"},
+    "config": {"errors"},
+    "ledger": {"core"},
+    "store": {"core", "errors"},
+    "http": {"errors"},
+    "google": {"core", "errors", "http"},
+    "aircall": {"core", "errors", "http"},
+    "scheduler": {"clock", "core"},
+    "journal": {"clock", "core", "errors", "logs"},
+    "calendars": {"clock", "core", "errors", "logs", "metrics", "scheduler"},
+    "phones": {"clock", "core", "errors", "logs", "metrics", "scheduler"},
+    "view": {"calendars", "core", "phones"},
+    "web": {"core", "errors"},
+    "control": {"calendars", "clock", "errors", "logs", "phones", "view", "web"},
+    "daemon": {
+        *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
+        *("ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
+    },
+    "sandbox": set(),
+    "cli": {"clock", "config", "daemon", "errors", "logs", "sandbox"},
+    "__main__": {"cli"},
+}
+
+
+def imported(file: Path) -> set[str]:
+    """The full names of the modules that a file imports, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: a relative import"
+            module = node.module or ""
+            names |= {f"{module}.{alias.name}" for alias in node.names} if module == "calsyncd" else {module}
+    return names
+
+
+def rooms() -> dict[str, list[Path]]:
+    """The package's rooms: its modules and folders, with their files."""
+    found: dict[str, list[Path]] = {}
+    for file in ROOT.rglob("*.py"):
+        found.setdefault(file.relative_to(ROOT).parts[0].removesuffix(".py"), []).append(file)
+    found.pop("__init__")
+    return found
+
+
+def test_every_room_is_named() -> None:
+    """A new room says here whom it may know."""
+    assert sorted(MAY_KNOW) == sorted(rooms())
+
+
+@pytest.mark.parametrize("room", sorted(MAY_KNOW))
+def test_imports_point_inwards(room: str) -> None:
+    """A room imports only those that it may know."""
+    known = {
+        parts[1]
+        for file in rooms()[room]
+        for name in imported(file)
+        if (parts := name.split("."))[0] == "calsyncd" and len(parts) > 1 and parts[1] != "__version__"
+    }
+
+    assert known - {room} <= MAY_KNOW[room]
+
+
+def test_the_core_is_plain() -> None:
+    """`core` imports the standard library and itself, and nothing that waits, asks the time or draws lots."""
+    names = {name.split(".")[0] for file in rooms()["core"] for name in imported(file)} - {"calsyncd"}
+
+    assert names <= set(sys.stdlib_module_names)
+    assert not names & {"asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "threading", "sqlite3"}
+    assert not [file for file in rooms()["core"] if "async def" in file.read_text() or "datetime.now" in file.read_text()]
