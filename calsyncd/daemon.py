@@ -37,7 +37,7 @@ from calsyncd.ledger import Ledger
 from calsyncd.metrics import Metrics
 from calsyncd.phones import Agent, Calls, Phones, Record, Roster
 from calsyncd.scheduler import Scheduler
-from calsyncd.state import locked, push_key
+from calsyncd.state import give_to_owner, locked, push_key
 from calsyncd.store import Store
 from calsyncd.web.admin import admin_app
 from calsyncd.web.public import public_app
@@ -342,7 +342,9 @@ async def run(settings: Settings, path: Path, environ: Mapping[str, str]) -> Non
 async def release_without_daemon(settings: Settings, path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     """Put everybody back who is held and leave all paused, in this process; UserError 75 if a daemon runs."""
     daemon = Daemon(settings, path, environ)
-    async with daemon.built() as journal:
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(give_to_owner, settings.state_dir)
+        journal = await stack.enter_async_context(daemon.built())
         for agent in daemon.roster.agents.values():
             agent.ready = True
         loop = asyncio.create_task(daemon.scheduler.run(), name="loop")

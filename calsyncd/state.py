@@ -48,6 +48,15 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def give_to_owner(folder: Path) -> None:
+    """Make what root has left in `folder` belong to the folder's owner, as whom the service runs."""
+    if os.geteuid() != 0 or not folder.is_dir():
+        return
+    owner = folder.stat()
+    for file in folder.iterdir():
+        os.chown(file, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
 def push_key(folder: Path) -> bytes:
     """The key of the push tokens; made once, outside the database, which may be lost at any time."""
     path = folder / "push.key"

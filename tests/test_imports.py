@@ -89,4 +89,6 @@ def test_the_core_is_plain() -> None:
 
     assert names <= set(sys.stdlib_module_names)
     assert not names & {"asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "threading", "sqlite3"}
-    assert not [file for file in rooms()["core"] if "async def" in file.read_text() or "datetime.now" in file.read_text()]
+    assert not [
+        file for file in rooms()["core"] if "async def" in file.read_text() or "datetime.now" in file.read_text()
+    ]

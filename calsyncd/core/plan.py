@@ -453,7 +453,7 @@ def _end(case: _Case) -> Decision:
             return case.wait(case.facts.acted_at + MISMATCH_SLOW_SECONDS, note="not_taken")
         return case.put(held.back, due, releases=True)
     failing = case.facts.looks_fail_since
-    if failing is not None and now - failing >= BLIND_RELEASE_SECONDS:
+    if failing is not None and now - max(failing, case.facts.acted_at) >= BLIND_RELEASE_SECONDS:
         return case.put(held.back, due, releases=True)
     return case.look(due)
 

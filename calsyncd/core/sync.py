@@ -261,19 +261,20 @@ def _own_response(attendees: object) -> str | None:
 
 def _instant(value: object, zone_name: str, name: str) -> tuple[float, bool]:
     """(instant, whether it is a date). A `date` floats: it is read in the calendar's zone."""
-    if not isinstance(value, Mapping):
+    moment = value if isinstance(value, Mapping) else {}
+    if not moment:
         raise ValueError(f"has no {name}")
-    stamp = value.get("dateTime")
+    stamp = moment.get("dateTime")
     if isinstance(stamp, str):
         try:
             read = datetime.fromisoformat(stamp)
         except ValueError:
             raise ValueError(f"its {name} is not a time") from None
         if read.tzinfo is None:
-            own = value.get("timeZone")
+            own = moment.get("timeZone")
             read = read.replace(tzinfo=_zone(own if isinstance(own, str) and own else zone_name, name))
         return read.timestamp(), False
-    day = value.get("date")
+    day = moment.get("date")
     if isinstance(day, str):
         try:
             read_day = date.fromisoformat(day)

@@ -314,5 +314,3 @@ async def test_without_push(sandbox: Sandbox, launch: Launch) -> None:
     assert AMY in out
     assert agent["calendars"][0]["push"] == "off"
     assert not [request for request in sandbox.google.requests if "watch" in request.path]
-
-

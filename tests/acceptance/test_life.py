@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -141,7 +142,7 @@ async def test_kill_at_any_instant(sandbox: Sandbox, launch: Launch) -> None:
     by_api = statuses(sandbox, 1)
     print(by_api)
     assert sandbox.aircall.setting(1).status == "custom"
-    assert all(first != following for first, following in zip(by_api, by_api[1:], strict=False))
+    assert all(first != following for first, following in pairwise(by_api))
 
 
 async def test_release_through_the_daemon(sandbox: Sandbox, launch: Launch) -> None:

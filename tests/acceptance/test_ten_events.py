@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ class Script:
         spans = self.busy.get(who, [])
         cuts = sorted({t for span in spans for t in span} | {at - self.zero for at, _ in history} | {0.0, 100.0})
         found = []
-        for start, end in zip(cuts, cuts[1:], strict=False):
+        for start, end in pairwise(cuts):
             middle = (start + end) / 2
             if middle < 0 or middle > 100:
                 continue
