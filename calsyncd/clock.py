@@ -48,6 +48,13 @@ class Clock(Protocol):
         """Seconds that never jump, for durations."""
         ...
 
+    def step(self) -> float:
+        """By how many seconds `now` has jumped since this was last asked.
+
+        0 unless the clock was set or corrected, or the machine slept.
+        """
+        ...
+
     async def wait(self, until: float | None, wake: asyncio.Event) -> None:
         """Return at `until`, when `wake` is set, or earlier: the caller looks again."""
         ...
@@ -76,7 +83,10 @@ class Skew:
             return
         if max(fresh) - min(fresh) <= DATE_TOLERANCE_SECONDS:
             agreed = sum(fresh) / len(fresh)
-            self.correction = agreed if abs(agreed) > CORRECT_FROM_SECONDS else 0.0
+            wanted = agreed if abs(agreed) > CORRECT_FROM_SECONDS else 0.0
+            # Whole seconds make `Date` tremble: a correction that is about right stays as it is.
+            if abs(wanted - self.correction) > DATE_TOLERANCE_SECONDS:
+                self.correction = wanted
 
     def forget(self) -> None:
         """The clock was stepped: what was known of it is void."""
@@ -91,6 +101,7 @@ class SystemClock:
         self.skew = Skew()
         self._timer = _open_timer()
         self._offset = time.time() - time.monotonic()
+        self._asked = self.now() - self.monotonic()
 
     def now(self) -> float:
         """Epoch seconds, UTC."""
@@ -99,6 +110,16 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds that never jump."""
         return time.monotonic()
+
+    def step(self) -> float:
+        """By how many seconds `now` has jumped since this was last asked."""
+        offset = time.time() - time.monotonic()
+        if abs(offset - self._offset) > DATE_TOLERANCE_SECONDS:
+            self.skew.forget()
+        self._offset = offset
+        asked, self._asked = self._asked, self.now() - self.monotonic()
+        jump = self._asked - asked
+        return jump if abs(jump) > DATE_TOLERANCE_SECONDS else 0.0
 
     def credible(self) -> bool:
         """Whether decisions may rely on `now`."""
@@ -124,7 +145,6 @@ class SystemClock:
                 await asyncio.wait_for(wake.wait(), target - now)
         else:
             await self._wait_on_timer(self._timer, target - self.skew.correction, target - now, wake)
-        self._notice_step()
 
     async def _wait_on_timer(self, timer: int, raw_target: float, at_most: float, wake: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
@@ -141,12 +161,6 @@ class SystemClock:
             for waiter in waiters:
                 waiter.cancel()
             _drain(timer)
-
-    def _notice_step(self) -> None:
-        offset = time.time() - time.monotonic()
-        if abs(offset - self._offset) > DATE_TOLERANCE_SECONDS:
-            self.skew.forget()
-        self._offset = offset
 
     def close(self) -> None:
         """Give the timer back."""

@@ -13,7 +13,7 @@ import hmac
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +55,12 @@ log = logs.get_logger(__name__)
 class Observer:
     """Is told of every request: counts it, spends the budget, and compares the clocks."""
 
-    def __init__(self, metrics: Metrics, clock: SystemClock, budget: Budget) -> None:
+    def __init__(self, metrics: Metrics, clock: SystemClock, budget: Budget, corrected: Callable[[], None]) -> None:
         self._metrics = metrics
         self._clock = clock
         self._budget = budget
-        self._skewed = False
+        self._corrected = corrected
+        self._correction = 0.0
 
     def request_done(self, service: str, route: str, status: int | None, seconds: float) -> None:
         """A request ended."""
@@ -72,8 +73,9 @@ class Observer:
         self._clock.observe_date(service, date)
         correction = self._clock.skew.correction
         self._metrics.clock_skew(correction)
-        if bool(correction) != self._skewed:
-            self._skewed = bool(correction)
+        if correction != self._correction:
+            self._correction = correction
+            self._corrected()
             if correction:
                 log.error(
                     "Our clock is wrong by what two services agree on: decisions use the corrected time."
@@ -124,7 +126,9 @@ class Daemon:
                     action="database_moved_aside",
                     file=self.store.moved_aside.name,
                 )
-            http = await stack.enter_async_context(Http(Observer(self.metrics, self.clock, self.budget), self._environ))
+            http = await stack.enter_async_context(
+                Http(Observer(self.metrics, self.clock, self.budget, self.scheduler.touch), self._environ)
+            )
             journal = Journal(self.store, self.clock, settings.history.keep)
             record = Record(ledger, journal, self.clock)
             self.phones = Phones(

@@ -2,16 +2,22 @@
 
 Credentials travel in headers that the caller gives, never in aiohttp's `auth`, which follows redirects to other
 hosts. aiohttp's own exceptions hold request headers in their representation: they end here.
+
+aiohttp itself sends an idempotent request a second time when its connection breaks before the answer. For a read
+that is left so: a connection that went stale while idle costs nothing. A write is never repeated: whether the first
+one landed is for the caller to find out.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import ssl
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
@@ -72,6 +78,7 @@ class Http:
             auto_decompress=True,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "calsyncd"},
+            middlewares=(_writes_once,),
         )
         return self
 
@@ -116,7 +123,10 @@ class Http:
                 answer_headers = {name.lower(): value for name, value in response.headers.items()}
         except aiohttp.ClientConnectorCertificateError as error:
             raise _unavailable(
-                service, "certificate", f"{service}'s certificate is not trusted: {_reason(error)}", landed=False
+                service,
+                "certificate",
+                f"{service}'s certificate is not trusted ({error.host}): {_reason(error)}",
+                landed=False,
             ) from None
         except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:
             raise _unavailable(
@@ -139,10 +149,26 @@ class Http:
         if value is None:
             return
         try:
-            date = parsedate_to_datetime(value).timestamp()
+            date = parsedate_to_datetime(value)
+            date = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
         except (ValueError, TypeError, OverflowError):
             return
-        self._observer.date_seen(service, date)
+        self._observer.date_seen(service, date.timestamp())
+
+
+class _BrokenOffError(aiohttp.ClientError):
+    """The connection of a write broke: an error that aiohttp does not take as a reason to send it again."""
+
+
+async def _writes_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    try:
+        return await send(request)
+    except (aiohttp.ClientConnectorError, aiohttp.ClientConnectorCertificateError, aiohttp.ServerTimeoutError):
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        if request.method == "GET":
+            raise
+        raise _BrokenOffError(type(error).__name__) from None
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
@@ -154,7 +180,9 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
         return None
     no = {"no": lowered.get("no_proxy", "")}
     bypass: bool = urllib.request.proxy_bypass_environment(parts.netloc, no)  # type: ignore[attr-defined]
-    return None if bypass else proxy
+    if bypass:
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def _with_query(url: str, query: Mapping[str, str] | None) -> URL:
@@ -181,7 +209,7 @@ def _answer(service: str, status: int, headers: Mapping[str, str], raw: bytes) -
     data: Any = None
     if raw.strip():
         try:
-            data = json.loads(raw)
+            data = _whole_characters(raw, json.loads(raw, parse_constant=_no_number))
         except (ValueError, RecursionError):
             if 200 <= status < 300:
                 kind = headers.get("content-type", "no content type")[:60]
@@ -191,8 +219,21 @@ def _answer(service: str, status: int, headers: Mapping[str, str], raw: bytes) -
     return Answer(status, headers, data)
 
 
+def _no_number(name: str) -> None:
+    raise ValueError(name)
+
+
+def _whole_characters(raw: bytes, data: Any) -> Any:
+    """Parsed JSON without unpaired surrogates, which can neither be stored nor shown."""
+    if b"\\ud" not in raw and b"\\uD" not in raw:
+        return data
+    return json.loads(json.dumps(data, ensure_ascii=False).encode(errors="replace"))
+
+
 def _reason(error: aiohttp.ClientError) -> str:
     cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", None)
+    if isinstance(cause, ConnectionError) and cause.errno:
+        return os.strerror(cause.errno)
     if isinstance(cause, OSError | ssl.CertificateError) and cause.strerror:
         return str(cause.strerror)
     return getattr(cause, "verify_message", None) or type(cause or error).__name__

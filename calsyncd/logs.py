@@ -35,6 +35,7 @@ ACTIONS: dict[str, str] = {
     "reloaded": "the settings were read again and are in force",
     "reload_refused": "the settings were read again and are faulty: the old ones stay",
     "loop_lagged": "the event loop was blocked",
+    "clock_stepped": "the clock was set, or the machine slept: everything is looked at anew",
     "clock_skewed": "our clock is wrong by what two services agree on",
     "clock_agrees": "our clock agrees with the services' again",
     # what is kept
@@ -336,7 +337,7 @@ class _Pipe(logging.Handler):
         told = " ".join(
             f"{_printable(name)}={_printable(_text(value))}"
             for name, value in fields.items()
-            if value is not None and _text(value) not in sentence
+            if value is not None and not (isinstance(value, str) and value in sentence)
         )
         sign, colour = _SIGNS.get(level, " "), _COLOURS.get(level, "")
         if self._colours:

@@ -3,7 +3,8 @@
 Theory. Everything that happens (a boundary, a notification, an answer, a command) ends in one of two calls:
 `at` puts a key on the agenda, `touch` asks for a turn now. A turn takes what is due, hands each key to the room
 that knows its kind, and lets the rooms act on what they were handed. Handlers run to their end without awaiting
-anything: they read memory and start tasks; a task's answer comes back as a touch. The wake flag is cleared
+anything: they read memory and start tasks; a task's answer comes back as a touch. When the time itself has jumped,
+the rooms are told first: what they remember by the clock must not outlive it. The wake flag is cleared
 before the agenda is read, so that nothing that arrives meanwhile is lost; and after every wait the clock is read
 again, so that a wait that ended early or late needs no code.
 """
@@ -30,6 +31,7 @@ class Scheduler:
         self._agenda: Agenda[tuple[str, str]] = Agenda()
         self._handlers: dict[str, Handler] = {}
         self._after: list[Callable[[float], None]] = []
+        self._stepped: list[Callable[[float, float], None]] = []
         self._wake = asyncio.Event()
         self._turning = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -42,6 +44,10 @@ class Scheduler:
     def after_turn(self, act: Callable[[float], None]) -> None:
         """Call `act(now)` at the end of every turn."""
         self._after.append(act)
+
+    def when_stepped(self, act: Callable[[float, float], None]) -> None:
+        """Call `act(now, seconds)` before the first turn after the time has jumped by so many seconds."""
+        self._stepped.append(act)
 
     def at(self, kind: str, name: str, due: float | None) -> None:
         """Make (kind, name) due at `due` and at no other time; None takes it off."""
@@ -85,6 +91,10 @@ class Scheduler:
     def _turn(self, now: float) -> None:
         self._turning = True
         try:
+            seconds = self.clock.step()
+            if seconds:
+                for adjust in self._stepped:
+                    adjust(now, seconds)
             for kind, name in self._agenda.pop_due(now):
                 self._handlers[kind](name, now)
             for act in self._after:

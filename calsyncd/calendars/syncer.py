@@ -130,6 +130,7 @@ class Syncer:
         push.listen(lambda calendar: self._mark(calendar, "push"))
         scheduler.handle("sync", lambda key, _: self._due(key))
         scheduler.handle("grace", lambda *_: self._grace_over())
+        scheduler.when_stepped(lambda now, _: self._stepped(now))
 
     # -- who is followed -------------------------------------------------------------------------------------------
 
@@ -193,6 +194,15 @@ class Syncer:
             due = max(due, calendar.began_at + backoff(calendar.failures, 1.0))
         planned = self._scheduler.due_at("sync", calendar.key)
         self._scheduler.at("sync", calendar.key, due if planned is None else min(due, planned))
+
+    def _stepped(self, now: float) -> None:
+        """The clock jumped: read every calendar anew, and count from now."""
+        for calendar in self.calendars.values():
+            calendar.began_at = min(calendar.began_at, now)
+            calendar.heard_at = min(calendar.heard_at, now)
+            calendar.missed_at = None
+            self._scheduler.at("sync", calendar.key, now)
+            self._push.keep(calendar)
 
     def _due(self, key: str) -> None:
         calendar = self.calendars.get(key)

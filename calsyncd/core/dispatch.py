@@ -50,6 +50,11 @@ class Budget:
         """A 429 came: nothing goes before `until`."""
         self._blocked_until = max(self._blocked_until, until)
 
+    def stepped(self, seconds: float) -> None:
+        """The clock jumped by so many seconds: what was spent stays as long ago as it was."""
+        self._spent = deque(at + seconds for at in self._spent)
+        self._blocked_until += seconds
+
     def remaining(self, now: float) -> int:
         """How many requests may go at `now`, pauses apart."""
         self._forget(now)

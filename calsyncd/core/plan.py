@@ -32,7 +32,6 @@ DOUBT_LOOK_SECONDS = 30.0
 DOUBT_LIMIT_SECONDS = 10 * 60.0
 MISMATCH_LIMIT = 2
 MISMATCH_SLOW_SECONDS = 5 * 60.0
-CLOCK_STEP_SECONDS = 30.0
 
 LIVE_UNKNOWN = "unknown"
 """A live state that was asked for and could not be read: as doubtful as a call."""
@@ -140,34 +139,23 @@ class Facts:
     asked: str | None = None
     looks_fail_since: float | None = None
 
-    @property
-    def latest(self) -> float:
-        """The last instant that these facts speak of as past."""
-        return max(self.seen.at if self.seen is not None else 0.0, self.acted_at, self.looks_fail_since or 0.0)
-
-    def at(self, now: float) -> Facts:
-        """These facts as far as they count at `now`: none, if the clock was set back since they were learned."""
-        return Facts() if self.latest > now + CLOCK_STEP_SECONDS else self
-
     def looked(self, observation: Observation) -> Facts:
         """These facts after a look that was answered; an older look than the newest changes nothing."""
-        known = self.at(observation.at)
-        if known.seen is not None and observation.at < known.seen.at:
-            return known
+        if self.seen is not None and observation.at < self.seen.at:
+            return self
         doubtful = is_doubtful(observation)
-        since = known.doubtful_since
+        since = self.doubtful_since
         return replace(
-            known,
+            self,
             seen=observation,
-            undoubted=known.undoubted if observation.status == UNAVAILABLE and doubtful is not False else observation,
+            undoubted=self.undoubted if observation.status == UNAVAILABLE and doubtful is not False else observation,
             doubtful_since=None if doubtful is False else since or (observation.at if doubtful else None),
             looks_fail_since=None,
         )
 
     def look_failed(self, now: float) -> Facts:
         """These facts after a look that nobody answered."""
-        known = self.at(now)
-        return replace(known, looks_fail_since=known.looks_fail_since or now)
+        return replace(self, looks_fail_since=self.looks_fail_since or now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,9 +228,23 @@ def lost(sent: Sent, facts: Facts, now: float) -> tuple[Stance, Facts]:
 
 def restored(stance: Stance, now: float) -> Stance:
     """A stance read from the ledger: a PUT that was under way may have left as late as just now."""
-    if isinstance(stance, Held) and stance.lost_at is not None:
-        return replace(stance, lost_at=now)
-    return stance
+    return _timed_anew(stance, now)
+
+
+def stepped(stance: Stance, facts: Facts, now: float) -> tuple[Stance, Facts]:
+    """The clock jumped: what was timed by it is forgotten, and looked at again."""
+    return _timed_anew(stance, now), replace(Facts(), mismatches=facts.mismatches, asked=facts.asked)
+
+
+def _timed_anew(stance: Stance, now: float) -> Stance:
+    """A stance whose times may be another clock's: nothing in it was later than now, and a lost PUT was just now."""
+    if not isinstance(stance, Held):
+        return stance
+    return replace(
+        stance,
+        confirmed_at=None if stance.confirmed_at is None else min(stance.confirmed_at, now),
+        lost_at=None if stance.lost_at is None else now,
+    )
 
 
 def is_doubtful(observation: Observation) -> bool | None:
@@ -256,9 +258,6 @@ def is_doubtful(observation: Observation) -> bool | None:
 
 def decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decision:
     """What to do about the agent at `now`; never later than at the next boundary it is asked again."""
-    facts = facts.at(now)
-    if facts.latest > now:
-        return Decision(stance, again=facts.latest)
     decision = _decide(stance, orders, facts, now)
     return replace(decision, again=_earliest(decision.again, _next_change(orders, now)))
 
@@ -389,7 +388,6 @@ def _held(held: Held, orders: Orders, facts: Facts, now: float) -> Decision:
     seen = facts.seen if facts.seen is not None and facts.seen.at > facts.acted_at else None
     if held.lost_at is not None and seen is not None and seen.at >= held.lost_at + LOST_LAST_LOOK_SECONDS:
         held = replace(held, lost_at=None)
-    held = _not_in_the_future(held, now)
     timeline = orders.timeline
     span = timeline.span_at(now) if timeline is not None and not orders.paused(now) else None
     if timeline is None or span is None:
@@ -469,13 +467,6 @@ def _override(case: _Case, seen: Observation) -> Decision:
     if until <= case.now:
         return _decide(FREE, case.orders, case.facts, case.now)
     return Decision(StandingBack("override", seen.at, until), again=until, note="override")
-
-
-def _not_in_the_future(held: Held, now: float) -> Held:
-    """The clock may have been set back since: then it was just now."""
-    confirmed_at = min(held.confirmed_at, now) if held.confirmed_at is not None else None
-    lost_at = min(held.lost_at, now) if held.lost_at is not None else None
-    return replace(held, confirmed_at=confirmed_at, lost_at=lost_at)
 
 
 def _reason_is_by_hand(held: Held, seen: Observation | None) -> bool:

@@ -166,7 +166,7 @@ class Fetch:
         updated = item.get("updated")
         stamp = updated if isinstance(updated, str) else ""
         known = self._events.get(event_id)
-        if (known is not None and stamp < known.updated) or stamp < self._gone.get(event_id, ""):
+        if _is_older(stamp, known.updated if known is not None else self._gone.get(event_id, "")):
             return
         self._events.pop(event_id, None)
         self._gone.pop(event_id, None)
@@ -184,10 +184,15 @@ class Fetch:
         elif self.bookmark is not None:
             self._gone[event_id] = stamp
 
+    def _is_of_gone_series(self, event: Event) -> bool:
+        """Whether its series is gone, and not come back since."""
+        stamp = self._gone.get(event.series) if event.series is not None else None
+        return stamp is not None and not _is_older(stamp, event.updated)
+
     def _changes(self, token: str) -> Changes:
         return Changes(
             baseline=self.bookmark is None,
-            events=tuple(self._events.values()),
+            events=tuple(event for event in self._events.values() if not self._is_of_gone_series(event)),
             gone=frozenset(self._gone),
             skipped=tuple(self._skipped),
             bookmark=Bookmark(
@@ -197,6 +202,11 @@ class Fetch:
                 baseline_at=self.now if self.bookmark is None else self.bookmark.baseline_at,
             ),
         )
+
+
+def _is_older(stamp: str, other: str) -> bool:
+    """Whether `stamp` is told to be before `other`; where one of them is missing, the later read counts."""
+    return bool(stamp) and stamp < other
 
 
 def constant_parameters(quota_user: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from google.auth import crypt, jwt
 
@@ -20,6 +21,7 @@ from calsyncd.http import Answer, Http
 SCOPE = "https://www.googleapis.com/auth/calendar.events.readonly"
 ASSERTION_SECONDS = 3600
 SKEW_SECONDS = 300.0
+LONGEST_LIFE_SECONDS = 86400.0
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
@@ -27,6 +29,7 @@ GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 class _Token:
     value: str
     good_until: float
+    ends_at: float
 
 
 class ServiceAccountTokens:
@@ -55,9 +58,16 @@ class ServiceAccountTokens:
         """A token for `subject`, other than the one that was just `refused`."""
         async with self._locks[subject]:
             known = self._tokens.get(subject)
-            if known is not None and known.value != refused and self._now() < known.good_until:
+            if known is not None and known.value == refused:
+                known = None
+            if known is not None and self._now() < known.good_until:
                 return known.value
-            fresh = await self._exchange(subject)
+            try:
+                fresh = await self._exchange(subject)
+            except Unavailable:
+                if known is None or self._now() >= known.ends_at:
+                    raise
+                return known.value
             self._tokens[subject] = fresh
             return fresh.value
 
@@ -88,13 +98,17 @@ class ServiceAccountTokens:
         data = answer.data
         value = data.get("access_token") if isinstance(data, dict) else None
         seconds = data.get("expires_in") if isinstance(data, dict) else None
-        if not isinstance(value, str) or not value or not isinstance(seconds, int | float):
+        if not isinstance(value, str) or not value or not _is_life(seconds):
             raise Unavailable(
                 "Google's token answer is not what it promises", service="google", code="malformed", status=200
             )
         self._learned(value)
         # A life shorter than the skew is still a life: use half of it.
-        return _Token(value, now + max(seconds - SKEW_SECONDS, seconds / 2))
+        return _Token(value, now + max(seconds - SKEW_SECONDS, seconds / 2), now + seconds)
+
+
+def _is_life(seconds: object) -> TypeGuard[float]:
+    return isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds <= LONGEST_LIFE_SECONDS
 
 
 def _token_error(answer: Answer) -> Refused | Unavailable:

@@ -22,6 +22,8 @@ from calsyncd.http import Answer, Http
 
 CHANNEL_TTL_SECONDS = 7 * 86400
 LONG_WAIT_SECONDS = 15 * 60.0
+END_OF_TIME = 253402300800.0
+"""The year 10000: what lies beyond is no instant that can be written down."""
 
 
 class Tokens(Protocol):
@@ -64,9 +66,9 @@ class CalendarApi:
         resource, expiration = data.get("resourceId"), data.get("expiration")
         try:
             expires_at = int(str(expiration)) / 1000
-        except ValueError:
+        except (ValueError, OverflowError):
             expires_at = 0.0
-        if not isinstance(resource, str) or not resource or expires_at <= 0:
+        if not isinstance(resource, str) or not resource or not 0 < expires_at < END_OF_TIME:
             raise Unavailable("Google's answer to a watch is malformed", service="google", code="malformed")
         return Opened(resource, expires_at)
 
@@ -123,7 +125,7 @@ def _reason(answer: Answer) -> str:
     errors = error.get("errors") if isinstance(error, dict) else None
     first = errors[0] if isinstance(errors, list) and errors else None
     reason = first.get("reason") if isinstance(first, dict) else None
-    return reason if isinstance(reason, str) else ""
+    return reason if isinstance(reason, str) and len(reason) <= 60 else ""
 
 
 _RATE = {"rateLimitExceeded", "userRateLimitExceeded"}

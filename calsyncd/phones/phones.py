@@ -71,6 +71,7 @@ class Phones:
         scheduler.handle("dispatch", lambda *_: None)
         scheduler.handle("sweep", lambda _, now: self._start_sweep(now))
         scheduler.after_turn(self._turn)
+        scheduler.when_stepped(self._stepped)
 
     # -- what others tell ------------------------------------------------------------------------------------------
 
@@ -136,6 +137,16 @@ class Phones:
     def _touch_all(self) -> None:
         self._touched.update(self._roster.agents)
         self._scheduler.touch()
+
+    def _stepped(self, now: float, seconds: float) -> None:
+        """The clock jumped: everybody is judged by what is wanted now, from fresh looks."""
+        log.warning("The clock was set, or the machine slept", action="clock_stepped", seconds=round(seconds, 1))
+        self._budget.stepped(seconds)
+        for agent in self._roster.agents.values():
+            agent.stance, agent.facts = plan.stepped(agent.stance, agent.facts, now)
+            agent.known_at = now
+        self._touched.update(self._roster.agents)
+        self._scheduler.at("sweep", "", now)
 
     def _turn(self, now: float) -> None:
         touched, self._touched = self._touched, set()

@@ -285,3 +285,71 @@ async def test_nothing_private_is_kept(sandbox: Sandbox, launch: Launch) -> None
     assert TITLE not in kept
     assert sandbox.aircall.api_token not in kept
     assert "PRIVATE KEY" not in kept
+
+
+async def test_stop_lets_an_update_end(sandbox: Sandbox, launch: Launch) -> None:
+    """SIGTERM while an update is under way: its answer is awaited and written down, and the exit is prompt."""
+    sandbox.add_agent(AMY, user_id=1)
+    daemon = await launch([AMY])
+    await daemon.until(AMY, state="idle")
+    sandbox.aircall.fail("PUT", delay=1.5)
+    meeting(sandbox, AMY, -60, 3600)
+    await daemon.until(AMY, state="pending")
+
+    began = time.monotonic()
+    status = await daemon.stop()
+    seconds = time.monotonic() - began
+    *_, last = (daemon.config.parent / "state" / "ledger").read_text().splitlines()
+
+    assert status == 0
+    assert seconds < 5
+    assert '"lost_at":null' in last
+    assert sandbox.aircall.setting(1).status == "unavailable"
+
+
+async def test_channels_are_renewed_with_overlap(sandbox: Sandbox, launch: Launch) -> None:
+    """A channel's successor opens before its end; the old one is stopped once the new one has spoken."""
+    sandbox.add_agent(AMY, user_id=1)
+    sandbox.google.notify.most_life = 6.0
+    daemon = await launch([AMY])
+    await daemon.logged("channel_opened")
+    live = []
+    for _ in range(110):
+        await asyncio.sleep(0.1)
+        live.append(len(sandbox.google.push.live(AMY)))
+    meeting(sandbox, AMY, -60, 3600)
+    await daemon.logged("held")
+
+    opened = len(sandbox.google.push.channels)
+    assert opened >= 3
+    assert max(live) <= 2
+    assert 0 not in live
+    assert (await daemon.agents())[AMY]["calendars"][0]["push"] == "healthy"
+
+
+async def test_wrong_clock(sandbox: Sandbox, launch: Launch) -> None:
+    """A clock that is an hour slow by what both services say is corrected, and corrected back when it is right."""
+    ahead = 3600.0
+    sandbox.add_agent(AMY, user_id=1)
+    sandbox.add_agent(BOB, user_id=2)
+    meeting(sandbox, AMY, ahead - 30, ahead + 600)
+    sandbox.google.clock_skew = sandbox.aircall.clock_skew = ahead
+    sandbox.google.tokens._now = lambda: time.time() + sandbox.google.clock_skew
+
+    daemon = await launch([AMY, BOB])
+    await daemon.logged("clock_skewed")
+    await daemon.logged("held", agent=AMY)
+    corrected = sandbox.aircall.setting(1).status
+    sandbox.google.clock_skew = sandbox.aircall.clock_skew = 0.0
+    meeting(sandbox, BOB, ahead - 30, ahead + 600)
+    await command("sync", "--config", str(daemon.config))
+    await daemon.logged("clock_agrees")
+    await daemon.logged("released", agent=AMY)
+    await daemon.until(AMY, state="idle")
+    await daemon.until(BOB, state="idle")
+    before = len(sandbox.aircall.requests)
+    await asyncio.sleep(3)
+
+    assert corrected == "unavailable"
+    assert (sandbox.aircall.setting(1).status, sandbox.aircall.setting(2).status) == ("available", "available")
+    assert len(sandbox.aircall.requests) - before <= 2
