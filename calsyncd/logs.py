@@ -49,6 +49,7 @@ ACTIONS: dict[str, str] = {
     "sync_failed": "a calendar could not be read; it is tried again",
     "sync_restarted": "a delta was refused: the calendar is read as a whole",
     "sync_doubted": "a calendar came back empty where events were known: a second read decides",
+    "calendar_quarantined": "a calendar could not be taken in because of a fault of ours; the others are",
     "event_skipped": "an event cannot be read and is left out",
     "channel_opened": "Google tells of changes to a calendar",
     "channel_failed": "Google would not open a channel: the calendar is polled",

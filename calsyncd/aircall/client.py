@@ -102,9 +102,9 @@ class AircallApi:
             self._say("Aircall refused the sub-status; it is left out")
             return await self.update(user, Setting(setting.availability_status))
         found = read_user(_inner(answer), self._now())
-        if found is None:
-            # The 200 counts as accepted; what it set shows at the next look.
-            return Setting(setting.availability_status)
+        if found is None or found.id != user:
+            # It may have been taken all the same: a look settles it.
+            raise _malformed("users.update")
         return found.observation.setting
 
     async def _users_call(self, route: str, method: str, path: str, *, body: Any, read: bool) -> Answer:

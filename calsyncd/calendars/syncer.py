@@ -238,6 +238,10 @@ class Syncer:
                 wait = self._failed(calendar, error)
             except MalformedAnswerError as error:
                 wait = self._failed(calendar, Unavailable(str(error), service="google", code="malformed"))
+            except Exception as error:
+                # One calendar's data must not stop the others: set aside, loudly, and tried again.
+                log.exception("A calendar could not be taken in", action="calendar_quarantined", calendar=calendar.key)
+                wait = self._failed(calendar, Refused(type(error).__name__, service="calsyncd", code="internal"))
             calendar.running, calendar.tried = False, True
         if not calendar.removed:
             now = self._clock.now()

@@ -7,6 +7,7 @@ judged anew. When more agents need a look than the list of everybody has pages, 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import Protocol
 
 from calsyncd.core import dispatch, plan
@@ -175,12 +176,8 @@ class Phones:
             agent.paused_until = None
         try:
             decision = plan.decide(agent.stance, self._orders(agent, now), agent.facts, now)
-        except Exception:
-            # One agent's data must not stop the others: set aside, loudly, and tried again.
-            log.exception("An agent could not be judged", action="agent_quarantined", agent=agent.email)
-            self._roster.trouble(agent, "internal")
-            self._needs(agent, None)
-            self._scheduler.at("agent", agent.email, now + QUARANTINE_SECONDS)
+        except Exception as error:  # noqa: BLE001 - said in _quarantine
+            self._quarantine(agent, error, now)
             return
         if decision.note in ("not_taken", "call_without_end"):
             self._roster.trouble(agent, decision.note)
@@ -188,6 +185,14 @@ class Phones:
             self._moved(agent, decision)
         self._needs(agent, decision if decision.action is not None else None)
         self._scheduler.at("agent", agent.email, decision.again)
+
+    def _quarantine(self, agent: Agent, error: Exception, now: float) -> None:
+        """One agent's data must not stop the others: set aside, loudly, and tried again later."""
+        log.error("An agent is set aside", action="agent_quarantined", agent=agent.email, exc_info=error)
+        self._roster.trouble(agent, "internal")
+        self._needs(agent, None)
+        agent.facts = replace(agent.facts, retry_at=now + QUARANTINE_SECONDS)
+        self._scheduler.at("agent", agent.email, now + QUARANTINE_SECONDS)
 
     def _orders(self, agent: Agent, now: float) -> Orders:
         crowded = len(self._needy) > self._budget.remaining(now)
@@ -289,6 +294,9 @@ class Phones:
     async def _perform(self, agent: Agent, work: Awaitable[None], requests: int) -> None:
         try:
             await work
+        except Exception as error:  # noqa: BLE001 - said in _quarantine
+            # A PUT that was written down stays unanswered: a look settles it.
+            self._quarantine(agent, error, self._clock.now())
         finally:
             self._in_flight -= 1
             self._budget.give_back(requests)

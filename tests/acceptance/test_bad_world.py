@@ -314,3 +314,37 @@ async def test_without_push(sandbox: Sandbox, launch: Launch) -> None:
     assert AMY in out
     assert agent["calendars"][0]["push"] == "off"
     assert not [request for request in sandbox.google.requests if "watch" in request.path]
+
+
+async def test_key_is_rejected(sandbox: Sandbox, launch: Launch) -> None:
+    """A rejected key is everybody's visible trouble and is not hammered on; who is held stays written down."""
+    sandbox.add_agent(AMY, user_id=1)
+    sandbox.add_agent(BOB, user_id=2)
+    daemon = await launch([AMY, BOB])
+    await daemon.until(AMY, state="idle")
+    sandbox.aircall.fail(times=None, status=403, body={"message": "Forbidden"})
+    before = len(sandbox.aircall.requests)
+
+    meeting(sandbox, AMY, 1, 3600)
+    meeting(sandbox, BOB, 1, 3600)
+    await daemon.logged("trouble_raised", code="aircall_credentials")
+    await asyncio.sleep(4)
+    agents = await daemon.agents()
+
+    assert {agent["trouble"]["code"] for agent in agents.values()} == {"aircall_credentials"}
+    assert "aircall.api_id" in agents[AMY]["trouble"]["do"]
+    assert len(sandbox.aircall.requests) - before <= 3
+
+
+async def test_error_in_a_200(sandbox: Sandbox, launch: Launch) -> None:
+    """A 200 to an update that holds an error is no answer: the setting is looked at, and sent again."""
+    sandbox.add_agent(AMY, user_id=1)
+    daemon = await launch([AMY])
+    await daemon.until(AMY, state="idle")
+    sandbox.aircall.fail("PUT", status=200, body={"error": "Something went wrong"})
+    meeting(sandbox, AMY, -60, 3600)
+
+    await daemon.logged("update_failed", code="malformed")
+    await daemon.logged("held")
+
+    assert statuses(sandbox, 1) == [("api", "unavailable")]
