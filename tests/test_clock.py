@@ -122,13 +122,40 @@ async def test_a_step_that_cancels_the_timer_only_means_another_look(
 async def test_a_step_voids_what_was_known_of_the_skew(clock: SystemClock) -> None:
     """After the wall clock has moved against the monotonic one, the services are asked anew."""
     _both_say(clock, +3600)
-    assert clock.skew.correction == pytest.approx(3600, abs=2)
-    clock._offset += 3600  # as if the clock had been an hour ahead when the wait began
+    clock.step()
+    clock._offset += 3600  # as if the wall clock had been an hour ahead when it was last asked
 
-    await clock.wait(clock.now() + 0.001, asyncio.Event())
+    jumped = clock.step()
 
+    assert jumped == pytest.approx(-3600, abs=2)
     assert clock.skew.correction == 0.0
     assert not clock.skew._offsets
+
+
+async def test_a_jump_is_told_once(clock: SystemClock) -> None:
+    """Of the machine's clock or by a correction, either way; the passing of time and small steps are none."""
+    assert clock.step() == 0.0
+    await clock.sleep(0.01)
+    assert clock.step() == 0.0
+
+    _both_say(clock, -120)
+
+    assert clock.step() == pytest.approx(-120, abs=2)
+    assert clock.step() == 0.0
+
+
+def test_a_correction_does_not_tremble() -> None:
+    """`Date` has whole seconds: what is right to a second or two stays, what is not is put right."""
+    skew = Skew()
+    for offset in (3600.0, 3601.0, 3599.5):
+        for service in ("google", "aircall"):
+            skew.observe(service, 1000.0 + offset, 1000.0, 5.0)
+    assert skew.correction == 3600.5
+
+    for service in ("google", "aircall"):
+        skew.observe(service, 1000.0 + 3605.0, 1000.0, 5.0)
+
+    assert skew.correction == 3605.5
 
 
 @pytest.mark.parametrize("ago", [0.02, 0.5, 1.75])

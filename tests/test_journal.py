@@ -85,7 +85,7 @@ def seen(status: str, at: float = 1.0) -> Observation:
 async def written(shelf: Shelf, rows: int) -> None:
     """Wait for the background task."""
     async with asyncio.timeout(5):
-        while len(shelf.rows) < rows:  # noqa: ASYNC110 - it is filled by what is tested
+        while len(shelf.rows) < rows:
             await asyncio.sleep(0.002)
 
 

@@ -62,8 +62,10 @@ class AircallApi:
         if not isinstance(items, list):
             raise _malformed("users.list")
         meta = data.get("meta")
-        link = meta.get("next_page_link", ...) if isinstance(meta, dict) else ...
-        more = len(items) == PER_PAGE if link is ... else link is not None and bool(items)
+        meta = meta if isinstance(meta, dict) else {}
+        link, per_page = meta.get("next_page_link", ...), meta.get("per_page")
+        size = per_page if isinstance(per_page, int) and 0 < per_page < PER_PAGE else PER_PAGE
+        more = len(items) >= size if link is ... else link is not None and bool(items)
         users = [user for item in items if (user := read_user(item, at)) is not None]
         return users, more and page < MAX_PAGES
 
@@ -120,7 +122,7 @@ class AircallApi:
             try:
                 answer = await self._call(route, method, f"/{other}{path}", body=body)
             except Refused:
-                raise error from None
+                raise error if read else _verb_refused(error, route) from None
         if read:
             self._read_version = other
         else:
@@ -131,7 +133,9 @@ class AircallApi:
     async def _exists(self, path: str) -> bool:
         try:
             await self._call("users.get", "GET", f"/{self._read_version}{path}")
-        except Refused:
+        except Refused as error:
+            if error.status not in VERB_UNKNOWN:
+                raise
             return False
         return True
 
@@ -159,7 +163,9 @@ def read_user(item: object, at: float) -> User | None:
     if not isinstance(item, dict):
         return None
     user, email, status = item.get("id"), item.get("email"), item.get("availability_status")
-    if not isinstance(user, int) or isinstance(user, bool) or not isinstance(status, str) or not status:
+    if not isinstance(user, int) or isinstance(user, bool) or not 0 < user < 2**63:
+        return None
+    if not isinstance(status, str) or not status:
         return None
     substatus = item.get("substatus", item.get("state"))
     setting = Setting(status, substatus if isinstance(substatus, str) else None)
@@ -172,6 +178,16 @@ def _inner(answer: Answer) -> object:
 
 def _malformed(route: str) -> Unavailable:
     return Unavailable(f"Aircall's answer to {route} is malformed", service="aircall", code="malformed", status=200)
+
+
+def _verb_refused(error: Refused, route: str) -> Refused:
+    """What it means when a user who exists can be written by neither version: never that the user is gone."""
+    return Refused(
+        f"Aircall answered {error.status} to {route}, though the user exists",
+        service="aircall",
+        code="refused",
+        status=error.status,
+    )
 
 
 def _classify(answer: Answer, route: str) -> ServiceError:

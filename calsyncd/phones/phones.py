@@ -262,10 +262,9 @@ class Phones:
                 continue
             requests = 2 if isinstance(agent.waiting.action, Look) and agent.waiting.action.live else 1
             if not self._budget.take(now, requests):
+                self._scheduler.at("dispatch", "", self._budget.next_at(now, requests))
                 break
             self._launch(agent, agent.waiting, requests)
-        if self._needy - waits_for_list and not (self._calls.credentials_bad and self._in_flight):
-            self._scheduler.at("dispatch", "", self._budget.next_at(now))
 
     def _candidates(self) -> list[dispatch.Candidate]:
         candidates = []
