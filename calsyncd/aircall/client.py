@@ -74,7 +74,7 @@ class AircallApi:
         at = self._now()
         answer = await self._users_call("users.get", "GET", f"/users/{user}", body=None, read=True)
         found = read_user(_inner(answer), at)
-        if found is None or found.id != user:
+        if found is None or found.id != user or found.observation is None:
             raise _malformed("users.get")
         return found.observation
 
@@ -104,7 +104,7 @@ class AircallApi:
             self._say("Aircall refused the sub-status; it is left out")
             return await self.update(user, Setting(setting.availability_status))
         found = read_user(_inner(answer), self._now())
-        if found is None or found.id != user:
+        if found is None or found.id != user or found.observation is None:
             # It may have been taken all the same: a look settles it.
             raise _malformed("users.update")
         return found.observation.setting
@@ -159,17 +159,17 @@ def basic_authorization(api_id: str, api_token: str) -> str:
 
 
 def read_user(item: object, at: float) -> User | None:
-    """A user of an answer, or None when id, e-mail or status are not what the API promises."""
+    """A user of an answer, with what it shows of the setting; None when even the id cannot be read."""
     if not isinstance(item, dict):
         return None
     user, email, status = item.get("id"), item.get("email"), item.get("availability_status")
     if not isinstance(user, int) or isinstance(user, bool) or not 0 < user < 2**63:
         return None
-    if not isinstance(status, str) or not status:
-        return None
-    substatus = item.get("substatus", item.get("state"))
-    setting = Setting(status, substatus if isinstance(substatus, str) else None)
-    return User(user, email.lower() if isinstance(email, str) else "", Observation(setting, at))
+    observation = None
+    if isinstance(status, str) and status:
+        substatus = item.get("substatus", item.get("state"))
+        observation = Observation(Setting(status, substatus if isinstance(substatus, str) else None), at)
+    return User(user, email.lower() if isinstance(email, str) else "", observation)
 
 
 def _inner(answer: Answer) -> object:

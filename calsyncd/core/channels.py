@@ -73,6 +73,21 @@ class Channel:
             return now < self.expires_at
         return self.verified_at is not None or now < self.created_at + ANSWER_SECONDS
 
+    @property
+    def successor_due(self) -> float | None:
+        """When another is to be opened; None while this one's answer is waited for."""
+        if self.verified_at is None:
+            if self.expires_at is None:
+                return None
+            unverified = self.created_at + VERIFY_SECONDS
+            return unverified if self.renew_at is None else min(self.renew_at, unverified)
+        if self.renew_at is not None:
+            return self.renew_at
+        # Its answer was lost. A message may have told its end; if none did, one with a known end is to follow it.
+        if self.expires_at is not None:
+            return renew_at(self.created_at, self.expires_at, 0.0)
+        return self.created_at + VERIFY_SECONDS
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -96,7 +111,7 @@ def upkeep(channels: Iterable[Channel], address: str | None, now: float) -> Upke
     """What to do about one calendar's channels; `address` is None when there is to be no push.
 
     A successor opens well before the end; both stay until the new one is verified, then the old one is
-    stopped. There are never more than two.
+    stopped. There are never more than two: a successor that is never verified goes before an old one that works.
     """
     rows = sorted(channels, key=lambda channel: channel.created_at)
     forget = tuple(channel for channel in rows if not channel.lives(now))
@@ -108,20 +123,14 @@ def upkeep(channels: Iterable[Channel], address: str | None, now: float) -> Upke
     if not placed:
         return Upkeep(create=True, stop=misplaced, forget=forget, again=None)
     newest, older = placed[-1], placed[:-1]
-    stop = list(misplaced)
-    if newest.verified_at is not None:
-        stop += older
-        older = []
-    elif len(older) > 1:
-        stop += older[:-1]
-        older = older[-1:]
-    due = newest.renew_at
-    if newest.verified_at is None and newest.expires_at is not None:
-        unverified = newest.created_at + VERIFY_SECONDS
-        due = unverified if due is None else min(due, unverified)
+    beside: Channel | None = None
+    if newest.verified_at is None and older:
+        beside = next((channel for channel in reversed(older) if channel.verified_at is not None), older[-1])
+    stop = [*misplaced, *(channel for channel in older if channel is not beside)]
+    due = newest.successor_due
     create = due is not None and now >= due
-    if create and older:
-        stop += older
+    if create and beside is not None:
+        stop.append(beside if beside.verified_at is None else newest)
     ends = [channel.expires_at for channel in placed if channel.expires_at is not None]
     unanswered = [channel.created_at + ANSWER_SECONDS for channel in placed if channel.expires_at is None]
     later = [at for at in (*ends, *unanswered, due) if at is not None and at > now]
@@ -184,7 +193,10 @@ def is_genuine(key: bytes, channel_id: str, token: str) -> bool:
 
 def calendar_in_uri(resource_uri: str) -> str | None:
     """The calendar id that a message's resource URI names."""
-    parts = urlsplit(resource_uri).path.split("/")
+    try:
+        parts = urlsplit(resource_uri).path.split("/")
+    except ValueError:
+        return None
     if "calendars" in parts[:-1]:
-        return unquote(parts[parts.index("calendars") + 1])
+        return unquote(parts[parts.index("calendars") + 1]) or None
     return None

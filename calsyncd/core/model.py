@@ -96,11 +96,11 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An Aircall user: id, e-mail in lower case, and what the answer showed of the setting."""
+    """An Aircall user: id, e-mail in lower case, and what the answer showed of the setting, if it did."""
 
     id: int
     email: str
-    observation: Observation
+    observation: Observation | None
 
 
 @dataclass(frozen=True, slots=True)

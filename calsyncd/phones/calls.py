@@ -120,7 +120,7 @@ class Calls:
         self._swept({user.id: user.observation for user in found})
         return True
 
-    def _swept(self, seen: Mapping[int, Observation]) -> None:
+    def _swept(self, seen: Mapping[int, Observation | None]) -> None:
         for agent in self._roster.agents.values():
             observation = seen.get(agent.user) if agent.user is not None else None
             if observation is None:
