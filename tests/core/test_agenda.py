@@ -1,0 +1,56 @@
+"""The agenda against the simplest thing that does the same: a dict."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calsyncd.core.agenda import Agenda
+
+keys = st.sampled_from("abcdefg")
+dues = st.none() | st.integers(0, 12).map(float)
+deeds = st.lists(st.tuples(st.just("set"), keys, dues) | st.tuples(st.just("pop"), st.just(""), dues), max_size=80)
+
+
+@settings(deadline=None, max_examples=300)
+@given(drawn=deeds)
+def test_an_agenda_is_a_dict_that_knows_its_earliest(drawn: list[tuple[str, str, float | None]]) -> None:
+    """Set, replaced, taken off, popped: each key is due once, at the time set last."""
+    agenda: Agenda[str] = Agenda()
+    model: dict[str, float] = {}
+
+    for deed, key, due in drawn:
+        if deed == "set":
+            agenda.set(key, due)
+            if due is None:
+                model.pop(key, None)
+            else:
+                model[key] = due
+        elif due is not None:
+            popped = agenda.pop_due(due)
+            times = [model.pop(name) for name in popped]
+            assert sorted(times) == times
+            assert all(time <= due for time in times)
+            assert all(time > due for time in model.values())
+        assert min(model.values(), default=None) == agenda.next_due()
+        assert [model.get(name) for name in "abcdefg"] == [agenda.due_at(name) for name in "abcdefg"]
+
+
+def test_keys_that_are_due_at_once_come_in_the_order_they_were_set() -> None:
+    """First come, first served."""
+    agenda: Agenda[str] = Agenda()
+    for key in "cab":
+        agenda.set(key, 5.0)
+
+    assert ["c", "a", "b"] == agenda.pop_due(5.0)
+    assert [] == agenda.pop_due(5.0)
+
+
+def test_a_key_that_is_set_again_and_again_takes_no_room() -> None:
+    """A loop that runs for months sets the same keys millions of times."""
+    agenda: Agenda[str] = Agenda()
+    for turn in range(10_000):
+        agenda.set("a", float(turn))
+
+    assert len(agenda._heap) <= 69
+    assert 9_999.0 == agenda.next_due()

@@ -1,0 +1,206 @@
+"""Spending Aircall's requests: how many may go, which goes first, how long a 429 lasts."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calsyncd.core.dispatch import Budget, Candidate, order, wait_after_429
+from calsyncd.core.model import Setting
+from calsyncd.core.plan import Look, Put
+
+NOW = 1_800_000_000.0
+YEAR = 365 * 86400.0
+AVAILABLE = Setting("available")
+UNAVAILABLE = Setting("unavailable")
+
+
+def spend(budget: Budget, at: float, requests: int = 1) -> bool:
+    """Take and use `requests` at once, if they may go."""
+    if not budget.take(at, requests):
+        return False
+    for _ in range(requests):
+        budget.spent(at)
+    budget.give_back(requests)
+    return True
+
+
+# -- the budget --------------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    per_minute=st.integers(1, 12),
+    wishes=st.lists(
+        st.tuples(
+            st.sampled_from([0.0, 0.5, 5.0, 30.0, 59.0, 60.0, 61.0]),
+            st.integers(1, 4),
+            st.sampled_from([0.0, 0.2, 15.0, 70.0]),
+        ),
+        max_size=60,
+    ),
+    counted=st.floats(0, 1),
+)
+def test_no_sixty_seconds_ever_see_more_than_the_budget(
+    per_minute: int, wishes: list[tuple[float, int, float]], counted: float
+) -> None:
+    """Wherever between sending and answer the server counts a request."""
+    budget = Budget(per_minute)
+    now = NOW
+    out: list[tuple[float, int]] = []
+    seen_by_server: list[float] = []
+    for pause, requests, latency in wishes:
+        for answered, number in sorted(out):
+            if answered <= now + pause:
+                for _ in range(number):
+                    budget.spent(answered)
+                budget.give_back(number)
+        out = [each for each in out if each[0] > now + pause]
+        now += pause
+        if budget.take(now, requests):
+            out.append((now + latency, requests))
+            seen_by_server += [now + latency * counted] * requests
+
+    for at in seen_by_server:
+        assert sum(at - 60 < other <= at for other in seen_by_server) <= per_minute
+
+
+def test_the_budget_is_whole_again_after_a_minute() -> None:
+    """A second of margin stands for the clocks' difference."""
+    budget = Budget(2)
+    assert spend(budget, NOW)
+    assert spend(budget, NOW + 1)
+
+    assert not budget.take(NOW + 60.9)
+    assert NOW + 61 == budget.next_at(NOW + 2)
+    assert budget.take(NOW + 61)
+
+
+def test_many_requests_are_taken_all_or_none() -> None:
+    """Half of a look is no look."""
+    budget = Budget(3)
+
+    assert spend(budget, NOW, 2)
+    assert not budget.take(NOW, 2)
+    assert 1 == budget.remaining(NOW)
+    assert budget.take(NOW, 1)
+
+
+def test_what_is_taken_and_not_used_comes_back() -> None:
+    """A look that failed before its second request spent one."""
+    budget = Budget(2)
+    budget.take(NOW, 2)
+    budget.spent(NOW)
+    budget.give_back(2)
+
+    assert 1 == budget.remaining(NOW)
+
+
+def test_while_answers_are_out_nobody_knows_when_the_next_may_go() -> None:
+    """The answer wakes the loop."""
+    budget = Budget(1)
+    budget.take(NOW)
+
+    assert budget.next_at(NOW) is None
+    assert not budget.take(NOW + 3600)
+
+
+def test_a_429_stops_everything_until_its_time_is_over() -> None:
+    """An earlier end does not shorten a later one."""
+    budget = Budget(10)
+    budget.refused(NOW + 30)
+    budget.refused(NOW + 10)
+
+    assert not budget.take(NOW + 29)
+    assert NOW + 30 == budget.next_at(NOW)
+    assert budget.take(NOW + 30)
+
+
+def test_next_at_is_now_when_requests_may_go() -> None:
+    """Nothing is waited for."""
+    assert NOW == Budget(1).next_at(NOW)
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0])
+def test_a_clock_that_is_set_leaves_the_budget_as_it_was(step: float) -> None:
+    """What was spent stays as long ago as it was."""
+    budget = Budget(1)
+    spend(budget, NOW)
+    budget.refused(NOW + 30)
+
+    budget.stepped(step)
+
+    assert not budget.take(NOW + step + 60)
+    assert NOW + step + 61 == budget.next_at(NOW + step)
+    assert budget.take(NOW + step + 61)
+
+
+# -- who goes first ----------------------------------------------------------------------------------------------------
+
+
+def put(agent: str, ago: float, *, releases: bool = False) -> Candidate:
+    """An update that has been due for `ago` seconds."""
+    setting = AVAILABLE if releases else UNAVAILABLE
+    return Candidate(agent, Put(setting, NOW - ago, releases=releases), releases)
+
+
+def look(agent: str, ago: float, *, holding: bool = False) -> Candidate:
+    """A look that has been due for `ago` seconds."""
+    return Candidate(agent, Look(NOW - ago), holding)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "expected"),
+    [
+        pytest.param([], "", id="nobody"),
+        pytest.param(
+            [put("b", 5, releases=True), put("a", 1)], "ab", id="ringing in a meeting costs more than unreachable"
+        ),
+        pytest.param([put("b", 1), put("a", 5)], "ab", id="of two alike the longest due"),
+        pytest.param([look("b", 5, holding=True), look("a", 1)], "ab", id="a look costs what it stands for"),
+        pytest.param([put("b", 1), look("a", 5)], "ab", id="looks stand in the same queue"),
+        pytest.param([put("b", 59), put("a", 60, releases=True)], "ab", id="who waited a minute goes before all"),
+        pytest.param(
+            [put("b", 70), put("a", 80, releases=True)], "ab", id="of those who waited a minute the longest due"
+        ),
+        pytest.param([put("b", -2), put("a", 1)], "ab", id="what is not due yet comes later"),
+        pytest.param([put("a", 1), put("b", 1)], "ab", id="of two equal the first"),
+    ],
+)
+def test_order(candidates: list[Candidate], expected: str) -> None:
+    """Those first whose wrong state costs most; nobody waits for ever."""
+    assert list(expected) == [candidate.agent for candidate in order(candidates, NOW)]
+
+
+# -- how long a 429 lasts ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "reset", "expected"),
+    [
+        pytest.param(17.0, None, 17, id="Retry-After"),
+        pytest.param(17.0, NOW + 40, 17, id="Retry-After before Reset"),
+        pytest.param(0.2, None, 1, id="a second at least"),
+        pytest.param(300.0, None, 120, id="two minutes at most"),
+        pytest.param(1e9, None, 60, id="Retry-After that is huge"),
+        pytest.param(1e9, NOW + 40, 40, id="Retry-After that is huge, and Reset"),
+        pytest.param(-5.0, NOW + 40, 40, id="Retry-After that is negative"),
+        pytest.param(0.0, None, 60, id="Retry-After of nothing"),
+        pytest.param(float("nan"), None, 60, id="Retry-After that is no number"),
+        pytest.param(None, NOW + 40, 40, id="Reset in seconds"),
+        pytest.param(None, (NOW + 40) * 1000, 40, id="Reset in milliseconds"),
+        pytest.param(None, NOW - 40, 1, id="Reset that is past"),
+        pytest.param(None, NOW + YEAR, 120, id="Reset a year ahead"),
+        pytest.param(None, (NOW + YEAR) * 1000, 120, id="Reset a year ahead in milliseconds"),
+        pytest.param(None, float("inf"), 120, id="Reset without end"),
+        pytest.param(None, float("nan"), 60, id="Reset that is no number"),
+        pytest.param(None, 0.0, 60, id="Reset of nothing"),
+        pytest.param(None, -1.0, 60, id="Reset that is negative"),
+        pytest.param(None, None, 60, id="neither"),
+    ],
+)
+def test_wait_after_429(retry_after: float | None, reset: float | None, expected: float) -> None:
+    """With jitter on top."""
+    assert expected == pytest.approx(wait_after_429(retry_after, reset, NOW, 0.0))
+    assert expected + 0.5 == pytest.approx(wait_after_429(retry_after, reset, NOW, 0.5))
