@@ -180,10 +180,10 @@ class Push:
             again = needed.again
             for channel in needed.forget:
                 await self._let_go(calendar, channel)
-            if needed.create and address is not None:
-                again = await self._open(calendar, address, now)
             for channel in needed.stop:
                 await self._stop(calendar, channel)
+            if needed.create and address is not None:
+                again = await self._open(calendar, address, now)
             calendar.keeping = False
         if not calendar.removed:
             self._scheduler.at("push", calendar.key, again)

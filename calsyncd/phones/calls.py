@@ -130,6 +130,8 @@ class Calls:
                 self._observed(agent, observation)
 
     def _observed(self, agent: Agent, observation: Observation) -> None:
+        # A clock set back while the look was out must not leave it in the future, where it would outshine later ones.
+        observation = replace(observation, at=min(observation.at, self._clock.now()))
         agent.facts = agent.facts.looked(observation)
         if agent.user is not None:
             self._record.journal.observed(agent.user, observation)
