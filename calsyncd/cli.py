@@ -113,8 +113,11 @@ def release(config_path: Path | None, admin: str | None, *, everybody: bool) -> 
         click.echo(f"{email}: put back")
     for email in outcome["still_held"]:
         click.echo(f"{email}: still held; run this again when Aircall answers", err=True)
-    click.echo("All agents are paused; `calsyncd resume --all` follows their calendars again.")
-    if outcome["still_held"]:
+    if "unwritten" in outcome:
+        click.echo(f"The pauses could not be written and end with the daemon: {outcome['unwritten']}", err=True)
+    else:
+        click.echo("All agents are paused; `calsyncd resume --all` follows their calendars again.")
+    if outcome["still_held"] or "unwritten" in outcome:
         sys.exit(1)
 
 

@@ -70,13 +70,18 @@ class Control:
     async def release_all(self) -> dict[str, Any]:
         """Put everybody back, leave them paused, and say who is still held after a while."""
         owed = self._phones.held()
-        for email in list(self._roster.agents):
-            await _written(self._phones.pause(email, None))
+        unwritten = ""
+        try:
+            await self._phones.pause_all()
+        except OSError as error:
+            # Whoever is held goes back all the same; only the pauses will not outlive this process.
+            unwritten = error.strerror or "the ledger cannot be written"
         log.warning("Everybody is released and paused", action="release_all", owed=len(owed))
         deadline = self._clock.monotonic() + RELEASE_SECONDS
         while (left := self._phones.held()) and self._clock.monotonic() < deadline:
             await self._clock.sleep(RELEASE_LOOK_SECONDS)
-        return {"released": [email for email in owed if email not in left], "still_held": left}
+        released = [email for email in owed if email not in left]
+        return {"released": released, "still_held": left, **({"unwritten": unwritten} if unwritten else {})}
 
     def health(self) -> Health:
         """Whether the loop turns and the database answers."""

@@ -28,7 +28,7 @@ from calsyncd.control import Control
 from calsyncd.core.dispatch import Budget
 from calsyncd.core.plan import Held
 from calsyncd.core.rules import Rules
-from calsyncd.errors import ServiceError, UserError
+from calsyncd.errors import ServiceError, UserError, exit_code_of
 from calsyncd.google.auth import ServiceAccountTokens
 from calsyncd.google.calendar import CalendarApi
 from calsyncd.http import Http
@@ -38,7 +38,7 @@ from calsyncd.metrics import Metrics
 from calsyncd.phones import Agent, Calls, Phones, Record, Roster
 from calsyncd.scheduler import Scheduler
 from calsyncd.state import give_to_owner, locked, push_key
-from calsyncd.store import Store
+from calsyncd.store import Store, StoreUnavailableError
 from calsyncd.web.admin import admin_app
 from calsyncd.web.public import public_app
 from calsyncd.web.server import serve
@@ -92,6 +92,7 @@ class Daemon:
 
     def __init__(self, settings: Settings, path: Path, environ: Mapping[str, str]) -> None:
         self.settings = settings
+        self._begun_with = settings
         self._path = path
         self._environ = environ
         self.clock = SystemClock()
@@ -119,7 +120,7 @@ class Daemon:
             ledger = _open_ledger(settings.state_dir / "ledger")
             stack.push_async_callback(ledger.close)
             key = push_key(settings.state_dir)
-            self.store = await stack.enter_async_context(Store.open(settings.state_dir / "calsyncd.db"))
+            self.store = await self._open_store(stack)
             if self.store.moved_aside is not None:
                 log.error(
                     "The database was damaged and is made anew; the old one is kept beside it",
@@ -183,11 +184,21 @@ class Daemon:
             self.roster.restore(ledger.entries.values(), ledger.pauses.values(), await self.store.observations())
             yield journal
 
+    async def _open_store(self, stack: contextlib.AsyncExitStack) -> Store:
+        """The database, or one in memory while its disk fails: whoever is held must not wait for a disk."""
+        try:
+            return await stack.enter_async_context(Store.open(self.settings.state_dir / "calsyncd.db"))
+        except StoreUnavailableError as error:
+            log.error(str(error), action="store_in_memory")  # noqa: TRY400 - it says what to do
+            return await stack.enter_async_context(Store.in_memory())
+
     async def run(self) -> None:
         """Serve until told to stop."""
         settings = self.settings
+        self._signals()
         async with contextlib.AsyncExitStack() as stack:
             journal = await stack.enter_async_context(self.built())
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
             sockets = systemd.listen_fds(self._environ, os.getpid())
             public = public_app(
                 notify=self.push.notify,
@@ -208,7 +219,6 @@ class Daemon:
             self.syncer.follow(_calendars(settings))
             self.syncer.restore(await self.store.calendars(), await self.store.channels())
             await self.store.forget_calendars(self.syncer.calendars)
-            self._signals()
             self.push.accepting = True
             log.info(
                 f"calsyncd {__version__} follows {len(settings.agents)} agents",
@@ -258,7 +268,8 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        # Until the settings can be followed, a reload has nothing to do: they have only just been read.
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)
 
     def _prove(self, nonce: str) -> str:
         return hmac.new(self._nonce_key, nonce.encode(), hashlib.sha256).hexdigest()
@@ -325,7 +336,7 @@ class Daemon:
         systemd.notify(self._environ, READY="1", STATUS=self._status_line())
 
     def _follow(self, fresh: Settings) -> None:
-        fixed = config.restart_needed(self.settings, fresh)
+        fixed = config.restart_needed(self._begun_with, fresh)
         logs.set_level(fresh.log.level)
         self.settings = fresh
         self.phones.follow(_agents(fresh))
@@ -344,7 +355,15 @@ async def run(settings: Settings, path: Path, environ: Mapping[str, str]) -> Non
 
 
 async def release_without_daemon(settings: Settings, path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
-    """Put everybody back who is held and leave all paused, in this process; UserError 75 if a daemon runs."""
+    """Put everybody back who is held and leave all paused, in this process.
+
+    UserError 75 if a daemon runs, 78 where no daemon ever ran: then the debts are in another state directory.
+    """
+    if not (settings.state_dir / "ledger").exists():
+        raise UserError(
+            f"{settings.state_dir}: no calsyncd ever ran with this state directory: nobody can be put back from here;"
+            " if the service has another one, name it as state_dir in the settings, or in $STATE_DIRECTORY"
+        )
     daemon = Daemon(settings, path, environ)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(give_to_owner, settings.state_dir)
@@ -370,7 +389,8 @@ def _open_ledger(path: Path) -> Ledger:
         ledger.load()
     except OSError as error:
         raise UserError(
-            f"{path}: the ledger cannot be used ({error.strerror}): check the state directory's owner and its space"
+            f"{path}: the ledger cannot be used ({error.strerror}): check the state directory's owner and its space",
+            exit_code=exit_code_of(error),
         ) from error
     if ledger.damaged:
         log.error(

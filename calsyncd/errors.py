@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class UserError(Exception):
     """Something the user can mend; the message says what, where, and what to do."""
@@ -14,6 +16,16 @@ class UserError(Exception):
     def __init__(self, message: str, *, exit_code: int = 78) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+PASSING_ERRNOS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EBUSY}
+)
+
+
+def exit_code_of(error: OSError) -> int:
+    """1 for what may pass by itself, so that a supervisor tries again; 78 for what only a person can mend."""
+    return 1 if error.errno in PASSING_ERRNOS else 78
 
 
 class ServiceError(Exception):

@@ -43,6 +43,7 @@ ACTIONS: dict[str, str] = {
     "ledger_damaged": "lines of the ledger could not be read; a copy is kept",
     "ledger_failed": "the ledger cannot be written: starts wait, ends go",
     "store_failed": "the database does not answer",
+    "store_in_memory": "the database cannot be used for now: calendars are kept in memory until the next start",
     "database_moved_aside": "the database was damaged and is made anew",
     # calendars
     "sync_done": "a calendar was read",

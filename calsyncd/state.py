@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from calsyncd.errors import UserError
+from calsyncd.errors import UserError, exit_code_of
 
 KEY_BYTES = 32
 
@@ -27,7 +27,8 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(
             f"{folder}: the state directory cannot be used ({error.strerror}): it must be a folder that this user"
-            " can write to; set state_dir, or change its owner"
+            " can write to; set state_dir, or change its owner",
+            exit_code=exit_code_of(error),
         ) from error
     try:
         try:
@@ -74,5 +75,8 @@ def push_key(folder: Path) -> bytes:
             os.close(descriptor)
         fresh.replace(path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read or made ({error.strerror}): check its owner and mode") from error
+        raise UserError(
+            f"{path}: cannot be read or made ({error.strerror}): check its owner and mode",
+            exit_code=exit_code_of(error),
+        ) from error
     return key

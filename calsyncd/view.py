@@ -74,7 +74,9 @@ def _state(agent: Agent, calendars: list[Calendar], trouble: Trouble | None, *, 
         return "held"
     if paused:
         return "paused"
-    if (agent.user is None and trouble is not None) or any(calendar.suspended for calendar in calendars):
+    if (agent.user is None and trouble is not None) or (
+        calendars and all(calendar.suspended for calendar in calendars)
+    ):
         return "suspended"
     if not agent.ready or agent.timeline is None or agent.user is None:
         return "unsynced"

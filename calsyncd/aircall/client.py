@@ -18,7 +18,6 @@ from calsyncd.errors import CREDENTIALS, USER_GONE, RateLimited, Refused, Servic
 from calsyncd.http import Answer, Http
 
 PER_PAGE = 50
-MAX_PAGES = 400
 VERB_UNKNOWN = frozenset({404, 405, 410})
 
 UsersApi = Literal["auto", "v2", "v1"]
@@ -45,7 +44,7 @@ class AircallApi:
         self._pinned = users_api != "auto"
         self._read_version: Literal["v1", "v2"] = "v1" if users_api == "v1" else "v2"
         self._write_version: Literal["v1", "v2"] = self._read_version
-        self.takes_substatus = True
+        self._refused_substatuses: set[str] = set()
 
     async def ping(self) -> None:
         """Return if the credentials are good."""
@@ -67,7 +66,7 @@ class AircallApi:
         size = per_page if isinstance(per_page, int) and 0 < per_page < PER_PAGE else PER_PAGE
         more = len(items) >= size if link is ... else link is not None and bool(items)
         users = [user for item in items if (user := read_user(item, at)) is not None]
-        return users, more and page < MAX_PAGES
+        return users, more
 
     async def look(self, user: int) -> Observation:
         """The user's setting."""
@@ -92,7 +91,7 @@ class AircallApi:
 
     async def update(self, user: int, setting: Setting) -> Setting:
         """Write a setting; what the answer shows of it. One attempt, but for a refused sub-status or verb."""
-        substatus = setting.substatus if self.takes_substatus else None
+        substatus = None if setting.substatus in self._refused_substatuses else setting.substatus
         body = {"availability_status": setting.availability_status}
         if substatus is not None:
             body["substatus"] = substatus
@@ -101,8 +100,10 @@ class AircallApi:
         except Refused as error:
             if substatus is None or error.status not in (400, 422):
                 raise
-            self._say("Aircall refused the sub-status; it is left out")
-            return await self.update(user, Setting(setting.availability_status))
+            shown = await self.update(user, Setting(setting.availability_status))
+            self._refused_substatuses.add(substatus)
+            self._say(f"Aircall refuses the sub-status {substatus}; it is left out from now on")
+            return shown
         found = read_user(_inner(answer), self._now())
         if found is None or found.id != user or found.observation is None:
             # It may have been taken all the same: a look settles it.

@@ -154,17 +154,19 @@ class Syncer:
         for key in wanted.keys() - self.calendars.keys():
             self.calendars[key] = Calendar(key, *wanted[key])
             self._scheduler.at("sync", key, now)
-        self._of_agent = {}
+        before, self._of_agent = self._of_agent, {}
         for calendar in self.calendars.values():
             self._of_agent.setdefault(calendar.agent, []).append(calendar)
-        changed = [email for email, (_, rules) in agents.items() if self._rules.get(email) != rules]
-        self._rules = {email: rules for email, (_, rules) in agents.items()}
-        for email in changed:
-            if email in self._told_at:
+        rules_before, self._rules = self._rules, {email: rules for email, (_, rules) in agents.items()}
+        self._told_at = {email: at for email, at in self._told_at.items() if email in agents}
+        for email in self._told_at:
+            fewer = {one.key for one in before.get(email, [])} - {one.key for one in self.of_agent(email)}
+            if fewer or rules_before.get(email) != self._rules[email]:
                 self._scheduler.start(self._tell(email), f"timeline {email}")
 
     def _drop(self, calendar: Calendar) -> None:
         calendar.removed = True
+        calendar.read.set()
         self._scheduler.at("sync", calendar.key, None)
         self._push.drop(calendar)
 
@@ -200,7 +202,7 @@ class Syncer:
         for calendar in self.calendars.values():
             calendar.began_at = min(calendar.began_at, now)
             calendar.heard_at = min(calendar.heard_at, now)
-            calendar.missed_at = None
+            calendar.missed_at = calendar.confirm_empty_at = None
             self._scheduler.at("sync", calendar.key, now)
             self._push.keep(calendar)
 
@@ -245,9 +247,10 @@ class Syncer:
             calendar.running, calendar.tried = False, True
         if not calendar.removed:
             now = self._clock.now()
-            again = now if calendar.dirty and not calendar.failures else now + wait
+            asked = calendar.dirty and (not calendar.failures or calendar.cause == "hand")
+            again = now if asked else now + wait
             self._scheduler.at("sync", calendar.key, max(again, calendar.began_at + DEBOUNCE_SECONDS))
-            if calendar.failures and self._is_stale(calendar, now):
+            if calendar.failures and (self._is_stale(calendar, now) or calendar.suspended):
                 await self._tell(calendar.agent)
         waited.set()
 
@@ -392,10 +395,12 @@ class Syncer:
 
     async def _tell(self, email: str) -> None:
         """Work out the agent's timeline from what is stored, and tell it."""
-        if email not in self._rules or not self._judgeable(email):
+        rules = self._rules.get(email)
+        if rules is None or not self._judgeable(email):
             return
         now = self._clock.now()
-        mine = self.of_agent(email)
+        # A calendar that never could be read, and only a human can mend, is no reason why anybody is held.
+        mine = [one for one in self.of_agent(email) if one.bookmark is not None or not one.suspended]
         usable = [one.key for one in mine if one.bookmark is not None and not self._is_stale(one, now)]
         try:
             events = await self._cache.events(email, usable, now - PLAN_BEFORE_SECONDS, now + PLAN_AHEAD_SECONDS)
@@ -404,8 +409,13 @@ class Syncer:
             self._told_at.pop(email, None)
             log.warning("The database does not answer", action="store_failed", agent=email, why=str(error))
             return
+        try:
+            timeline = build(events, rules) if usable else None
+        except Exception:
+            # One agent's data must not stop the others: what is in memory stays in force.
+            log.exception("A timeline could not be worked out", action="agent_quarantined", agent=email)
+            return
         self._told_at[email] = now
-        timeline = build(events, self._rules[email]) if usable else None
         self._told(email, timeline, self._clock.now(), complete=len(usable) == len(mine))
 
     # -- what is shown ---------------------------------------------------------------------------------------------

@@ -39,14 +39,22 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a look showed. `at` is when the look was sent: the setting held at `at` or later.
+    """What a look showed. `at` is when the look was sent, `answered_at` when its answer came, if that is known.
 
-    `live` is the live state, or None when it was not asked for or could not be read.
+    The setting was so at some instant between the two: `at` orders looks and updates, `as_of` says how fresh it is,
+    so that a slow service's answers are not stale before they come. `live` is the live state, or None when it was
+    not asked for or could not be read.
     """
 
     setting: Setting
     at: float
     live: str | None = None
+    answered_at: float | None = None
+
+    @property
+    def as_of(self) -> float:
+        """The latest instant at which the setting can have been so."""
+        return self.at if self.answered_at is None else self.answered_at
 
     @property
     def status(self) -> str:

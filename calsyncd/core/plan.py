@@ -180,12 +180,16 @@ class Orders:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The stance to record *before* `action` is done, what to do, and when to decide again at the latest."""
+    """The stance to record *before* `action` is done, what to do, and when to decide again at the latest.
+
+    `owes` is the boundary that is due and not served: by what is to be done, or by what has to wait.
+    """
 
     stance: Stance
     action: Action | None = None
     again: float | None = None
     note: str | None = None
+    owes: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,9 +275,11 @@ def _decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decisio
             return Decision(stance, again=stance.until)
         stance = FREE
     decision = _free(orders, facts, now) if isinstance(stance, Free) else _held(stance, orders, facts, now)
+    due = decision.action.due if decision.action is not None else decision.owes
+    owes = due if due is not None and due <= now else None
     if decision.action is not None and now < facts.retry_at:
-        return Decision(stance, again=facts.retry_at)
-    return decision
+        return Decision(stance, again=facts.retry_at, owes=owes)
+    return replace(decision, owes=owes)
 
 
 def _free(orders: Orders, facts: Facts, now: float) -> Decision:
@@ -320,7 +326,7 @@ def _look_to_begin(orders: Orders, facts: Facts, now: float, due: float) -> Look
     doubtful = is_doubtful(seen)
     if doubtful:
         return Look(due, live=True) if now - seen.at >= DOUBT_LOOK_SECONDS else None
-    if now - seen.at > orders.fresh_seconds:
+    if now - seen.as_of > orders.fresh_seconds:
         return Look(due)
     return Look(due, live=True) if doubtful is None else None
 
@@ -348,7 +354,7 @@ class _Case:
 
     @property
     def fresh(self) -> bool:
-        return self.seen is not None and self.now - self.seen.at <= self.orders.fresh_seconds
+        return self.seen is not None and self.now - self.seen.as_of <= self.orders.fresh_seconds
 
     def not_taken(self, setting: Setting) -> bool:
         """Whether Aircall has said yes to `setting` and done nothing too often to ask again soon."""
@@ -367,7 +373,8 @@ class _Case:
         return first if looked < first and self.now < last else last
 
     def wait(self, until: float, note: str | None = None) -> Decision:
-        return Decision(self.held, again=until, note=note)
+        owes = self.facts.acted_at if note is not None else None
+        return Decision(self.held, again=until, note=note, owes=owes)
 
     def look(self, due: float) -> Decision:
         """Look now, unless Aircall has said yes and shown something else: that takes time to settle."""

@@ -25,6 +25,8 @@ WINDOW_BEFORE_SECONDS = 86400.0
 MAX_DELTA_PAGES = 20
 MAX_BASELINE_PAGES = 200
 DAY_SECONDS = 86400.0
+EARLIEST, LATEST = -62_135_000_000.0, 253_402_000_000.0
+"""Instants that every zone can write, with days to spare for lead and lag: years 1 to 9999."""
 FIELDS = (
     "nextPageToken,nextSyncToken,timeZone,accessRole,"
     "items(id,status,start,end,transparency,eventType,recurringEventId,updated,attendees(self,responseStatus))"
@@ -238,6 +240,8 @@ def parse_event(item: Mapping[str, Any], zone_name: str) -> Event:
     """Read one item that is not cancelled; ValueError says what cannot be read."""
     start, all_day = _instant(item.get("start"), zone_name, "start")
     end, _ = _instant(item.get("end"), zone_name, "end")
+    if not EARLIEST <= start <= LATEST or not EARLIEST <= end <= LATEST:
+        raise ValueError("is beyond the years that can be written")
     kind = item.get("eventType", "default")
     series = item.get("recurringEventId")
     updated = item.get("updated")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from calsyncd.core.model import Trouble
-from calsyncd.core.plan import FREE, Decision, Facts, Put, Stance
+from calsyncd.core.plan import FREE, Decision, Facts, Stance
 from calsyncd.core.rules import Rules
 from calsyncd.core.timeline import Timeline
 
@@ -18,7 +18,8 @@ class Agent:
 
     `bound_to` is what the settings say: an Aircall id or an e-mail; `configured` whether they name the agent.
     `ready` once the calendars were read: nobody is judged before. `known_at` is when what is wanted was learned.
-    `look_alone` when the list of everybody did not show them. `unwritten` while the ledger lacks the stance.
+    `look_alone` once the list of everybody was waited for in vain. `unwritten` while the ledger lacks the stance.
+    `owes_since` is the boundary that is due and not served; `missing` how many whole lists in a row lacked the user.
     """
 
     email: str
@@ -40,8 +41,10 @@ class Agent:
     updating: bool = False
     trouble: Trouble | None = None
     unwritten: bool = False
+    owes_since: float | None = None
+    missing: int = 0
 
     @property
     def owed(self) -> bool:
-        """Whether an update is owed to this agent now: it waits, or it is under way."""
-        return self.updating or (self.waiting is not None and isinstance(self.waiting.action, Put))
+        """Whether an update is owed to this agent now: it is under way, or what it needs is due and not done."""
+        return self.updating or self.owes_since is not None

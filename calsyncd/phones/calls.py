@@ -12,7 +12,7 @@ from typing import Protocol
 from calsyncd.clock import Clock
 from calsyncd.core import dispatch, plan
 from calsyncd.core.model import Observation, Setting, User
-from calsyncd.core.plan import FREE, Decision, Held, Look, Put, Sent
+from calsyncd.core.plan import Decision, Held, Look, Put, Sent
 from calsyncd.core.retry import backoff
 from calsyncd.core.sync import rfc3339
 from calsyncd.errors import CREDENTIALS, USER_GONE, RateLimited, Refused, ServiceError, Unavailable
@@ -27,8 +27,12 @@ RETRY_AFTER_CAP_SECONDS = 120.0
 REFUSED_RETRY_SECONDS = 5 * 60.0
 REFUSED_RELEASE_RETRY_SECONDS = 60.0
 GONE_RETRY_SECONDS = 60 * 60.0
+GONE_RELEASE_RETRY_SECONDS = 2 * 60.0
+MAX_PAGES = 400
 CREDENTIALS_PROBE_SECONDS = 60.0
 LEDGER_RETRY_SECONDS = 5.0
+LEDGER_PATIENCE_SECONDS = 10.0
+RELEASE_PATIENCE_SECONDS = 1.0
 PASSING_FAILURES = 2
 
 log = get_logger(__name__)
@@ -70,6 +74,8 @@ class Calls:
     ) -> None:
         self.pages = 1
         self.credentials_bad = False
+        self._listed: dict[int, str] = {}
+        self._page = 0
         self._clock = clock
         self._aircall = aircall
         self._record = record
@@ -92,47 +98,52 @@ class Calls:
             await self._failed(agent, error, "look")
             return
         self._succeeded(agent)
-        agent.look_alone = False
         self._observed(agent, observation)
 
-    async def sweep(self) -> bool:
-        """List everybody: bind agents to users, and look at all of them for the price of a few requests.
+    async def list_page(self) -> bool:
+        """Read the next page of the list of everybody, which shows many for the price of one request.
 
-        False if the list could not be read whole; then whoever waits for it looks alone.
+        True while another page follows. What a page shows counts at once; who is a user at all counts once the list
+        was read whole. Raises ServiceError when it cannot be: the list then begins anew.
         """
-        found: list[User] = []
-        page, more = 0, True
+        listed, self._listed = self._listed, {}
+        page = self._page + 1
+        self._page = 0
         try:
-            while more:
-                page += 1
-                users, more = await self._aircall.page_of_users(page)
-                found += users
+            users, more = await self._aircall.page_of_users(page)
+            fresh = {user.id: user.email for user in users if user.id not in listed}
+            if page > MAX_PAGES or (users and not fresh):
+                raise Unavailable("Aircall's list does not end", service="aircall", code="malformed")
         except ServiceError as error:
             self._company_failed(error)
             log.warning("Aircall's users could not be listed", action="sweep_failed", code=error.code, why=str(error))
-            for agent in self._roster.agents.values():
-                agent.look_alone = True
-            return False
+            raise
         self._credentials_good()
+        listed |= fresh
+        self._shown({user.id: user.observation for user in users})
+        if more:
+            self._listed, self._page = listed, page
+            return True
         self.pages = page
-        self._roster.list_users({user.id: user.email for user in found})
-        self._record.journal.listed(self._roster.directory)
-        self._swept({user.id: user.observation for user in found})
-        return True
+        self._roster.list_users(listed)
+        self._record.journal.listed(listed)
+        return False
 
-    def _swept(self, seen: Mapping[int, Observation | None]) -> None:
+    @property
+    def listing(self) -> bool:
+        """Whether some pages of the list were read, and others are to follow."""
+        return self._page > 0
+
+    def _shown(self, seen: Mapping[int, Observation | None]) -> None:
         for agent in self._roster.agents.values():
             observation = seen.get(agent.user) if agent.user is not None else None
-            if observation is None:
-                agent.look_alone = True
-            elif not agent.busy:
-                agent.look_alone = False
+            if observation is not None and not agent.busy:
                 self._observed(agent, observation)
 
     def _observed(self, agent: Agent, observation: Observation) -> None:
         # A clock set back while the look was out must not leave it in the future, where it would outshine later ones.
-        observation = replace(observation, at=min(observation.at, self._clock.now()))
-        agent.facts = agent.facts.looked(observation)
+        now = self._clock.now()
+        agent.facts = agent.facts.looked(replace(observation, at=min(observation.at, now), answered_at=now))
         if agent.user is not None:
             self._record.journal.observed(agent.user, observation)
 
@@ -145,7 +156,8 @@ class Calls:
         assert agent.user is not None  # noqa: S101 - only bound agents are judged
         sent = Sent(agent.stance, decision.stance, put)
         agent.stance = sent.written
-        if not await self._record.stance(agent) and not put.releases:
+        patience = RELEASE_PATIENCE_SECONDS if put.releases else LEDGER_PATIENCE_SECONDS
+        if not await self._record.stance(agent, patience) and not put.releases:
             # Without a debt on disk nobody is made unreachable; the way back goes all the same.
             agent.stance = sent.before
             agent.facts = replace(agent.facts, retry_at=self._clock.now() + LEDGER_RETRY_SECONDS)
@@ -163,7 +175,7 @@ class Calls:
         else:
             self._succeeded(agent)
             self._done(agent, sent, now)
-        await self._record.stance(agent)
+        await self._record.stance(agent, RELEASE_PATIENCE_SECONDS)
 
     def _not_taken(self, agent: Agent, put: Put, shown: Setting) -> None:
         self._metrics.update("mismatch")
@@ -208,7 +220,7 @@ class Calls:
             self._metrics.update("refused" if isinstance(error, Refused) else "unavailable")
             agent.stance, agent.facts = plan.not_landed(sent, agent.facts)
         await self._failed(agent, error, "update")
-        await self._record.stance(agent)
+        await self._record.stance(agent, RELEASE_PATIENCE_SECONDS)
 
     # -- failures --------------------------------------------------------------------------------------------------
 
@@ -218,8 +230,9 @@ class Calls:
             return
         agent.failures += 1
         if isinstance(error, Refused) and error.code == USER_GONE:
-            wait = GONE_RETRY_SECONDS
-            await self._user_gone(agent)
+            # One 404 closes no debt: only the list of everybody can say that nobody is left to owe it to.
+            wait = GONE_RELEASE_RETRY_SECONDS if isinstance(agent.stance, Held) else GONE_RETRY_SECONDS
+            self._roster.trouble(agent, "aircall_user_gone")
         elif isinstance(error, Refused):
             wait = REFUSED_RELEASE_RETRY_SECONDS if isinstance(agent.stance, Held) else REFUSED_RETRY_SECONDS
             self._roster.trouble(agent, "update_refused", str(error))
@@ -238,14 +251,6 @@ class Calls:
             why=str(error),
             retry_seconds=round(wait, 1),
         )
-
-    async def _user_gone(self, agent: Agent) -> None:
-        """Nobody is left to whom anything could be owed: the stance is closed."""
-        self._roster.trouble(agent, "aircall_user_gone")
-        if isinstance(agent.stance, Held):
-            self._record.history(agent, outcome="closed", why="the Aircall user is gone", event=agent.stance.event)
-        agent.stance = FREE
-        await self._record.stance(agent)
 
     def _company_failed(self, error: ServiceError) -> bool:
         """Whether the failure is the whole company's: then the budget waits, not the agent."""

@@ -1,11 +1,12 @@
 """Judge each touched agent, and spend the budget on what they need.
 
 An agent's one task looks or updates; while it runs the agent is not judged. Its answer touches the agent, who is
-judged anew. When more agents need a look than the list of everybody has pages, one list serves them all.
+judged anew. When more agents need a look than the list of everybody has pages, one list serves them all, once.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Protocol
@@ -15,10 +16,11 @@ from calsyncd.core.plan import FREE, Decision, Held, Look, Orders, Put, Standing
 from calsyncd.core.retry import spread
 from calsyncd.core.sync import rfc3339
 from calsyncd.core.timeline import Timeline
+from calsyncd.errors import ServiceError
 from calsyncd.logs import get_logger
 from calsyncd.metrics import Metrics, StanceName
 from calsyncd.phones.agent import FOREVER, Agent
-from calsyncd.phones.calls import Calls
+from calsyncd.phones.calls import LEDGER_PATIENCE_SECONDS, LEDGER_RETRY_SECONDS, Calls
 from calsyncd.phones.record import Record
 from calsyncd.phones.roster import Roster
 from calsyncd.scheduler import Scheduler
@@ -27,7 +29,6 @@ SWEEP_SECONDS = 10 * 60.0
 SWEEP_RETRY_SECONDS = 30.0
 CROWD_FRESH_SECONDS = 90.0
 QUARANTINE_SECONDS = 60.0
-LEDGER_RETRY_SECONDS = 5.0
 
 log = get_logger(__name__)
 
@@ -66,6 +67,7 @@ class Phones:
         self._chance = chance
         self._touched: set[str] = set()
         self._needy: set[str] = set()
+        self._for_list: set[str] = set()
         self._sweeping = False
         self._in_flight = 0
         scheduler.handle("agent", lambda email, _: self._touched.add(email))
@@ -101,12 +103,23 @@ class Phones:
         """Release the agent and leave them alone until `until` (None: until resumed); OSError if not written."""
         await self._pause(self._roster.agents[email], FOREVER if until is None else until)
 
+    async def pause_all(self) -> None:
+        """Release everybody and leave them alone until resumed; OSError, once all are told, if one is not written."""
+        agents = list(self._roster.agents.values())
+        for agent in agents:
+            self._roster.pause(agent, FOREVER)
+        self._touch_all()
+        written = await asyncio.gather(*(self._record.pause(agent) for agent in agents), return_exceptions=True)
+        for outcome in written:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
     async def resume(self, email: str) -> None:
         """Follow the agent's calendars again; OSError if not written."""
         await self._pause(self._roster.agents[email], None)
 
     async def _pause(self, agent: Agent, until: float | None) -> None:
-        agent.paused_until, agent.known_at = until, self._clock.now()
+        self._roster.pause(agent, until)
         self.touch(agent.email)
         await self._record.pause(agent)
 
@@ -117,11 +130,11 @@ class Phones:
         return [email for email, agent in self._roster.agents.items() if isinstance(agent.stance, Held)]
 
     def owed_since(self, before: float) -> list[str]:
-        """Who has needed a look or an update since before `before`."""
+        """Who has been owed a look or an update since before `before`."""
         return [
             email
             for email, agent in self._roster.agents.items()
-            if agent.waiting is not None and agent.waiting.action is not None and agent.waiting.action.due < before
+            if agent.owes_since is not None and agent.owes_since < before
         ]
 
     def measure(self) -> None:
@@ -131,6 +144,7 @@ class Phones:
             name: StanceName = "held" if isinstance(agent.stance, Held) else "free"
             counts["standing_back" if isinstance(agent.stance, StandingBack) else name] += 1
         self._metrics.stances(counts)
+        self._metrics.owed_updates(sum(agent.owed for agent in self._roster.agents.values()))
         self._metrics.budget_remaining(self._budget.remaining(self._clock.now()))
 
     # -- the turn --------------------------------------------------------------------------------------------------
@@ -155,16 +169,16 @@ class Phones:
             agent = self._roster.agents.get(email)
             if agent is not None:
                 self._judge(agent, now)
+        self._needy &= self._roster.agents.keys()
         if self._needy:
             self._dispatch(now)
-        self._metrics.owed_updates(sum(self._roster.agents[email].owed for email in self._needy))
 
     def _judge(self, agent: Agent, now: float) -> None:
         """Decide what the agent needs; what changes without a request is written down at once."""
         if agent.busy or not agent.ready:
             return
         held = isinstance(agent.stance, Held)
-        if not agent.configured and not held:
+        if not agent.configured and not held and not agent.unwritten:
             self._forget(agent)
             return
         if agent.user is None and not held:
@@ -183,6 +197,10 @@ class Phones:
             self._roster.trouble(agent, decision.note)
         if not isinstance(decision.action, Put) and decision.stance != agent.stance:
             self._moved(agent, decision)
+        if not isinstance(decision.action, Look):
+            agent.look_alone = False
+        earlier = agent.owes_since if agent.owes_since is not None else decision.owes
+        agent.owes_since = min(earlier, decision.owes) if decision.owes is not None and earlier is not None else None
         self._needs(agent, decision if decision.action is not None else None)
         self._scheduler.at("agent", agent.email, decision.again)
 
@@ -218,6 +236,7 @@ class Phones:
         self._roster.agents.pop(agent.email, None)
         # Somebody may have waited for their Aircall user.
         self._roster.bind()
+        self._touch_all()
 
     def _moved(self, agent: Agent, decision: Decision) -> None:
         """The stance changed without an update: write it down, and say so where a person would ask."""
@@ -238,33 +257,46 @@ class Phones:
             self._record.history(agent, outcome="closed", why="the agent's own choice stands", event=before.event)
 
     async def _write(self, agent: Agent) -> None:
-        if not await self._record.stance(agent):
+        if not await self._record.stance(agent, LEDGER_PATIENCE_SECONDS):
             self._scheduler.at("agent", agent.email, self._clock.now() + LEDGER_RETRY_SECONDS)
+        elif not agent.configured:
+            self.touch(agent.email)
 
     # -- dispatch --------------------------------------------------------------------------------------------------
 
     def _dispatch(self, now: float) -> None:
         """Start what the budget allows, the most urgent first."""
         candidates = self._candidates()
-        by_list = [c for c in candidates if self._may_use_list(c)]
-        waits_for_list = {c.agent for c in by_list} if self._sweeping or len(by_list) > self._calls.pages else set()
-        if waits_for_list and not self._sweeping:
-            self._start_sweep(now)
+        self._use_list(candidates, now)
         for candidate in dispatch.order(candidates, now):
-            if candidate.agent in waits_for_list:
-                continue
             if self._calls.credentials_bad and self._in_flight:
                 break
-            agent = self._roster.agents[candidate.agent]
+            agent = self._roster.agents.get(candidate.agent)
+            if agent is None:
+                continue
             # What was true when it queued may not be true any more.
             self._judge(agent, now)
             if agent.waiting is None or agent.waiting.action is None:
                 continue
+            if agent.email in self._for_list and isinstance(agent.waiting.action, Look):
+                continue
             requests = 2 if isinstance(agent.waiting.action, Look) and agent.waiting.action.live else 1
-            if not self._budget.take(now, requests):
-                self._scheduler.at("dispatch", "", self._budget.next_at(now, requests))
+            if not self._budget.take(now, min(requests, self._budget.per_minute)):
+                self._scheduler.at("dispatch", "", self._budget.next_at(now, min(requests, self._budget.per_minute)))
                 break
-            self._launch(agent, agent.waiting, requests)
+            self._launch(agent, agent.waiting, min(requests, self._budget.per_minute))
+
+    def _use_list(self, candidates: list[dispatch.Candidate], now: float) -> None:
+        """Let the list of everybody serve those who need a look, where that is cheaper; nobody waits for it twice."""
+        if self._sweeping or self._calls.listing or self._for_list:
+            return
+        looks = {c.agent for c in candidates if self._may_use_list(c)}
+        affordable = self._budget.remaining(now) // 2
+        if self._calls.pages < len(looks) and self._calls.pages <= affordable:
+            self._for_list = looks
+            for email in looks:
+                self._roster.agents[email].look_alone = True
+            self._start_sweep(now)
 
     def _candidates(self) -> list[dispatch.Candidate]:
         candidates = []
@@ -305,22 +337,33 @@ class Phones:
     def _start_sweep(self, now: float) -> None:
         if self._sweeping:
             return
-        if not self._budget.take(now, self._calls.pages):
-            next_at = self._budget.next_at(now, self._calls.pages)
-            self._scheduler.at("sweep", "", next_at or now + SWEEP_RETRY_SECONDS)
+        if not self._budget.take(now):
+            self._scheduler.at("sweep", "", self._budget.next_at(now) or now + SWEEP_RETRY_SECONDS)
             return
         self._sweeping = True
         self._in_flight += 1
-        self._scheduler.start(self._sweep(self._calls.pages), "sweep")
+        self._scheduler.start(self._sweep(), "sweep")
 
-    async def _sweep(self, reserved: int) -> None:
-        wait = SWEEP_RETRY_SECONDS
+    async def _sweep(self) -> None:
+        """One page of the list of everybody; the next one is due at once, as far as the budget goes."""
+        wait, more = SWEEP_RETRY_SECONDS, False
         try:
-            if await self._calls.sweep():
-                wait = spread(SWEEP_SECONDS, self._chance())
+            more = await self._calls.list_page()
+            wait = 0.0 if more else self._until_sweep()
+        except ServiceError:
+            # Said where it happened; whoever waits for the list looks alone.
+            more = False
         finally:
             self._sweeping = False
             self._in_flight -= 1
-            self._budget.give_back(reserved)
+            self._budget.give_back()
+        if not more:
+            self._for_list = set()
         self._scheduler.at("sweep", "", self._clock.now() + wait)
         self._touch_all()
+
+    def _until_sweep(self) -> float:
+        """Seconds until the next list; soon when somebody whom we follow was missing from the last one."""
+        if any(agent.missing == 1 for agent in self._roster.agents.values()):
+            return SWEEP_RETRY_SECONDS
+        return spread(SWEEP_SECONDS, self._chance())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from calsyncd.clock import Clock
@@ -45,12 +46,25 @@ class Record:
         self._clock = clock
         self.journal = journal
 
-    async def stance(self, agent: Agent) -> bool:
-        """Whether the agent's stance is on disk; if not, it is said, and `agent.unwritten` until it is."""
+    async def stance(self, agent: Agent, patience: float) -> bool:
+        """Whether the agent's stance is on disk within `patience` seconds; if not, it is said.
+
+        `agent.unwritten` until it is. A write that hangs is not taken back: it may still land.
+        """
         if agent.user is None:
             return True
+        entry = Entry(agent.user, agent.email, agent.stance, self._clock.now())
+        writing = asyncio.ensure_future(self._ledger.record(entry))
+        limit = asyncio.ensure_future(self._clock.sleep(patience))
+        await asyncio.wait((writing, limit), return_when=asyncio.FIRST_COMPLETED)
+        limit.cancel()
+        if not writing.done():
+            writing.add_done_callback(_forget_failure)
+            agent.unwritten = True
+            log.error("The ledger does not answer", action="ledger_failed", agent=agent.email, why="it hangs")
+            return False
         try:
-            await self._ledger.record(Entry(agent.user, agent.email, agent.stance, self._clock.now()))
+            writing.result()
         except OSError as error:
             agent.unwritten = True
             log.error(  # noqa: TRY400 - the errno says it all
@@ -78,3 +92,9 @@ class Record:
         """Add to the history what was done, or left alone, just now."""
         at = self._clock.now()
         self.journal.done(HistoryRow(at, agent.email, from_, to, outcome, why, event, late_ms, "calsyncd"))
+
+
+def _forget_failure(writing: asyncio.Future[None]) -> None:
+    """What is read here is not reported as never retrieved; the next write says it again."""
+    if not writing.cancelled():
+        writing.exception()

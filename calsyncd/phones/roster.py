@@ -26,6 +26,7 @@ class Roster:
         self.directory: dict[int, str] = {}
         self.listed = False
         self.company_trouble: Trouble | None = None
+        self._pauses: dict[str, float] = {}
         self._now = now
 
     def restore(
@@ -37,9 +38,9 @@ class Roster:
             agent = self._agent_of(entry) or self._add_unlisted(entry)
             agent.user = entry.user
             agent.stance = plan.restored(entry.stance, now)
-        for pause in pauses:
-            if pause.email in self.agents:
-                self.agents[pause.email].paused_until = pause.until
+        self._pauses = {pause.email: pause.until for pause in pauses if pause.until is not None}
+        for email, agent in self.agents.items():
+            agent.paused_until = self._pauses.get(email)
         for agent in self.agents.values():
             seen = observations.get(agent.user) if agent.user is not None else None
             if seen is not None:
@@ -55,16 +56,29 @@ class Roster:
             known = self.agents.get(email)
             if known is None:
                 self.agents[email] = wanted
-            elif known.bound_to != wanted.bound_to:
+            elif known.bound_to != wanted.bound_to and self._bound_user(wanted) != known.user:
                 self._rebind(known, wanted)
             else:
-                known.rules, known.configured = wanted.rules, True
+                known.bound_to, known.rules, known.configured = wanted.bound_to, wanted.rules, True
+            self.agents[email].paused_until = self._pauses.get(email)
         self.bind()
+
+    def pause(self, agent: Agent, until: float | None) -> None:
+        """Leave the agent alone until `until`, or no longer (None); it is remembered by the e-mail address."""
+        agent.paused_until, agent.known_at = until, self._now()
+        self._pauses.pop(agent.email, None)
+        if until is not None:
+            self._pauses[agent.email] = until
 
     def list_users(self, directory: dict[int, str]) -> None:
         """Aircall's users were listed whole."""
         self.directory, self.listed = directory, True
+        for agent in self.agents.values():
+            known = agent.user in directory if agent.user is not None else self._bound_user(agent) in directory
+            agent.missing = 0 if known else agent.missing + 1
         self.bind()
+        if self.company_trouble is None:
+            self._close_what_nobody_is_owed()
 
     def bind(self) -> None:
         """Find each agent's Aircall user; say who has none, and who shares one."""
@@ -74,7 +88,7 @@ class Roster:
         followed = [agent for agent in self.agents.values() if agent.configured]
         for agent in followed:
             user = self._user_of(agent, by_email)
-            if user is None or (self.listed and user not in self.directory):
+            if user is None or self._is_gone(agent, user):
                 if self.listed:
                     unknown += 1
                     self.trouble(agent, "aircall_user_unknown")
@@ -116,6 +130,32 @@ class Roster:
         elif not on and current is not None and current.code == code:
             self.company_trouble = None
             log.info("A trouble of the whole company is over", action="trouble_cleared", code=code)
+
+    def _is_gone(self, agent: Agent, user: int) -> bool:
+        """Whether the list says that there is no such user.
+
+        Pages shift while they are read: who was there is believed gone only at the second list that lacks them.
+        """
+        if not self.listed or user in self.directory:
+            return False
+        return agent.user != user or agent.missing > 1
+
+    def _close_what_nobody_is_owed(self) -> None:
+        """Two whole lists in a row lacked the user: nobody is left to whom anything could be owed."""
+        for agent in self.agents.values():
+            if agent.missing > 1 and not agent.busy and agent.stance != FREE:
+                log.warning(
+                    f"{agent.email}: the Aircall user is gone, and with them what was owed",
+                    action="hold_closed",
+                    agent=agent.email,
+                )
+                agent.stance, agent.unwritten = FREE, True
+
+    def _bound_user(self, agent: Agent) -> int | None:
+        """The user that the settings name, as far as the directory knows."""
+        if isinstance(agent.bound_to, int):
+            return agent.bound_to
+        return next((user for user, email in self.directory.items() if email == agent.bound_to), None)
 
     def _user_of(self, agent: Agent, by_email: Mapping[str, int]) -> int | None:
         if isinstance(agent.stance, Held) and agent.user is not None:
@@ -166,7 +206,7 @@ class Roster:
             paused_until=known.paused_until,
             known_at=self._now(),
         )
-        if isinstance(known.stance, Held):
+        if isinstance(known.stance, Held) or known.busy:
             # The same object under another name: a request of theirs may be under way.
             known.email = self._free_name(known.email, known.user)
             self._unlist(known)

@@ -1,5 +1,5 @@
 """The only SQL: a cache of what Google and Aircall said, and the history of what was done."""
 
-from calsyncd.store.store import Store
+from calsyncd.store.store import Store, StoreUnavailableError
 
-__all__ = ["Store"]
+__all__ = ["Store", "StoreUnavailableError"]

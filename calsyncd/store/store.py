@@ -20,12 +20,19 @@ import aiosqlite
 from calsyncd.core.channels import Channel
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting
 from calsyncd.core.sync import Bookmark, Changes, Stored
-from calsyncd.errors import Unavailable, UserError
+from calsyncd.errors import Unavailable, UserError, exit_code_of
 from calsyncd.store.migrations import MIGRATIONS
 
 BUSY_TIMEOUT_MS = 5000
 KEEP_DAMAGED = 3
 HIGHEST_VERSION = 999
+
+
+_PASSING_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+
+
+class StoreUnavailableError(UserError):
+    """The disk is full or broken, or somebody locks the file: that may pass, and nobody is to wait for it."""
 
 
 class Store:
@@ -41,12 +48,22 @@ class Store:
     async def open(cls, path: Path) -> AsyncIterator[Store]:
         """The database in `path`, made if missing, migrated if older, moved aside if damaged.
 
-        UserError if it is newer than this program, or cannot be written.
+        UserError if it is newer than this program, or cannot be written; StoreUnavailableError if that may pass.
         """
         moved_aside = await asyncio.to_thread(_prepare, path)
         async with aiosqlite.connect(path, isolation_level=None) as connection:
             await _configure(connection)
             yield cls(connection, moved_aside=moved_aside)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def in_memory(cls) -> AsyncIterator[Store]:
+        """An empty database that is gone with the process: what it would hold can be read again."""
+        async with aiosqlite.connect(":memory:", isolation_level=None) as connection:
+            for step in MIGRATIONS:
+                await connection.executescript(step)
+            await _configure(connection)
+            yield cls(connection, moved_aside=None)
 
     @contextlib.asynccontextmanager
     async def _answering(self) -> AsyncIterator[None]:
@@ -336,4 +353,9 @@ def _move_aside(path: Path) -> Path:
 
 
 def _not_usable(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path}: the database cannot be used ({error}): is the state directory writable, the disk full?")
+    message = f"{path}: the database cannot be used ({error}): is the state directory writable, the disk full?"
+    if isinstance(error, OSError):
+        passing = exit_code_of(error) == 1
+    else:
+        passing = getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING_CODES
+    return StoreUnavailableError(message, exit_code=1) if passing else UserError(message)

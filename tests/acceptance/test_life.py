@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import signal
 import sqlite3
@@ -353,3 +354,67 @@ async def test_wrong_clock(sandbox: Sandbox, launch: Launch) -> None:
     assert corrected == "unavailable"
     assert (sandbox.aircall.setting(1).status, sandbox.aircall.setting(2).status) == ("available", "available")
     assert len(sandbox.aircall.requests) - before <= 2
+
+
+async def test_calendar_removed_by_reload(sandbox: Sandbox, launch: Launch) -> None:
+    """A calendar that the settings name no more stops counting at once."""
+    team = "team@group.example.com"
+    sandbox.add_agent(AMY, user_id=1)
+    sandbox.google.add_calendar(team, owner=AMY)
+    meeting(sandbox, team, -60, 3600)
+    daemon = await launch([{"email": AMY, "calendars": ["primary", team]}])
+    await daemon.until(AMY, state="held")
+    assert daemon.process is not None
+
+    settings = yaml.safe_load(daemon.config.read_text())
+    settings["agents"][0]["calendars"] = ["primary"]
+    daemon.config.write_text(yaml.safe_dump(settings))
+    daemon.process.send_signal(signal.SIGHUP)
+    await daemon.logged("released")
+
+    assert sandbox.aircall.setting(1).status == "available"
+
+
+def fill(disk: Path) -> None:
+    """Leave not a byte of a small disk."""
+    with contextlib.suppress(OSError), (disk / "ballast").open("ab", buffering=0) as ballast:
+        while True:
+            ballast.write(b"x" * 512)
+
+
+async def test_full_disk(sandbox: Sandbox, launch: Launch, tiny_disk: Path) -> None:
+    """On a full disk, also over a restart: nobody new is held, whoever is held goes back, and `release --all` works."""
+    sandbox.add_agent(AMY, user_id=1)
+    sandbox.add_agent(BOB, user_id=2)
+    sandbox.add_agent("cleo@example.com", user_id=3)
+    meeting(sandbox, AMY, -60, 9)
+    meeting(sandbox, BOB, -60, 3600)
+    meeting(sandbox, "cleo@example.com", 11, 3600)
+    daemon = await launch([AMY, BOB, "cleo@example.com"], state_dir=str(tiny_disk))
+    await daemon.until(AMY, state="held")
+    await daemon.until(BOB, state="held")
+    await daemon.kill()
+    fill(tiny_disk)
+
+    await daemon.start()
+    # Opening the database anew has given its log's space back.
+    fill(tiny_disk)
+    await daemon.logged("released", agent=AMY)
+    await daemon.logged("trouble_raised", agent="cleo@example.com", code="ledger")
+    status, _, err = await command("release", "--all", "--config", str(daemon.config))
+
+    assert [sandbox.aircall.setting(user).status for user in (1, 2, 3)] == ["available"] * 3
+    assert status == 1
+    assert "could not be written" in err
+
+
+async def test_release_from_another_state_directory(sandbox: Sandbox, prepare: Callable[..., Running]) -> None:
+    """Without a daemon, a state directory that never was one is refused by name instead of releasing nobody."""
+    sandbox.add_agent(AMY, user_id=1)
+    daemon = prepare([AMY])
+
+    status, _, err = await command("release", "--all", "--config", str(daemon.config))
+
+    assert status == 78
+    assert str(daemon.config.parent / "state") in err
+    assert not (daemon.config.parent / "state").exists()

@@ -284,14 +284,6 @@ async def test_where_the_pages_end(
     assert (len(users), following) == (count, more)
 
 
-async def test_pages_that_never_end_do_end(api: AircallApi, aircall: AircallSandbox) -> None:
-    """A list whose links go on for ever is left."""
-    aircall.fail("page=", times=None, status=200, body={"meta": {"next_page_link": "x"}, "users": _users(1)})
-
-    assert (await api.page_of_users(399))[1]
-    assert not (await api.page_of_users(400))[1]
-
-
 async def test_users_that_cannot_be_read_are_left_out(api: AircallApi, aircall: AircallSandbox) -> None:
     """One odd record does not hide the others; one whose setting is odd is still known to be there."""
     odd: list[object] = [None, 5, "x", [], {}, {"id": True, "availability_status": "a"}, {"id": 2**70}]
@@ -355,13 +347,15 @@ async def test_a_refusal_that_is_not_the_sub_statuss_fault_is_final(api: Aircall
         assert len(aircall.requests) - before == requests
 
 
-async def test_sub_statuses_can_be_switched_off(api: AircallApi, aircall: AircallSandbox) -> None:
-    """A company without them is not asked twice each time."""
-    api.takes_substatus = False
+async def test_a_refused_sub_status_is_remembered(api: AircallApi, aircall: AircallSandbox) -> None:
+    """A company without sub-statuses is not asked twice each time."""
+    aircall.switches.substatus_refused = True
+    await api.update(USER, BUSY)
+    before = len(aircall.requests)
 
     await api.update(USER, BUSY)
 
-    assert aircall.requests[-1].json == {"availability_status": "unavailable"}
+    assert [request.json for request in aircall.requests[before:]] == [{"availability_status": "unavailable"}]
 
 
 async def test_a_200_that_shows_another_status_is_shown_as_it_is(api: AircallApi, aircall: AircallSandbox) -> None:
