@@ -74,7 +74,7 @@ class Calls:
     ) -> None:
         self.pages = 1
         self.credentials_bad = False
-        self._listed: dict[int, str] = {}
+        self._listed: dict[int, User] = {}
         self._page = 0
         self._clock = clock
         self._aircall = aircall
@@ -98,7 +98,7 @@ class Calls:
             await self._failed(agent, error, "look")
             return
         self._succeeded(agent)
-        self._observed(agent, observation)
+        self._observed(agent, _arrived(observation, self._clock.now()))
 
     async def list_page(self) -> bool:
         """Read the next page of the list of everybody, which shows many for the price of one request.
@@ -111,7 +111,7 @@ class Calls:
         self._page = 0
         try:
             users, more = await self._aircall.page_of_users(page)
-            fresh = {user.id: user.email for user in users if user.id not in listed}
+            fresh = {user.id: user for user in users if user.id not in listed}
             if page > MAX_PAGES or (users and not fresh):
                 raise Unavailable("Aircall's list does not end", service="aircall", code="malformed")
         except ServiceError as error:
@@ -119,14 +119,21 @@ class Calls:
             log.warning("Aircall's users could not be listed", action="sweep_failed", code=error.code, why=str(error))
             raise
         self._credentials_good()
-        listed |= fresh
-        self._shown({user.id: user.observation for user in users})
+        now = self._clock.now()
+        listed |= {
+            user.id: replace(user, observation=_arrived(user.observation, now) if user.observation else None)
+            for user in fresh.values()
+        }
+        self._shown(listed)
         if more:
             self._listed, self._page = listed, page
             return True
         self.pages = page
-        self._roster.list_users(listed)
-        self._record.journal.listed(listed)
+        directory = {user.id: user.email for user in listed.values()}
+        self._roster.list_users(directory)
+        self._record.journal.listed(directory)
+        # Whoever was bound only now has been seen too.
+        self._shown(listed)
         return False
 
     @property
@@ -134,16 +141,16 @@ class Calls:
         """Whether some pages of the list were read, and others are to follow."""
         return self._page > 0
 
-    def _shown(self, seen: Mapping[int, Observation | None]) -> None:
+    def _shown(self, listed: Mapping[int, User]) -> None:
         for agent in self._roster.agents.values():
-            observation = seen.get(agent.user) if agent.user is not None else None
-            if observation is not None and not agent.busy:
+            user = listed.get(agent.user) if agent.user is not None else None
+            observation = user.observation if user is not None else None
+            newest = agent.facts.seen
+            if observation is not None and not agent.busy and (newest is None or newest.at < observation.at):
                 self._observed(agent, observation)
 
     def _observed(self, agent: Agent, observation: Observation) -> None:
-        # A clock set back while the look was out must not leave it in the future, where it would outshine later ones.
-        now = self._clock.now()
-        agent.facts = agent.facts.looked(replace(observation, at=min(observation.at, now), answered_at=now))
+        agent.facts = agent.facts.looked(observation)
         if agent.user is not None:
             self._record.journal.observed(agent.user, observation)
 
@@ -276,3 +283,8 @@ class Calls:
     def _credentials_good(self) -> None:
         self.credentials_bad = False
         self._roster.company("aircall_credentials", on=False)
+
+
+def _arrived(observation: Observation, now: float) -> Observation:
+    """An observation whose answer has just come; a clock set back meanwhile must not leave it in the future."""
+    return replace(observation, at=min(observation.at, now), answered_at=now)
