@@ -97,7 +97,7 @@ class Calls:
             agent.facts = agent.facts.look_failed(self._clock.now())
             await self._failed(agent, error, "look")
             return
-        self._succeeded(agent)
+        self._succeeded(agent, by_update=False)
         self._observed(agent, _arrived(observation, self._clock.now()))
 
     async def list_page(self) -> bool:
@@ -180,7 +180,7 @@ class Calls:
         if agent.facts.mismatches:
             self._not_taken(agent, put, shown)
         else:
-            self._succeeded(agent)
+            self._succeeded(agent, by_update=True)
             self._done(agent, sent, now)
         await self._record.stance(agent, RELEASE_PATIENCE_SECONDS)
 
@@ -274,11 +274,11 @@ class Calls:
             return True
         return False
 
-    def _succeeded(self, agent: Agent) -> None:
+    def _succeeded(self, agent: Agent, *, by_update: bool) -> None:
         self._credentials_good()
         agent.failures = 0
         agent.facts = replace(agent.facts, retry_at=0.0)
-        self._roster.trouble_over(agent)
+        self._roster.trouble_over(agent, by_update=by_update)
 
     def _credentials_good(self) -> None:
         self.credentials_bad = False

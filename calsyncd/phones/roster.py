@@ -15,6 +15,8 @@ from calsyncd.phones.agent import Agent
 
 _BINDING_TROUBLES = frozenset({"aircall_user_unknown", "aircall_user_taken"})
 
+_UPDATE_TROUBLES = frozenset({"ledger", "not_taken", "update_refused", "call_without_end"})
+
 log = get_logger(__name__)
 
 
@@ -114,9 +116,11 @@ class Roster:
             do=agent.trouble.do,
         )
 
-    def trouble_over(self, agent: Agent) -> None:
-        """A request for this agent worked: what it had troubled is over."""
+    def trouble_over(self, agent: Agent, *, by_update: bool) -> None:
+        """A request for this agent worked: what it had troubled is over. A look mends nothing that an update failed."""
         if agent.trouble is None or agent.trouble.code in _BINDING_TROUBLES:
+            return
+        if agent.trouble.code in _UPDATE_TROUBLES and not by_update:
             return
         log.info(f"{agent.email}: the trouble is over", action="trouble_cleared", agent=agent.email)
         agent.trouble = None
