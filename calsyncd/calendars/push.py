@@ -142,7 +142,7 @@ class Push:
                 expires_at=channel.expires_at or notification.expiration,
             )
             calendar.channels[channel.id] = known
-            self._scheduler.start(self._save(known), f"channel {calendar.key}")
+            self._scheduler.start(self._save_current(calendar, known.id), f"channel {calendar.key}")
             self._scheduler.at("push", calendar.key, now)
         calendar.heard_at = now
         self._changed(calendar)
@@ -245,6 +245,12 @@ class Push:
         except ServiceError as error:
             # It expires by itself; should it speak again, its token proves it ours and it is stopped then.
             log.info("A channel could not be stopped", action="stop_failed", calendar=calendar.key, why=str(error))
+
+    async def _save_current(self, calendar: Calendar, channel_id: str) -> None:
+        """Save what is known by now: Google's answer may have come since this was asked for."""
+        channel = calendar.channels.get(channel_id)
+        if channel is not None:
+            await self._save(channel)
 
     async def _save(self, channel: Channel) -> None:
         try:
