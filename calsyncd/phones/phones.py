@@ -72,6 +72,7 @@ class Phones:
         self._in_flight = 0
         scheduler.handle("agent", lambda email, _: self._touched.add(email))
         scheduler.handle("dispatch", lambda *_: None)
+        scheduler.handle("ledger", lambda email, _: self._write_again(email))
         scheduler.handle("sweep", lambda _, now: self._start_sweep(now))
         scheduler.after_turn(self._turn)
         scheduler.when_stepped(self._stepped)
@@ -184,8 +185,8 @@ class Phones:
         if agent.user is None and not held:
             self._needs(agent, None)
             return
-        if agent.unwritten:
-            self._scheduler.start(self._write(agent), f"ledger {agent.email}")
+        if agent.unwritten and self._scheduler.due_at("ledger", agent.email) is None:
+            self._scheduler.at("ledger", agent.email, now + LEDGER_RETRY_SECONDS)
         if agent.paused_until is not None and now >= agent.paused_until:
             agent.paused_until = None
         try:
@@ -199,6 +200,9 @@ class Phones:
             self._moved(agent, decision)
         if not isinstance(decision.action, Look):
             agent.look_alone = False
+        if decision.stance == FREE and decision.action is None and decision.owes is None and not agent.unwritten:
+            # Nothing is wanted and nothing is owed: what an update had troubled is over with it.
+            self._roster.nothing_owed(agent)
         earlier = agent.owes_since if agent.owes_since is not None else decision.owes
         agent.owes_since = min(earlier, decision.owes) if decision.owes is not None and earlier is not None else None
         self._needs(agent, decision if decision.action is not None else None)
@@ -256,11 +260,15 @@ class Phones:
             log.info(f"{agent.email} is not held any more", action="hold_closed", agent=agent.email)
             self._record.history(agent, outcome="closed", why="the agent's own choice stands", event=before.event)
 
+    def _write_again(self, email: str) -> None:
+        """The ledger lacked an agent's stance; what is to be written is where we stand now."""
+        agent = self._roster.agents.get(email)
+        if agent is not None and agent.unwritten and not agent.busy:
+            self._scheduler.start(self._write(agent), f"ledger {email}")
+
     async def _write(self, agent: Agent) -> None:
-        if not await self._record.stance(agent, LEDGER_PATIENCE_SECONDS):
-            self._scheduler.at("agent", agent.email, self._clock.now() + LEDGER_RETRY_SECONDS)
-        elif not agent.configured:
-            self.touch(agent.email)
+        await self._record.stance(agent, LEDGER_PATIENCE_SECONDS)
+        self.touch(agent.email)
 
     # -- dispatch --------------------------------------------------------------------------------------------------
 

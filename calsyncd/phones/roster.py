@@ -122,6 +122,14 @@ class Roster:
             return
         if agent.trouble.code in _UPDATE_TROUBLES and not by_update:
             return
+        self._clear(agent)
+
+    def nothing_owed(self, agent: Agent) -> None:
+        """Nothing is to be sent and all is written down: what an update had troubled is over with it."""
+        if agent.trouble is not None and agent.trouble.code in _UPDATE_TROUBLES:
+            self._clear(agent)
+
+    def _clear(self, agent: Agent) -> None:
         log.info(f"{agent.email}: the trouble is over", action="trouble_cleared", agent=agent.email)
         agent.trouble = None
 
