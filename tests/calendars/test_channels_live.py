@@ -1,0 +1,79 @@
+"""Push channels over weeks: never more than two, lost answers, silent ones, orphans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from calsyncd.core.channels import Verdict
+
+from .diary import AMY, Diary, lost
+
+DAY = 86400.0
+
+
+async def test_two_channels_at_most_over_two_months(tmp_path: Path) -> None:
+    """Each is verified and renewed in time: push never rests, and never has more than two living channels."""
+    async with Diary(tmp_path, push=True) as diary:
+        diary.follow(AMY)
+        for _ in range(60 * 8):
+            await diary.a_while(DAY / 8)
+            for channel in list(diary.google.living):
+                diary.push.notify(diary.message(channel))
+            assert len(diary.google.living) >= 1
+        assert diary.google.most_living <= 2
+        assert len(await diary.shelf.store.channels()) <= 2
+
+
+async def test_two_channels_at_most_while_none_is_ever_verified(tmp_path: Path) -> None:
+    """Messages that never arrive lead to new channels and stopped old ones, not to a heap of them."""
+    async with Diary(tmp_path, push=True) as diary:
+        diary.follow(AMY)
+        for _ in range(24):
+            await diary.a_while(DAY / 24)
+            assert len(diary.google.living) <= 2
+        assert diary.google.most_living <= 2
+        assert diary.push.health(diary.syncer.calendars[f"{AMY}/primary"], diary.clock.now()) == "unverified"
+
+
+async def test_a_lost_answer_whose_channel_speaks(tmp_path: Path) -> None:
+    """The channel exists though nobody was told: its first message makes it a channel like any other."""
+    async with Diary(tmp_path, push=True) as diary:
+        diary.google.watch_fault = lost()
+        diary.follow(AMY)
+        await diary.a_while(2)
+        (channel,) = diary.google.living
+        assert diary.push.notify(diary.message(channel)) is Verdict.GENUINE
+        diary.google.watch_fault = None
+        await diary.a_while(5)
+        calendar = diary.syncer.calendars[f"{AMY}/primary"]
+        assert diary.push.health(calendar, diary.clock.now()) == "healthy"
+        assert calendar.channels[channel].resource == "resource"
+        await diary.a_while(DAY)
+        assert len(diary.google.living) <= 2
+
+
+async def test_an_orphan_is_stopped_once_a_minute(tmp_path: Path) -> None:
+    """A channel that nobody knows any more and that keeps talking is stopped again, but not at every word."""
+    async with Diary(tmp_path, push=True) as diary:
+        diary.follow(AMY)
+        await diary.a_while(10)
+        for _ in range(180):
+            assert diary.push.notify(diary.message("orphan")) is Verdict.GENUINE
+            await diary.a_while(1)
+        assert [channel for _, channel in diary.google.stopped] == ["orphan"] * 3
+
+
+async def test_a_dropped_calendar_stops_its_channel(tmp_path: Path) -> None:
+    """Also when it is dropped while the channel is being opened."""
+    async with Diary(tmp_path, push=True) as diary:
+        diary.google.seconds = 3.0
+        diary.follow(AMY)
+        while not diary.google.living:
+            await diary.a_while(0.5)
+        diary.follow()
+        await diary.a_while(60)
+        assert (
+            diary.google.living == {}
+            or diary.push.notify(diary.message(next(iter(diary.google.living)))) is Verdict.GENUINE
+        )
+        assert await diary.shelf.store.channels() == []

@@ -1,0 +1,127 @@
+"""Many agents, long lists, a small budget: who waits for what, and how much it costs."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from calsyncd.core.timeline import Timeline
+
+from .company import HOUR, MINUTE, ModelAircall, Office, amy, most_in_a_minute, team
+
+
+def company_of(users: int) -> ModelAircall:
+    """Aircall with so many users, few of whom are followed."""
+    aircall = ModelAircall()
+    for user in range(1, users + 1):
+        aircall.by_hand(user, "available")
+    return aircall
+
+
+async def test_a_list_of_twenty_pages_keeps_a_team_waiting_for_seconds() -> None:
+    """Twenty-five meetings that begin and end together are all served within half a minute."""
+    async with Office(team(25), aircall=company_of(1000)) as office:
+        office.aircall.latency["list"] = 0.4
+        for agent in team(25):
+            office.meet(agent.email, (400, 1000))
+        await office.until(430)
+        assert [office.aircall.status(number) for number in range(1, 26)] == ["unavailable"] * 25
+        await office.until(1030)
+        assert [office.aircall.status(number) for number in range(1, 26)] == ["available"] * 25
+
+
+async def test_a_boundary_never_waits_for_the_periodic_list() -> None:
+    """While a list of a hundred seconds is read, one agent's meeting begins and ends on time."""
+    async with Office([amy()], aircall=company_of(500)) as office:
+        office.aircall.latency["list"] = 10.0
+        office.meet("amy@x", (50, 80))
+        await office.until(110)
+        begun = office.aircall.of("update")
+        assert [(one.user, one.status) for one in begun] == [(1, "unavailable"), (1, "available")]
+        assert [one.ended for one in begun] == [pytest.approx(50, abs=2), pytest.approx(80, abs=2)]
+
+
+async def test_each_page_of_the_list_costs_one_request() -> None:
+    """A list of seven pages takes seven from the minute's budget, no more and no less, once it was read."""
+    async with Office([amy()], aircall=company_of(350)) as office:
+        await office.until(20)
+        assert len(office.aircall.of("list")) == 7
+        assert office.budget.remaining(office.clock.now()) == 93
+        await office.until(90)
+        assert office.budget.remaining(office.clock.now()) == 100
+
+
+async def test_a_list_that_never_ends_is_refused() -> None:
+    """Pages without new users are no whole list: nobody is bound by it, and it is asked for once in a while."""
+    async with Office([amy(), *team(3)]) as office:
+        office.aircall.endless = True
+        await office.until(HOUR)
+        assert office.journal.lists == []
+        assert not office.roster.listed
+        assert len(office.aircall.of("list")) <= 2 * HOUR / 30
+
+
+async def test_the_budget_is_kept_in_a_busy_hour_with_429s() -> None:
+    """Lists, looks, updates and refusals together never pass the budget in any sixty seconds; all end well."""
+    async with Office(team(40), per_minute=30, aircall=company_of(120)) as office:
+        office.aircall.limit = 25
+        for number, agent in enumerate(team(40)):
+            begins = [120.0 + 900.0 * turn + number for turn in range(4)]
+            office.meet(agent.email, *((begin, begin + 500.0) for begin in begins))
+        await office.until(HOUR)
+        assert most_in_a_minute(office.aircall.requests) <= 30
+        assert most_in_a_minute(office.aircall.requests, at_end=False) <= 31
+        office.aircall.limit = None
+        await office.until(HOUR + 20 * MINUTE)
+        assert {setting.availability_status for setting in office.aircall.settings.values()} == {"available"}
+
+
+class Counting(Timeline):
+    """A timeline that counts how often it decides anything."""
+
+    decided = itertools.count()
+
+    def next_change(self, at: float) -> float | None:
+        next(Counting.decided)
+        return super().next_change(at)
+
+
+def decided() -> int:
+    """How many decisions were made since this was last asked."""
+    count = next(Counting.decided)
+    Counting.decided = itertools.count()
+    return count
+
+
+async def test_doubled_touches_are_one_decision() -> None:
+    """A thousand agents touched ten times each are judged once each."""
+    agents = team(1000)
+    async with Office(agents) as office:
+        quiet = office.timeline((HOUR, 2 * HOUR))
+        for agent in agents:
+            office.phones.known(agent.email, Counting(quiet.spans, quiet.padded), office.clock.now(), complete=True)
+        await office.until(30)
+        decided()
+        for agent, _ in itertools.product(agents, range(10)):
+            office.phones.touch(agent.email)
+        await office.a_while(0.001)
+        assert 1000 <= decided() <= 1001
+        await office.a_while(MINUTE)
+        assert decided() <= 100
+
+
+async def test_a_thousand_who_wait_for_the_budget_are_not_judged_at_every_turn() -> None:
+    """What waits costs nothing: ten minutes of a thousand needy agents take a bounded number of decisions."""
+    agents = team(1000)
+    async with Office(agents, per_minute=60) as office:
+        busy = office.timeline((60, HOUR))
+        for agent in agents:
+            office.phones.known(agent.email, Counting(busy.spans, busy.padded), office.clock.now(), complete=True)
+        await office.until(50)
+        decided()
+        turns = office.scheduler.turns
+        await office.until(650)
+        assert office.scheduler.turns - turns < 5000
+        assert decided() < 100_000
+        assert sum(setting.availability_status == "unavailable" for setting in office.aircall.settings.values()) > 250
