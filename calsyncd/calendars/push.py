@@ -211,6 +211,10 @@ class Push:
             expires_at=opened.expires_at,
             renew_at=channels.renew_at(now, opened.expires_at, self._chance()),
         )
+        if calendar.removed:
+            # Dropped while the answer was on its way: nobody is left who would stop it.
+            await self._stop(calendar, known)
+            return now
         calendar.channels[channel.id] = known
         await self._save(known)
         log.info("A push channel is open", action="channel_opened", calendar=calendar.key, channel=channel.id)

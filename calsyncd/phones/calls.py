@@ -26,8 +26,7 @@ RETRY_CAP_SECONDS = 30.0
 RETRY_AFTER_CAP_SECONDS = 120.0
 REFUSED_RETRY_SECONDS = 5 * 60.0
 REFUSED_RELEASE_RETRY_SECONDS = 60.0
-GONE_RETRY_SECONDS = 60 * 60.0
-GONE_RELEASE_RETRY_SECONDS = 2 * 60.0
+GONE_RETRY_SECONDS = 2 * 60.0
 MAX_PAGES = 400
 CREDENTIALS_PROBE_SECONDS = 60.0
 LEDGER_RETRY_SECONDS = 5.0
@@ -147,6 +146,9 @@ class Calls:
             observation = user.observation if user is not None else None
             newest = agent.facts.seen
             if observation is not None and not agent.busy and (newest is None or newest.at < observation.at):
+                if agent.trouble is not None and agent.trouble.code == "aircall_user_gone":
+                    # They are there after all: nothing is to wait for the next try.
+                    self._succeeded(agent, by_update=False)
                 self._observed(agent, observation)
 
     def _observed(self, agent: Agent, observation: Observation) -> None:
@@ -238,7 +240,7 @@ class Calls:
         agent.failures += 1
         if isinstance(error, Refused) and error.code == USER_GONE:
             # One 404 closes no debt: only the list of everybody can say that nobody is left to owe it to.
-            wait = GONE_RELEASE_RETRY_SECONDS if isinstance(agent.stance, Held) else GONE_RETRY_SECONDS
+            wait = GONE_RETRY_SECONDS
             self._roster.trouble(agent, "aircall_user_gone")
         elif isinstance(error, Refused):
             wait = REFUSED_RELEASE_RETRY_SECONDS if isinstance(agent.stance, Held) else REFUSED_RETRY_SECONDS

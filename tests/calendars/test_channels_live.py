@@ -11,16 +11,16 @@ from .diary import AMY, Diary, lost
 DAY = 86400.0
 
 
-async def test_two_channels_at_most_over_two_months(tmp_path: Path) -> None:
+async def test_two_channels_at_most_while_they_are_renewed(tmp_path: Path) -> None:
     """Each is verified and renewed in time: push never rests, and never has more than two living channels."""
     async with Diary(tmp_path, push=True) as diary:
         diary.follow(AMY)
-        for _ in range(60 * 8):
+        for _ in range(12 * 8):
             await diary.a_while(DAY / 8)
             for channel in list(diary.google.living):
                 diary.push.notify(diary.message(channel))
             assert len(diary.google.living) >= 1
-        assert diary.google.most_living <= 2
+        assert diary.google.most_living == 2
         assert len(await diary.shelf.store.channels()) <= 2
 
 
@@ -72,8 +72,5 @@ async def test_a_dropped_calendar_stops_its_channel(tmp_path: Path) -> None:
             await diary.a_while(0.5)
         diary.follow()
         await diary.a_while(60)
-        assert (
-            diary.google.living == {}
-            or diary.push.notify(diary.message(next(iter(diary.google.living)))) is Verdict.GENUINE
-        )
+        assert diary.google.living == {}
         assert await diary.shelf.store.channels() == []

@@ -78,6 +78,21 @@ async def test_one_404_closes_no_debt(office: Open, kind: str) -> None:
     assert world.aircall.settings == {1: "available"}
 
 
+async def test_one_404_costs_no_meeting(office: Open) -> None:
+    """A look that failed with 404 just before a meeting is soon tried again."""
+    world = office([Agent(AMY, 1)])
+    world.meetings(AMY, (60, 3000))
+    await world.until(55)
+
+    world.aircall.fault = not_found("look")
+    await world.until(59)
+    world.aircall.fault = lambda _kind, _user: None
+    await world.until(240)
+
+    assert world.aircall.settings == {1: "unavailable"}
+    assert world.roster.agents[AMY].trouble is None
+
+
 async def test_another_companys_key_closes_no_debt(office: Open) -> None:
     """A list that lacks most agents is another company's: every debt stays, for as long as that lasts."""
     world = office([Agent(AMY, 1), Agent(BOB, 2)])
