@@ -1,6 +1,8 @@
 # make demo    the daemon against the built-in sandbox; the first URL printed is the dashboard's
 # make test    every test
 # make check   format, lint, types, and the quick tests
+# make bench   the figures beside their limits, and docs/performance.md; ONLY=writes for one of them
+# make pictures  the manual's pictures and its recording, by a headless Chromium
 # make lock    after a change of dependencies: uv.lock, and the same versions with hashes for pip
 
 VENV := .venv
@@ -8,7 +10,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 PYTHON ?= python3
 
-.PHONY: demo test check lint types format lock clean
+.PHONY: demo test check lint types format bench pictures lock clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/calsyncd demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -17,7 +19,7 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest $(ARGS)
 
 check: lint types
-	$(BIN)/python -m pytest --ignore=tests/acceptance $(ARGS)
+	$(BIN)/python -m pytest --ignore=tests/acceptance --ignore=tests/demo $(ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
@@ -29,6 +31,12 @@ types: $(VENV)/.test
 format: $(VENV)/.test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.demo
+	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+pictures: $(VENV)/.test
+	$(BIN)/python -m tools.pictures
 
 # With uv where it is, else with venv and pip: the same versions, by hash, from the same lock.
 ifneq ($(UV),)

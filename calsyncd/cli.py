@@ -140,18 +140,18 @@ def resume(email: str | None, config_path: Path | None, admin: str | None, *, ev
 @click.option("--seconds", type=click.FloatRange(min=1), help="End by itself after so many seconds.")
 def demo(seconds: float | None) -> None:
     """Run the daemon against the built-in sandbox, with eight agents whose day is packed into minutes."""
-    from calsyncd.sandbox import demo as sandbox_demo
+    from calsyncd.demo import show
 
-    sys.exit(_await(sandbox_demo.demo(seconds)))
+    sys.exit(_await(show.demo(seconds)))
 
 
 @commands.command()
 @click.option("--dir", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("sandbox"))
 def sandbox(folder: Path) -> None:
     """Run the sandbox alone: a Google and an Aircall on this machine, and settings that point at them."""
-    from calsyncd.sandbox import demo as sandbox_demo
+    from calsyncd.demo import show
 
-    sys.exit(_await(sandbox_demo.serve(folder)))
+    sys.exit(_await(show.serve(folder)))
 
 
 def main() -> None:

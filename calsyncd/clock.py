@@ -135,16 +135,20 @@ class SystemClock:
 
     async def wait(self, until: float | None, wake: asyncio.Event) -> None:
         """Return at `until`, when `wake` is set, on a clock step or a resume, or after 30 s at most."""
+        await self.wait_raw(None if until is None else until - self.skew.correction, wake)
+
+    async def wait_raw(self, until: float | None, wake: asyncio.Event) -> None:
+        """As `wait`, until the machine's own clock shows `until`."""
         if wake.is_set():
             return
-        now = self.now()
+        now = time.time()
         longest = now + SLICE_SECONDS
         target = longest if until is None else min(max(until, now + SHORTEST_WAIT_SECONDS), longest)
         if self._timer is None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(wake.wait(), target - now)
         else:
-            await self._wait_on_timer(self._timer, target - self.skew.correction, target - now, wake)
+            await self._wait_on_timer(self._timer, target, target - now, wake)
 
     async def _wait_on_timer(self, timer: int, raw_target: float, at_most: float, wake: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()

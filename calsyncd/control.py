@@ -3,21 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
 from calsyncd.calendars import Push, Syncer
 from calsyncd.clock import SystemClock
+from calsyncd.core.model import Event, HistoryRow
 from calsyncd.errors import UserError
 from calsyncd.logs import get_logger
-from calsyncd.phones import Agent, Phones, Roster
-from calsyncd.view import agent_view
+from calsyncd.phones import Agent, Phones, Roster, Webhooks
+from calsyncd.view import agent_view, timeline_view
 from calsyncd.web.public import Health
 
 OWED_ALARM_SECONDS = 120.0
 RELEASE_SECONDS = 90.0
 RELEASE_LOOK_SECONDS = 0.1
+AT_ONCE = 5
 
 log = get_logger(__name__)
+
+
+Window = tuple[float, float] | date | None
+"""Two instants, or a day in the agent's zone; None is today."""
+
+
+class Archive(Protocol):
+    """What is kept of calendars."""
+
+    async def all_events(
+        self, after: float, before: float, agent: str | None = None
+    ) -> dict[str, list[tuple[str, Event]]]:
+        """By agent, the events that are in force, each with its calendar."""
+        ...
+
+
+class Past(Protocol):
+    """What is known of what was done."""
+
+    async def history(self, agent: str | None = None, since: float = 0.0) -> list[HistoryRow]:
+        """What was done since `since`, in order."""
+        ...
 
 
 class Control:
@@ -31,6 +57,9 @@ class Control:
         phones: Phones,
         syncer: Syncer,
         push: Push,
+        webhooks: Webhooks,
+        archive: Archive,
+        past: Past,
         well: Callable[[], str],
     ) -> None:
         self._clock = clock
@@ -38,6 +67,9 @@ class Control:
         self._phones = phones
         self._syncer = syncer
         self._push = push
+        self._webhooks = webhooks
+        self._archive = archive
+        self._past = past
         self._well = well
 
     def agents(self) -> list[dict[str, Any]]:
@@ -53,6 +85,43 @@ class Control:
         calendars = [(one, self._push.health(one, self._clock.now())) for one in self._syncer.of_agent(agent.email)]
         return agent_view(agent, calendars, self._roster.company_trouble, self._clock.now())
 
+    async def timelines(self, email: str | None, window: Window) -> list[dict[str, Any]]:
+        """What was and will be between two instants, or on a day of each agent's own zone, for one agent or all."""
+        agents = [agent for agent in self._roster.agents.values() if agent.configured and email in (None, agent.email)]
+        windows = {agent.email: self._window(agent.email, window) for agent in agents}
+        if not windows:
+            return []
+        low, high = min(one[0] for one in windows.values()), max(one[1] for one in windows.values())
+        events = await self._archive.all_events(low, high, email)
+        past: dict[str, list[HistoryRow]] = {}
+        for row in await self._past.history(email, low):
+            past.setdefault(row.agent, []).append(row)
+        found = []
+        for number, agent in enumerate(agents):
+            if number % AT_ONCE == AT_ONCE - 1:
+                # Who watches a big company must not make its boundaries late.
+                await self._clock.sleep(0)
+            low, high = windows[agent.email]
+            followed = {calendar.key for calendar in self._syncer.of_agent(agent.email)}
+            own = [
+                (calendar, event)
+                for calendar, event in events.get(agent.email, ())
+                if calendar in followed and event.start < high and event.end > low
+            ]
+            rows = [row for row in past.get(agent.email, ()) if row.at >= low]
+            found.append(timeline_view(agent, own, rows, (low, high), self._clock.now()))
+        return found
+
+    def _window(self, email: str, window: Window) -> tuple[float, float]:
+        if isinstance(window, tuple):
+            return window
+        names = [one.bookmark.time_zone for one in self._syncer.of_agent(email) if one.bookmark is not None]
+        zone = ZoneInfo(names[0]) if names else UTC
+        day = window or datetime.fromtimestamp(self._clock.now(), zone).date()
+        midnights = (datetime.combine(one, time(), zone) for one in (day, day + timedelta(days=1)))
+        low, high = (midnight.timestamp() for midnight in midnights)
+        return low, high
+
     async def sync(self, email: str | None) -> None:
         """Fetch an agent's calendars, or all, and return when that is done."""
         await self._syncer.sync(email)
@@ -65,6 +134,7 @@ class Control:
     async def resume(self, email: str, actor: str, reason: str) -> None:
         """Follow an agent again."""
         await _written(self._phones.resume(email))
+        self._webhooks.keep()
         log.info(f"{email} is followed again", action="resumed", agent=email, actor=actor, why=reason)
 
     async def release_all(self) -> dict[str, Any]:
@@ -80,6 +150,8 @@ class Control:
         deadline = self._clock.monotonic() + RELEASE_SECONDS
         while (left := self._phones.held()) and self._clock.monotonic() < deadline:
             await self._clock.sleep(RELEASE_LOOK_SECONDS)
+        if not left:
+            await self._webhooks.remove()
         released = [email for email in owed if email not in left]
         return {"released": released, "still_held": left, **({"unwritten": unwritten} if unwritten else {})}
 

@@ -35,7 +35,7 @@ from calsyncd.http import Http
 from calsyncd.journal import Journal
 from calsyncd.ledger import Ledger
 from calsyncd.metrics import Metrics
-from calsyncd.phones import Agent, Calls, Phones, Record, Roster
+from calsyncd.phones import Agent, Calls, Phones, Record, Roster, Webhooks
 from calsyncd.scheduler import Scheduler
 from calsyncd.state import give_to_owner, locked, push_key
 from calsyncd.store import Store, StoreUnavailableError
@@ -44,6 +44,7 @@ from calsyncd.web.public import public_app
 from calsyncd.web.server import serve
 
 WEBHOOK_PATH = "/webhooks/google/notifications"
+AIRCALL_WEBHOOK_PATH = "/webhooks/aircall"
 STOP_SECONDS = 4.0
 PULSE_SECONDS = 5.0
 LOOP_STALL_SECONDS = 45.0
@@ -88,19 +89,22 @@ class Observer:
 
 
 class Daemon:
-    """One company's calsyncd."""
+    """One company's calsyncd; it lives by `clock`, the machine's unless another is given."""
 
-    def __init__(self, settings: Settings, path: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, path: Path, environ: Mapping[str, str], clock: SystemClock | None = None
+    ) -> None:
         self.settings = settings
         self._begun_with = settings
         self._path = path
         self._environ = environ
-        self.clock = SystemClock()
+        self.clock = clock or SystemClock()
         self.metrics = Metrics(__version__)
         self.scheduler = Scheduler(self.clock)
         self.budget = Budget(settings.aircall.requests_per_minute)
         self.roster = Roster(self.clock.now)
         self.phones: Phones
+        self.webhooks: Webhooks
         self.push: Push
         self.syncer: Syncer
         self.control: Control
@@ -132,12 +136,13 @@ class Daemon:
             )
             journal = Journal(self.store, self.clock, settings.history.keep)
             record = Record(ledger, journal, self.clock)
+            aircall = _aircall(settings, http, self.clock)
             self.phones = Phones(
                 self.scheduler,
                 roster=self.roster,
                 calls=Calls(
                     self.clock,
-                    aircall=_aircall(settings, http, self.clock),
+                    aircall=aircall,
                     record=record,
                     roster=self.roster,
                     budget=self.budget,
@@ -152,6 +157,17 @@ class Daemon:
             )
             google = _google(settings, http, self.clock)
             public_url = settings.server.public_url
+            hooked = public_url is not None and settings.aircall.webhooks
+            self.webhooks = Webhooks(
+                self.scheduler,
+                aircall=aircall,
+                phones=self.phones,
+                address=f"{public_url}{AIRCALL_WEBHOOK_PATH}" if hooked else None,
+                budget=self.budget,
+                learned=logs.add_secret,
+                chance=random.random,
+            )
+            self.phones.listen(self.webhooks.untold)
             self.push = Push(
                 self.scheduler,
                 google=google,
@@ -176,12 +192,16 @@ class Daemon:
                 phones=self.phones,
                 syncer=self.syncer,
                 push=self.push,
+                webhooks=self.webhooks,
+                archive=self.store,
+                past=journal,
                 well=self._ill,
             )
             self._nonce_key = hmac.digest(key, b"calsyncd nonce", hashlib.sha256)
             self.roster.directory = await self.store.directory()
             self.phones.follow(_agents(settings))
             self.roster.restore(ledger.entries.values(), ledger.pauses.values(), await self.store.observations())
+            self.roster.recall(await self.store.last_statuses())
             yield journal
 
     async def _open_store(self, stack: contextlib.AsyncExitStack) -> Store:
@@ -202,6 +222,7 @@ class Daemon:
             sockets = systemd.listen_fds(self._environ, os.getpid())
             public = public_app(
                 notify=self.push.notify,
+                told=self.webhooks.take,
                 health=self.control.health,
                 prove=self._prove,
                 count=self.metrics.notification,
@@ -220,6 +241,7 @@ class Daemon:
             self.syncer.restore(await self.store.calendars(), await self.store.channels())
             await self.store.forget_calendars(self.syncer.calendars)
             self.push.accepting = True
+            self.webhooks.keep()
             log.info(
                 f"calsyncd {__version__} follows {len(settings.agents)} agents",
                 action="started",

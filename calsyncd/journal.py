@@ -34,6 +34,10 @@ class Book(Protocol):
         """Add to the history."""
         ...
 
+    async def history(self, agent: str | None = None, since: float = 0.0) -> list[HistoryRow]:
+        """What was done since `since`, in order, for one agent or for all."""
+        ...
+
     async def save_directory(self, emails: dict[int, str]) -> None:
         """Keep the company's users."""
         ...
@@ -48,6 +52,7 @@ class Journal:
         self._keep = keep
         self._seen: dict[int, Observation] = {}
         self._rows: deque[HistoryRow] = deque(maxlen=MAX_WAITING)
+        self._writing: list[HistoryRow] = []
         self._emails: dict[int, str] | None = None
         self._news = asyncio.Event()
 
@@ -66,6 +71,13 @@ class Journal:
         self._emails = emails
         self._news.set()
 
+    async def history(self, agent: str | None = None, since: float = 0.0) -> list[HistoryRow]:
+        """What was done since `since`, in order, for one agent or for all; also what is still to be written."""
+        waiting = [row for row in [*self._writing, *self._rows] if agent in (None, row.agent) and row.at >= since]
+        rows = await self._book.history(agent, since)
+        written = {row for row in rows if waiting and row.at >= waiting[0].at}
+        return [*rows, *(row for row in waiting if row not in written)]
+
     async def run(self) -> None:
         """Write what comes, until cancelled."""
         while True:
@@ -82,7 +94,7 @@ class Journal:
     async def flush(self) -> None:
         """Write what has come so far; `Unavailable` if the database does not answer: then it is kept."""
         seen, self._seen = self._seen, {}
-        rows = list(self._rows)
+        rows = self._writing = list(self._rows)
         self._rows.clear()
         emails, self._emails = self._emails, None
         try:
@@ -99,3 +111,5 @@ class Journal:
             self._rows = deque([*rows, *self._rows], maxlen=MAX_WAITING)
             self._emails = self._emails or emails
             raise
+        finally:
+            self._writing = []

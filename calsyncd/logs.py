@@ -63,6 +63,7 @@ ACTIONS: dict[str, str] = {
     "hold_closed": "an agent is not held any more, with nothing to put back",
     "override": "an agent changed its own setting while held: we stand back",
     "left_alone": "an agent was unavailable already: that stays the agent's",
+    "changed_in_aircall": "an agent's setting was changed, and not by calsyncd",
     "paused": "an agent was paused",
     "resumed": "an agent is followed again",
     "release_all": "everybody was released and paused",
@@ -76,6 +77,10 @@ ACTIONS: dict[str, str] = {
     "update_not_taken": "Aircall accepted an update and shows something else",
     "sweep_failed": "Aircall's users could not be listed; it is tried again",
     "rate_limited": "Aircall grants no more requests for now",
+    "webhook_ready": "Aircall tells of changes made in its app",
+    "webhook_failed": "Aircall's webhook could not be kept or removed: changes in its app are seen at the next look",
+    "webhook_missed": "a look found a change that Aircall's webhook had not told, and nothing was heard: it is checked",
+    "webhook_removed": "Aircall's webhook was removed",
     # listening
     "connections_full": "connections were refused or cut because all places were taken",
     "connections_slow": "connections were cut that had not completed a request in time",
@@ -83,6 +88,7 @@ ACTIONS: dict[str, str] = {
     "request_failed": "a request could not be answered because of a fault of ours",
     "notifications_refused": "notifications were malformed, of an unknown channel, or with a wrong token",
     "notifications_busy": "notifications could not be taken: Google sends them again",
+    "webhooks_refused": "messages for Aircall's webhook were malformed, or with a wrong token",
     # others' words
     "library": "a library's own message, as it came",
     "unnamed": "a message of ours that lacks its name",
@@ -141,8 +147,11 @@ class Redactor:
             self._add(secret)
 
     def learn(self, secret: str) -> None:
-        """Know one more; of those learned, the oldest are forgotten."""
-        if secret in self._given or secret in self._learned:
+        """Know one more; of those learned, the ones learned longest ago are forgotten. Learning again counts anew."""
+        if secret in self._given:
+            return
+        if secret in self._learned:
+            self._learned[secret] = self._learned.pop(secret)
             return
         self._add(secret)
         self._learned[secret] = None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from calsyncd.calendars import Calendar
 from calsyncd.core.channels import Health
-from calsyncd.core.model import Setting, Trouble
+from calsyncd.core.model import Event, HistoryRow, Setting, Trouble
+from calsyncd.core.past import stretches
 from calsyncd.core.plan import Held, StandingBack
+from calsyncd.core.rules import why_not
+from calsyncd.core.timeline import build
 from calsyncd.phones import FOREVER, Agent
 
 
@@ -55,6 +59,54 @@ def agent_view(
             for calendar, health in with_push
         ],
         "trouble": _trouble(trouble),
+    }
+
+
+def timeline_view(
+    agent: Agent, events: list[tuple[str, Event]], past: Iterable[HistoryRow], window: tuple[float, float], now: float
+) -> dict[str, Any]:
+    """What an agent's calendars hold between two instants, what is wanted for it, and what was really set until now.
+
+    `events` come with the calendar that each stands in; `past` is the agent's history since the window began.
+    """
+    low, high = window
+    own = [(calendar.removeprefix(f"{agent.email}/"), event) for calendar, event in events]
+    spans = build([event for _, event in own], agent.rules).spans
+    until = min(high, now)
+    return {
+        "email": agent.email,
+        "from": time_out(low),
+        "to": time_out(high),
+        "events": [
+            {
+                "id": event.id,
+                "calendar": calendar,
+                "start": time_out(event.start),
+                "end": time_out(event.end),
+                "all_day": event.all_day,
+                "why_not": why_not(event),
+            }
+            for calendar, event in own
+        ],
+        "spans": [
+            {
+                "start": time_out(span.start),
+                "end": time_out(span.end),
+                "wanted": _setting(span.setting),
+                "event": span.event,
+            }
+            for span in spans
+            if span.start < high and span.end > low
+        ],
+        "set": [
+            {
+                "start": time_out(one.start),
+                "end": time_out(one.end),
+                "availability_status": one.status,
+                "actor": one.actor,
+            }
+            for one in (stretches(past, agent.status, low, until) if until > low else ())
+        ],
     }
 
 

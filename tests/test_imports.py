@@ -32,13 +32,14 @@ MAY_KNOW: dict[str, set[str]] = {
     "phones": {"clock", "core", "errors", "logs", "metrics", "scheduler"},
     "view": {"calendars", "core", "phones"},
     "web": {"core", "errors"},
-    "control": {"calendars", "clock", "errors", "logs", "phones", "view", "web"},
+    "control": {"calendars", "clock", "core", "errors", "logs", "phones", "view", "web"},
     "daemon": {
         *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
         *("ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
     },
     "sandbox": set(),
-    "cli": {"clock", "config", "daemon", "errors", "logs", "sandbox"},
+    "demo": {"clock", "config", "daemon", "logs", "sandbox"},
+    "cli": {"clock", "config", "daemon", "demo", "errors", "logs"},
     "__main__": {"cli"},
 }
 

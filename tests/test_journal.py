@@ -58,6 +58,9 @@ class Shelf:
         await self._answer("record")
         self.rows += rows
 
+    async def history(self, agent: str | None = None, since: float = 0.0) -> list[HistoryRow]:
+        return [row for row in self.rows if agent in {None, row.agent} and row.at >= since]
+
     async def save_directory(self, emails: dict[int, str]) -> None:
         await self._answer("directory")
         self.directories.append(dict(emails))
@@ -106,6 +109,26 @@ async def test_what_comes_in_a_moment_is_one_batch(clock: HastyClock) -> None:
     assert shelf.rows == [row(number) for number in range(200)]
     assert [{number % 7: seen("available", number) for number in range(193, 200)}] == shelf.observed
     assert shelf.directories == [{1: "amy@example.com"}]
+
+
+async def test_history_holds_what_is_still_to_be_written(clock: HastyClock) -> None:
+    """Before, while and after it is written, each row once, in order; for one agent, and from an instant on."""
+    shelf = Shelf(gate=asyncio.Event())
+    journal = Journal(shelf, clock, KEEP)
+    for number in (1, 2):
+        journal.done(row(number))
+    assert await journal.history() == [row(1), row(2)]
+
+    flushing = asyncio.create_task(journal.flush())
+    await asyncio.sleep(0)
+    journal.done(row(3))
+    assert await journal.history() == [row(1), row(2), row(3)]
+    assert shelf.gate is not None
+    shelf.gate.set()
+    await flushing
+    assert await journal.history() == [row(1), row(2), row(3)]
+    assert await journal.history("amy@example.com", 2.0) == [row(2), row(3)]
+    assert await journal.history("nobody@example.com") == []
 
 
 @pytest.mark.parametrize("part", ["observe", "record", "directory"])

@@ -351,6 +351,17 @@ def test_learned_secrets_are_bounded() -> None:
     assert sum(map(len, redactor._forms.values())) < 21 * 20
 
 
+def test_a_secret_that_is_learned_again_is_not_forgotten() -> None:
+    """A webhook's token outlives thousands of access tokens: it is seen at every check."""
+    redactor = logs.Redactor(most=20)
+    for number in range(100):
+        redactor.learn("token-of-the-webhook")
+        redactor.learn(f"{number:03d}-access-token")
+
+    assert redactor.clean("token-of-the-webhook 099-access-token") == "*** ***"
+    assert redactor.clean("080-access-token") == "080-access-token"
+
+
 def test_lines_of_a_key_are_secrets_too() -> None:
     """Of a private key not even one line is told."""
     key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQ\nEFAASCBKcwggSjAgEAAoIBAQC\n-----END KEY-----\n"

@@ -1,25 +1,37 @@
-"""Aircall's users: list, look, update.
+"""Aircall's users: list, look, update; and its webhooks.
 
-Facts that shape it: users live on v2, but what v2's update accepts was never seen in print, so v1 is tried once
-where v2 does not know the verb, and what worked is remembered; live states stayed on v1; every request, a GET too,
-carries a Content-Type; a 404 body tells an unknown user from an unknown route; 405 is a state error as well.
+Facts that shape it: users live on v2, but what v2's update accepts was never seen in print. It may not know the verb,
+refuse `availability_status`, or say 200 and leave it alone: then v1 is tried, and what worked is remembered. Live
+states stayed on v1; every request, a GET too, carries a Content-Type; a 404 body tells an unknown user from an unknown
+route; 405 is a state error as well. Webhooks are v1's; `events` stands on each POST and PUT, since leaving it out
+subscribes to everything.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 from calsyncd.core.model import Observation, Setting, User
 from calsyncd.core.plan import LIVE_UNKNOWN
+from calsyncd.core.webhooks import NAME, Webhook
 from calsyncd.errors import CREDENTIALS, USER_GONE, RateLimited, Refused, ServiceError, Unavailable
 from calsyncd.http import Answer, Http
 
 PER_PAGE = 50
 VERB_UNKNOWN = frozenset({404, 405, 410})
+BODY_REFUSED = frozenset({400, 422})
+STATE_ERROR = 405
+STATE_ERRORS_BELIEVED = 3
+OTHER_AGAIN_SECONDS = 10 * 60.0
 
+_WEBHOOK_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+_TOKEN = re.compile(r"[\x21-\x7e]{1,256}")
+
+Version = Literal["v1", "v2"]
 UsersApi = Literal["auto", "v2", "v1"]
 
 
@@ -42,8 +54,11 @@ class AircallApi:
         self._now = now
         self._say = say
         self._pinned = users_api != "auto"
-        self._read_version: Literal["v1", "v2"] = "v1" if users_api == "v1" else "v2"
-        self._write_version: Literal["v1", "v2"] = self._read_version
+        self._read_version: Version = "v1" if users_api == "v1" else "v2"
+        self._write_version: Version = self._read_version
+        self._proven: set[Version] = set()
+        self._gone_at: dict[Version, float] = {}
+        self._state_errors = 0
         self._refused_substatuses: set[str] = set()
 
     async def ping(self) -> None:
@@ -53,25 +68,15 @@ class AircallApi:
     async def page_of_users(self, page: int) -> tuple[list[User], bool]:
         """(one page of the company's users, whether another follows). Users that cannot be read are left out."""
         at = self._now()
-        answer = await self._users_call(
-            "users.list", "GET", f"/users?page={page}&per_page={PER_PAGE}", body=None, read=True
-        )
-        data = answer.data if isinstance(answer.data, dict) else {}
-        items = data.get("users")
-        if not isinstance(items, list):
-            raise _malformed("users.list")
-        meta = data.get("meta")
-        meta = meta if isinstance(meta, dict) else {}
-        link, per_page = meta.get("next_page_link", ...), meta.get("per_page")
-        size = per_page if isinstance(per_page, int) and 0 < per_page < PER_PAGE else PER_PAGE
-        more = len(items) >= size if link is ... else link is not None and bool(items)
+        answer = await self._read("users.list", f"/users?page={page}&per_page={PER_PAGE}")
+        items, more = _page(answer, "users", "users.list")
         users = [user for item in items if (user := read_user(item, at)) is not None]
         return users, more
 
     async def look(self, user: int) -> Observation:
         """The user's setting."""
         at = self._now()
-        answer = await self._users_call("users.get", "GET", f"/users/{user}", body=None, read=True)
+        answer = await self._read("users.get", f"/users/{user}")
         found = read_user(_inner(answer), at)
         if found is None or found.id != user or found.observation is None:
             raise _malformed("users.get")
@@ -90,46 +95,153 @@ class AircallApi:
         return state if isinstance(state, str) else LIVE_UNKNOWN
 
     async def update(self, user: int, setting: Setting) -> Setting:
-        """Write a setting; what the answer shows of it. One attempt, but for a refused sub-status or verb."""
-        substatus = None if setting.substatus in self._refused_substatuses else setting.substatus
-        body = {"availability_status": setting.availability_status}
-        if substatus is not None:
-            body["substatus"] = substatus
+        """Write a setting; what the answer shows of it. One attempt, but for a refused sub-status or version."""
+        bare = Setting(setting.availability_status)
+        substatus = setting.substatus
+        if substatus is None or substatus in self._refused_substatuses:
+            return await self._write(user, bare)
+        version = self._write_version
         try:
-            answer = await self._users_call("users.update", "PUT", f"/users/{user}", body=body, read=False)
+            return await self._write(user, setting)
         except Refused as error:
-            if substatus is None or error.status not in (400, 422):
+            if error.status not in BODY_REFUSED:
                 raise
-            shown = await self.update(user, Setting(setting.availability_status))
+        shown = await self._write(user, bare)
+        if self._write_version == version:
             self._refused_substatuses.add(substatus)
             self._say(f"Aircall refuses the sub-status {substatus}; it is left out from now on")
+        return shown
+
+    async def page_of_webhooks(self, page: int) -> tuple[list[Webhook], bool]:
+        """(one page of the company's webhooks, whether another follows). Those that cannot be read are left out."""
+        answer = await self._call("webhooks.list", "GET", f"/v1/webhooks?page={page}&per_page={PER_PAGE}")
+        items, more = _page(answer, "webhooks", "webhooks.list")
+        return [webhook for item in items if (webhook := read_webhook(item)) is not None], more
+
+    async def create_webhook(self, url: str, events: Iterable[str]) -> Webhook:
+        """Make a webhook. Not idempotent: where the answer was lost, the list says whether it was made."""
+        body = {"custom_name": NAME, "url": url, "events": list(events)}
+        return _webhook(await self._call("webhooks.create", "POST", "/v1/webhooks", body=body), "webhooks.create")
+
+    async def update_webhook(self, webhook_id: str, url: str, events: Iterable[str]) -> Webhook:
+        """Let a webhook be active, lead to `url` and tell of exactly these events."""
+        body = {"active": True, "url": url, "events": list(events)}
+        answer = await self._call("webhooks.update", "PUT", f"/v1/webhooks/{webhook_id}", body=body)
+        return _webhook(answer, "webhooks.update")
+
+    async def delete_webhook(self, webhook_id: str) -> None:
+        """Remove a webhook; one that is gone already is no error."""
+        try:
+            await self._call("webhooks.delete", "DELETE", f"/v1/webhooks/{webhook_id}")
+        except Refused as error:
+            if error.code != USER_GONE:
+                raise
+
+    async def _read(self, route: str, path: str) -> Answer:
+        """Read by the version that works."""
+        version = self._read_version
+        try:
+            return await self._call(route, "GET", f"/{version}{path}")
+        except Refused as error:
+            if self._pinned or error.status not in VERB_UNKNOWN or error.code == USER_GONE:
+                raise
+            other = _other(version)
+            try:
+                answer = await self._call(route, "GET", f"/{other}{path}")
+            except Refused:
+                raise error from None
+        self._read_version = other
+        self._say(f"Aircall's {version} does not know {route}; {other} does and is used from now on")
+        return answer
+
+    async def _write(self, user: int, setting: Setting) -> Setting:
+        """Write by the version that works, which until one is proven is the one that shows what was asked."""
+        version = self._write_version
+        try:
+            shown = await self._put(version, user, setting)
+        except Refused as error:
+            return await self._write_refused(version, user, setting, error)
+        if shown.availability_status == setting.availability_status:
+            self._proven.add(version)
+        elif version not in self._proven and not self._pinned and not self._is_gone(_other(version)):
+            return await self._write_ignored(version, user, setting, shown)
+        return shown
+
+    async def _write_refused(self, version: Version, user: int, setting: Setting, error: Refused) -> Setting:
+        """By the other version, where this one may not know the verb or the parameter; else as it was refused."""
+        verb = error.status in VERB_UNKNOWN
+        parameter = error.status in BODY_REFUSED and version not in self._proven and setting.substatus is None
+        if self._pinned or not (verb or parameter):
+            raise error
+        other = _other(version)
+        # 405 is said of a user's state too; then the other version is not asked again and again.
+        if error.status not in (404, 410) and self._is_gone(other):
+            raise _state_refused(error) if verb else error
+        if verb and not await self._exists(f"/users/{user}"):
+            raise error
+        try:
+            shown = await self._put(other, user, setting)
+        except Refused as second:
+            self._other_refused(other, second)
+            if verb and second.status in BODY_REFUSED:
+                raise
+            if second.status == STATE_ERROR and not self._is_gone(other):
+                raise _state_refused(second) from None
+            raise _state_refused(error) if verb else error from None
+        self._write_by(other, shown, setting)
+        return shown
+
+    async def _write_ignored(self, version: Version, user: int, setting: Setting, shown: Setting) -> Setting:
+        """By the other version as well, since this one said 200 and shows something else."""
+        other = _other(version)
+        try:
+            second = await self._put(other, user, setting)
+        except Refused as error:
+            self._other_refused(other, error)
+            if error.status == STATE_ERROR and not self._is_gone(other):
+                # Soon again. The first one may have been taken all the same: a look settles it.
+                raise Unavailable(str(_state_refused(error)), service="aircall", code="refused", status=405) from None
             return shown
+        except Unavailable as error:
+            error.landed = True
+            raise
+        if second.availability_status == setting.availability_status:
+            self._write_by(other, second, setting)
+            return second
+        return shown
+
+    def _write_by(self, version: Version, shown: Setting, asked: Setting) -> None:
+        """This version takes updates: others of them may have found that out meanwhile."""
+        self._gone_at.pop(version, None)
+        self._state_errors = 0
+        self._proven.discard(_other(version))
+        if shown.availability_status == asked.availability_status:
+            self._proven.add(version)
+        if self._write_version != version:
+            self._write_version = version
+            self._say(f"Aircall's {_other(version)} takes no updates of users; {version} does and is used from now on")
+
+    def _other_refused(self, other: Version, error: Refused) -> None:
+        """It does not know the verb, if it says so; a 405 must be said more than once."""
+        self._state_errors += error.status == STATE_ERROR
+        if error.status in (404, 410) or self._state_errors >= STATE_ERRORS_BELIEVED:
+            self._gone_at[other] = self._now()
+
+    def _is_gone(self, version: Version) -> bool:
+        """Whether this version was found not to know the verb, a short while ago."""
+        at = self._gone_at.get(version)
+        return at is not None and 0.0 <= self._now() - at < OTHER_AGAIN_SECONDS
+
+    async def _put(self, version: Version, user: int, setting: Setting) -> Setting:
+        body = {"availability_status": setting.availability_status}
+        if setting.substatus is not None:
+            body["substatus"] = setting.substatus
+        answer = await self._call("users.update", "PUT", f"/{version}/users/{user}", body=body)
         found = read_user(_inner(answer), self._now())
         if found is None or found.id != user or found.observation is None:
             # It may have been taken all the same: a look settles it.
             raise _malformed("users.update")
         return found.observation.setting
-
-    async def _users_call(self, route: str, method: str, path: str, *, body: Any, read: bool) -> Answer:
-        version = self._read_version if read else self._write_version
-        try:
-            return await self._call(route, method, f"/{version}{path}", body=body)
-        except Refused as error:
-            if self._pinned or error.status not in VERB_UNKNOWN or (read and error.code == USER_GONE):
-                raise
-            if not read and not await self._exists(path):
-                raise
-            other: Literal["v1", "v2"] = "v1" if version == "v2" else "v2"
-            try:
-                answer = await self._call(route, method, f"/{other}{path}", body=body)
-            except Refused:
-                raise error if read else _verb_refused(error, route) from None
-        if read:
-            self._read_version = other
-        else:
-            self._write_version = other
-        self._say(f"Aircall's {version} does not know {route}; {other} does and is used from now on")
-        return answer
 
     async def _exists(self, path: str) -> bool:
         try:
@@ -173,6 +285,43 @@ def read_user(item: object, at: float) -> User | None:
     return User(user, email.lower() if isinstance(email, str) else "", observation)
 
 
+def read_webhook(item: object) -> Webhook | None:
+    """A webhook of an answer; None when its id or address cannot be read. Its id becomes part of a path: no slash."""
+    if not isinstance(item, dict):
+        return None
+    webhook, url, events, token = (item.get(name) for name in ("webhook_id", "url", "events", "token"))
+    if not isinstance(webhook, str) or not _WEBHOOK_ID.fullmatch(webhook) or not isinstance(url, str):
+        return None
+    return Webhook(
+        webhook,
+        url,
+        active=item.get("active", True) is True,
+        events=frozenset(str(event) for event in events) if isinstance(events, list) else None,
+        token=token if isinstance(token, str) and _TOKEN.fullmatch(token) else None,
+    )
+
+
+def _webhook(answer: Answer, route: str) -> Webhook:
+    webhook = read_webhook(answer.data.get("webhook") if isinstance(answer.data, dict) else None)
+    if webhook is None:
+        raise _malformed(route)
+    return webhook
+
+
+def _page(answer: Answer, name: str, route: str) -> tuple[list[object], bool]:
+    """(the items of one page, whether another follows). Links are not followed: what is asked next is ours to say."""
+    data = answer.data if isinstance(answer.data, dict) else {}
+    items = data.get(name)
+    if not isinstance(items, list):
+        raise _malformed(route)
+    meta = data.get("meta")
+    meta = meta if isinstance(meta, dict) else {}
+    link, per_page = meta.get("next_page_link", ...), meta.get("per_page")
+    size = per_page if isinstance(per_page, int) and 0 < per_page < PER_PAGE else PER_PAGE
+    more = len(items) >= size if link is ... else link is not None and bool(items)
+    return items, more
+
+
 def _inner(answer: Answer) -> object:
     return answer.data.get("user") if isinstance(answer.data, dict) else None
 
@@ -181,10 +330,14 @@ def _malformed(route: str) -> Unavailable:
     return Unavailable(f"Aircall's answer to {route} is malformed", service="aircall", code="malformed", status=200)
 
 
-def _verb_refused(error: Refused, route: str) -> Refused:
+def _other(version: Version) -> Version:
+    return "v1" if version == "v2" else "v2"
+
+
+def _state_refused(error: Refused) -> Refused:
     """What it means when a user who exists can be written by neither version: never that the user is gone."""
     return Refused(
-        f"Aircall answered {error.status} to {route}, though the user exists",
+        f"Aircall answered {error.status} to users.update, though the user exists",
         service="aircall",
         code="refused",
         status=error.status,

@@ -25,6 +25,7 @@ AT_ONCE = 4
 RETRY_SECONDS = 60 * 60.0
 FIRST_RETRY_SECONDS = 5.0
 RETRY_CAP_SECONDS = 10 * 60.0
+AFTER_END_SECONDS = 1.0
 ORPHAN_SECONDS = 60.0
 ORPHANS_KEPT = 1000
 
@@ -180,6 +181,8 @@ class Push:
             again = needed.again
             for channel in needed.forget:
                 await self._let_go(calendar, channel)
+                # What kept another from being opened may have been this one.
+                calendar.push_failures = 0
             for channel in needed.stop:
                 await self._stop(calendar, channel)
             if needed.create and address is not None:
@@ -236,9 +239,12 @@ class Push:
             return now + RETRY_SECONDS
         if isinstance(error, Refused) and error.code != CHANNEL_ID_TAKEN:
             calendar.push_trouble = trouble(error.code, now, str(error))
-            return now + RETRY_SECONDS
-        wait = backoff(calendar.push_failures, self._chance(), first=FIRST_RETRY_SECONDS, cap=RETRY_CAP_SECONDS)
-        return now + wait
+            wait = RETRY_SECONDS
+        else:
+            wait = backoff(calendar.push_failures, self._chance(), first=FIRST_RETRY_SECONDS, cap=RETRY_CAP_SECONDS)
+        # How many channels a calendar may have is not established: with the end of one there is room for another.
+        ends = [one.expires_at + AFTER_END_SECONDS for one in calendar.channels.values() if one.expires_at is not None]
+        return min([now + wait, *(end for end in ends if end > now)])
 
     async def _stop(self, calendar: Calendar, channel: Channel) -> None:
         await self._let_go(calendar, channel)

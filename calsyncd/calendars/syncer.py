@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, Protocol
 
 from calsyncd.calendars.calendar import Calendar, Cause, key_of
@@ -29,6 +28,7 @@ from calsyncd.core.sync import (
     Stored,
     fingerprint,
     next_baseline,
+    quota_user,
 )
 from calsyncd.core.timeline import Timeline, build
 from calsyncd.core.troubles import trouble
@@ -151,9 +151,10 @@ class Syncer:
         wanted = {key_of(email, name): (email, name) for email, (names, _) in agents.items() for name in names}
         for key in self.calendars.keys() - wanted.keys():
             self._drop(self.calendars.pop(key))
-        for key in wanted.keys() - self.calendars.keys():
-            self.calendars[key] = Calendar(key, *wanted[key])
-            self._scheduler.at("sync", key, now)
+        for key, (email, name) in wanted.items():
+            if key not in self.calendars:
+                self.calendars[key] = Calendar(key, email, name)
+                self._scheduler.at("sync", key, now)
         before, self._of_agent = self._of_agent, {}
         for calendar in self.calendars.values():
             self._of_agent.setdefault(calendar.agent, []).append(calendar)
@@ -195,7 +196,8 @@ class Syncer:
             # A calendar that fails is not asked faster because it changes.
             due = max(due, calendar.began_at + backoff(calendar.failures, 1.0))
         planned = self._scheduler.due_at("sync", calendar.key)
-        self._scheduler.at("sync", calendar.key, due if planned is None else min(due, planned))
+        if planned is None or due < planned:
+            self._scheduler.at("sync", calendar.key, due)
 
     def _stepped(self, now: float) -> None:
         """The clock jumped: read every calendar anew, and count from now."""
@@ -256,22 +258,22 @@ class Syncer:
 
     async def _fetch_and_apply(self, calendar: Calendar, cause: Cause, now: float) -> float:
         """Seconds until the next poll. Everything is applied, or nothing."""
-        quota_user = sha256(calendar.agent.encode()).hexdigest()[:40]
+        charged = quota_user(calendar.agent)
         bookmark = calendar.bookmark
         if bookmark is not None and (
             calendar.confirm_empty_at is not None
-            or bookmark.fingerprint != fingerprint(quota_user, self._pace.horizon)
+            or bookmark.fingerprint != fingerprint(charged, self._pace.horizon)
             or now >= next_baseline(calendar.key, bookmark.baseline_at)
         ):
             bookmark = None
         try:
-            changes = await self._read(calendar, Fetch(now, self._pace.horizon, quota_user, bookmark))
+            changes = await self._read(calendar, Fetch(now, self._pace.horizon, charged, bookmark))
         except (BaselineNeededError, Refused) as error:
             if bookmark is None or (isinstance(error, Refused) and error.code not in (SYNC_TOKEN_GONE, BAD_REQUEST)):
                 raise
             log.info("A baseline is taken", action="sync_restarted", calendar=calendar.key, why=str(error))
             self._metrics.sync("delta", "gone")
-            changes = await self._read(calendar, Fetch(now, self._pace.horizon, quota_user, None))
+            changes = await self._read(calendar, Fetch(now, self._pace.horizon, charged, None))
         if calendar.removed:
             return 0.0
         if await self._is_suspicious(calendar, changes, now):

@@ -163,6 +163,7 @@ UsersApi = Annotated[UsersApiWord, _word(*_USERS_APIS), WithJsonSchema({"enum": 
 LogLevel = Annotated[LogLevelWord, _word(*_LOG_LEVELS), WithJsonSchema({"enum": [*_LOG_LEVELS]})]
 LogFormat = Annotated[LogFormatWord, _word(*_LOG_FORMATS), WithJsonSchema({"enum": [*_LOG_FORMATS]})]
 
+YesOrNo = Annotated[bool, PlainValidator(values.yes_or_no), WithJsonSchema({"type": "boolean"})]
 RequestsPerDay = Annotated[
     int, _whole(1_000_000_000), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 1_000_000_000})
 ]

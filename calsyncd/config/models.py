@@ -96,7 +96,7 @@ class Aircall(Section):
     """Aircall."""
 
     later: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {"oauth": "use api_id and api_token_file", "webhooks": "", "dashboard_url": ""}
+        {"oauth": "use api_id and api_token_file", "dashboard_url": ""}
     )
 
     api_id: fields.ApiId
@@ -105,6 +105,8 @@ class Aircall(Section):
     """The file that holds the API token: a path, or the name of a systemd credential."""
     requests_per_minute: fields.RequestsPerMinute = 100
     """Our share of the 120 requests a minute that Aircall grants the company."""
+    webhooks: fields.YesOrNo = True
+    """Whether Aircall tells of changes made in its app, at once; used when server.public_url is set."""
     users_api: fields.UsersApi = "auto"
     """Which version of Aircall's users API is written to; auto: v2, and v1 if v2 refuses."""
     api_url: fields.Url = "https://api.aircall.io"

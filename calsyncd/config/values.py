@@ -132,6 +132,15 @@ def whole(value: object, at_least: int, at_most: int) -> int:
     return number
 
 
+def yes_or_no(value: object) -> bool:
+    """True or false, as YAML 1.2 spells them."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Text) and value.plain and re.fullmatch("true|True|TRUE|false|False|FALSE", value):
+        return value.lower() == "true"
+    raise Problem("expected true or false, without quotes")
+
+
 def one_of(value: object, allowed: Collection[str], later: Collection[str] = ()) -> str:
     """One of the allowed words; `later` are words that will be allowed."""
     ways = ", ".join(allowed)

@@ -38,6 +38,18 @@ class Budget:
         self._out += requests
         return True
 
+    def take_spare(self, now: float) -> bool:
+        """Reserve a request that nobody waits for: half of the minute is left to what is owed."""
+        return self.remaining(now) > self._kept and self.take(now)
+
+    def spare_at(self, now: float) -> float | None:
+        """When a request may go that nobody waits for; None while that depends on answers that are still out."""
+        return self.next_at(now, self._kept + 1)
+
+    @property
+    def _kept(self) -> int:
+        return self.per_minute // 2
+
     def give_back(self, requests: int = 1) -> None:
         """What was reserved has ended; what was really sent of it is counted by `spent`."""
         self._out -= requests
@@ -86,14 +98,22 @@ class Candidate:
 
 
 def order(candidates: list[Candidate], now: float) -> list[Candidate]:
-    """Those first whose wrong state costs most, then the longest due; whoever waited a minute goes before all."""
+    """Those first whose wrong state costs most, then the longest due; whoever waited a minute goes before all.
 
-    def rank(candidate: Candidate) -> tuple[bool, float, float]:
+    A look that only a hint asks for goes last, however long it waits.
+    """
+
+    def rank(candidate: Candidate) -> tuple[bool, bool, float, float]:
         due = candidate.action.due
         patient = now - due < PATIENCE_SECONDS
-        return patient, -_weight(candidate) if patient else 0.0, due
+        return is_spare(candidate.action), patient, -_weight(candidate) if patient else 0.0, due
 
     return sorted(candidates, key=rank)
+
+
+def is_spare(action: Action | None) -> bool:
+    """Whether nobody waits for it: a look that only a hint asks for."""
+    return isinstance(action, Look) and action.hinted
 
 
 def _weight(candidate: Candidate) -> float:

@@ -9,6 +9,7 @@ stretch     an unbroken run of spans, whatever their reasons
 boundary    an instant at which what is wanted changes
 setting     Aircall's `availability_status` and `substatus`
 live state  Aircall's read-only `availability`: in_call, offline ...
+hint        a webhook's word that an agent's setting may have changed: a reason to look, no observation
 look        a read of an agent's setting; an observation is what it showed, and when
 stance      where we stand with an agent: free, held, standing back
 ledger      the file of stances: our debts, older than any database

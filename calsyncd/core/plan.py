@@ -11,13 +11,17 @@ hold that has one closes only after a look 5 s and a look 60 s after it.
 
 "Ours" means that the `availability_status` is the one that we put. The sub-status is never compared: what is
 read back differs from what was written.
+
+A hint (a webhook told of a change) chooses nothing: it makes what was seen stale, so that no update relies on it, and
+asks for a look that nobody waits for, where no other is due.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from calsyncd.core.hints import Hints
 from calsyncd.core.model import AVAILABLE, CUSTOM, UNAVAILABLE, Observation, Setting, Span
 from calsyncd.core.timeline import Timeline
 
@@ -30,13 +34,17 @@ BLIND_RELEASE_SECONDS = 60.0
 BACK_AGE_SECONDS = 15 * 60.0
 DOUBT_LOOK_SECONDS = 30.0
 DOUBT_LIMIT_SECONDS = 10 * 60.0
+CALL_LOOK_SECONDS = 2 * 60.0
 MISMATCH_LIMIT = 2
 MISMATCH_SLOW_SECONDS = 5 * 60.0
 
 LIVE_UNKNOWN = "unknown"
 """A live state that was asked for and could not be read: as doubtful as a call."""
 
-DOUBTFUL_LIVE_STATES = frozenset({"in_call", "after_call_work", "ringing", "available", LIVE_UNKNOWN})
+CALL_LIVE_STATES = frozenset({"in_call", "after_call_work", "ringing"})
+"""In a call a read may be wrong, and an update may wait for its end."""
+
+DOUBTFUL_LIVE_STATES = CALL_LIVE_STATES | {"available", LIVE_UNKNOWN}
 """Live states that an agent who chose `unavailable` does not have: they would show `do_not_disturb` or `offline`."""
 
 WRITABLE_SUBSTATUSES = frozenset({"out_for_lunch", "on_a_break", "in_training", "doing_back_office", "other"})
@@ -63,6 +71,11 @@ class Held:
     event: str | None = None
     confirmed_at: float | None = None
     lost_at: float | None = None
+
+    @property
+    def statuses(self) -> tuple[str, str]:
+        """The two that our own updates of this hold write."""
+        return self.put.availability_status, self.back.availability_status
 
 
 Why = Literal["override", "left_alone"]
@@ -103,10 +116,14 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Read the agent's setting; `live` asks for the live state too. `due` is the boundary that it serves."""
+    """Read the agent's setting; `live` asks for the live state too. `due` is the boundary that it serves.
+
+    One that only a hint asks for (`hinted`) serves none.
+    """
 
     due: float
     live: bool = False
+    hinted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +155,39 @@ class Facts:
     mismatches: int = 0
     asked: str | None = None
     looks_fail_since: float | None = None
+    hints: Hints = field(default_factory=Hints)
+
+    @property
+    def known(self) -> Observation | None:
+        """What was seen last, or shown by our last PUT's answer; None while that PUT's answer is missing."""
+        return self.seen if self.seen is not None and self.seen.at >= self.acted_at else None
+
+    @property
+    def hint_due(self) -> float | None:
+        """From when on a hint wants a look: not while a read may not show our own PUT yet. None where none does."""
+        due = self.hints.due
+        return None if due is None else max(due, self.acted_at + SETTLE_SECONDS)
+
+    def is_stale(self, now: float) -> bool:
+        """Whether what was seen is not to be relied on, because a hint's look is due."""
+        return self.hint_due is not None and now >= self.hint_due
+
+    def hinted(self, status: str | None, now: float, *, putting: bool) -> Facts:
+        """These facts after a webhook that named `status`, or none; while we are `putting`, nothing is known."""
+        return replace(self, hints=self.hints.told(status, None if putting else self.known, now))
+
+    @property
+    def way_back(self) -> Setting | None:
+        """What we put back a moment ago, where a look shows the hold before it: a read may lag behind an update."""
+        if self.seen is None or self.asked not in (AVAILABLE, CUSTOM) or self.mismatches:
+            return None
+        unseen = self.seen.status == UNAVAILABLE and self.seen.at < self.acted_at + SETTLE_SECONDS
+        return Setting(self.asked) if unseen else None
+
+    def may_differ(self, setting: Setting, now: float) -> bool:
+        """Whether our last PUT asked for something else than `setting`, and its answer did not show it just now."""
+        recent = self.mismatches > 0 and now < self.acted_at + SETTLE_SECONDS
+        return recent and self.asked != setting.availability_status
 
     def looked(self, observation: Observation) -> Facts:
         """These facts after a look that was answered; an older look than the newest changes nothing."""
@@ -151,6 +201,7 @@ class Facts:
             undoubted=self.undoubted if observation.status == UNAVAILABLE and doubtful is not False else observation,
             doubtful_since=None if doubtful is False else since or (observation.at if doubtful else None),
             looks_fail_since=None,
+            hints=self.hints.looked(self.known, observation, settled=observation.at >= self.acted_at + SETTLE_SECONDS),
         )
 
     def look_failed(self, now: float) -> Facts:
@@ -207,7 +258,12 @@ def answered(sent: Sent, shown: Setting, facts: Facts, now: float) -> tuple[Stan
     taken = shown.availability_status == asked
     before = facts.mismatches if facts.asked == asked else 0
     facts = replace(
-        facts, seen=Observation(shown, now), acted_at=now, asked=asked, mismatches=0 if taken else before + 1
+        facts,
+        seen=Observation(shown, now),
+        acted_at=now,
+        asked=asked,
+        mismatches=0 if taken else before + 1,
+        hints=facts.hints.answered(shown.availability_status),
     )
     before_lost = sent.before.lost_at if isinstance(sent.before, Held) else None
     if not isinstance(sent.written, Held):
@@ -263,7 +319,13 @@ def is_doubtful(observation: Observation) -> bool | None:
 def decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decision:
     """What to do about the agent at `now`; never later than at the next boundary it is asked again."""
     decision = _decide(stance, orders, facts, now)
-    return replace(decision, again=_earliest(decision.again, _next_change(orders, now)))
+    again = _earliest(decision.again, _next_change(orders, now))
+    if facts.hint_due is not None:
+        due = max(facts.hint_due, facts.retry_at)
+        if decision.action is None and now >= due:
+            decision = replace(decision, action=Look(due, hinted=True))
+        again = _earliest(again, due, after=now)
+    return replace(decision, again=again)
 
 
 def _decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decision:
@@ -303,6 +365,8 @@ def _free(orders: Orders, facts: Facts, now: float) -> Decision:
     seen = facts.seen
     assert seen is not None  # noqa: S101 - _look_to_begin asks for a look where there is none
     until = timeline.stretch_end(now) or span.end
+    if facts.way_back is not None:
+        return _begin(span, facts.way_back, until, now)
     if seen.status in (AVAILABLE, CUSTOM):
         return _begin(span, Setting(seen.status), until, now)
     if seen.status == UNAVAILABLE and is_doubtful(seen):
@@ -323,10 +387,15 @@ def _look_to_begin(orders: Orders, facts: Facts, now: float, due: float) -> Look
     seen = facts.seen
     if seen is None or seen.at <= facts.acted_at:
         return Look(due)
+    if facts.is_stale(now):
+        return Look(due)
     doubtful = is_doubtful(seen)
+    stale = now - seen.as_of > orders.fresh_seconds
+    if facts.way_back is not None and not stale:
+        return None
     if doubtful:
         return Look(due, live=True) if now - seen.at >= DOUBT_LOOK_SECONDS else None
-    if now - seen.as_of > orders.fresh_seconds:
+    if stale:
         return Look(due)
     return Look(due, live=True) if doubtful is None else None
 
@@ -354,7 +423,9 @@ class _Case:
 
     @property
     def fresh(self) -> bool:
-        return self.seen is not None and self.now - self.seen.as_of <= self.orders.fresh_seconds
+        if self.seen is None or self.facts.is_stale(self.now):
+            return False
+        return self.now - self.seen.as_of <= self.orders.fresh_seconds
 
     def not_taken(self, setting: Setting) -> bool:
         """Whether Aircall has said yes to `setting` and done nothing too often to ask again soon."""
@@ -376,10 +447,15 @@ class _Case:
         owes = self.facts.acted_at if note is not None else None
         return Decision(self.held, again=until, note=note, owes=owes)
 
-    def look(self, due: float) -> Decision:
+    @property
+    def shows_back(self) -> bool:
+        """Whether the agent was seen as before the hold."""
+        return self.seen is not None and self.seen.status == self.held.back.availability_status
+
+    def look(self, due: float, *, live: bool = False) -> Decision:
         """Look now, unless Aircall has said yes and shown something else: that takes time to settle."""
         settled = self.facts.acted_at + SETTLE_SECONDS if self.facts.mismatches else 0.0
-        return self.wait(settled) if self.now < settled else Decision(self.held, Look(due))
+        return self.wait(settled) if self.now < settled else Decision(self.held, Look(due, live=live))
 
     def look_at(self, at: float) -> Decision:
         return self.wait(at) if self.now < at else self.look(at)
@@ -413,6 +489,8 @@ def _keep(case: _Case, wanted: Setting, change: float) -> Decision:
     """A hold that is still wanted, at least until `change`."""
     held, seen, now = case.held, case.seen, case.now
     if held.confirmed_at is None:
+        if seen is None and case.facts.may_differ(held.put, now):
+            return case.put(held.put, now, releases=False)
         if seen is None or not (case.ours or case.fresh):
             return case.look(max(held.effective, case.facts.acted_at))
         if seen.status == held.back.availability_status:
@@ -426,8 +504,14 @@ def _keep(case: _Case, wanted: Setting, change: float) -> Decision:
         settled = held.confirmed_at + SETTLE_SECONDS
         if seen.at < settled:
             return case.look_at(settled)
-        if held.lost_at is not None and seen.status == held.back.availability_status:
+        if held.lost_at is not None and case.shows_back:
             return case.put(held.put, held.effective, releases=False) if case.fresh else case.look(now)
+        if case.shows_back and seen.live is None:
+            return case.look(now, live=True)
+        if case.shows_back and seen.live in CALL_LIVE_STATES:
+            # Our update may wait for the end of the call: the debt stays.
+            again = seen.at + CALL_LOOK_SECONDS
+            return case.look(now, live=True) if now >= again else case.wait(min(again, change))
         return _override(case, seen)
     if wanted != held.put and not _reason_is_by_hand(held, seen):
         if not (case.ours and case.fresh):
@@ -445,14 +529,26 @@ def _end(case: _Case) -> Decision:
     """A hold that is not wanted any more: put back what was there, unless the agent chose something since."""
     held, seen, now = case.held, case.seen, case.now
     due = min(held.until, now)
+    if seen is None and case.facts.may_differ(held.back, now):
+        return case.put(held.back, due, releases=True)
     if seen is not None and not case.ours:
         settled = held.confirmed_at + SETTLE_SECONDS if held.confirmed_at is not None else 0.0
+        if seen.at < settled and case.shows_back:
+            # A read may lag behind our update. If it does not, the way back changes nothing.
+            return case.put(held.back, due, releases=True) if case.fresh else case.look(due)
         if seen.at < settled:
             return case.look_at(settled)
         settles = case.lost_look
         if settles is not None:
             return case.look_at(settles)
-        return _decide(FREE, case.orders, case.facts, now) if case.fresh else case.look(due)
+        if not case.fresh:
+            return case.look(due)
+        if case.shows_back and seen.live is None:
+            return case.look(due, live=True)
+        if case.shows_back and seen.live in CALL_LIVE_STATES:
+            # Our update may wait for the end of the call: the way back takes its place.
+            return case.put(held.back, due, releases=True)
+        return _decide(FREE, case.orders, case.facts, now)
     if case.fresh:
         if case.not_taken(held.back):
             return case.wait(case.facts.acted_at + MISMATCH_SLOW_SECONDS, note="not_taken")

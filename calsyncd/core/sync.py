@@ -211,6 +211,14 @@ def _is_older(stamp: str, other: str) -> bool:
     return bool(stamp) and stamp < other
 
 
+def quota_user(email: str) -> str:
+    """Whom Google is to charge for an agent's requests, in at most 40 characters.
+
+    Without it the service account is charged for everybody, and it has one user's allowance.
+    """
+    return hashlib.sha256(email.encode()).hexdigest()[:40]
+
+
 def constant_parameters(quota_user: str) -> dict[str, str]:
     """The parameters that every request of a calendar shares; a sync token holds only under the same ones."""
     return {

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from calsyncd.core.channels import Opened
+from calsyncd.core.sync import quota_user
 from calsyncd.errors import (
     BAD_REQUEST,
     CHANNEL_ID_TAKEN,
@@ -54,6 +55,7 @@ class CalendarApi:
             "events.watch",
             "POST",
             f"{_path(calendar)}/events/watch",
+            query={"quotaUser": quota_user(subject)},
             body={
                 "id": channel,
                 "type": "web_hook",
@@ -76,7 +78,12 @@ class CalendarApi:
         """Close a push channel; one that is already gone is closed."""
         try:
             await self._call(
-                subject, "channels.stop", "POST", "/channels/stop", body={"id": channel, "resourceId": resource}
+                subject,
+                "channels.stop",
+                "POST",
+                "/channels/stop",
+                query={"quotaUser": quota_user(subject)},
+                body={"id": channel, "resourceId": resource},
             )
         except Refused as error:
             if error.status not in (404, 410):
@@ -147,7 +154,10 @@ def _classify(answer: Answer, route: str) -> Refused | Unavailable:
         return Refused(named, service="google", code=code, status=status)
 
     def unavailable(code: str, wait: float | None = None) -> Unavailable:
-        return Unavailable(named, service="google", code=code, status=status, retry_after=wait)
+        # What was refused has no effect, however passing the reason.
+        return Unavailable(
+            named, service="google", code=code, status=status, retry_after=wait, landed=not 400 <= status < 500
+        )
 
     if reason in _WATCH:
         return refused(_WATCH[reason])

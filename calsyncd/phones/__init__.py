@@ -5,5 +5,6 @@ from calsyncd.phones.calls import Calls
 from calsyncd.phones.phones import Phones
 from calsyncd.phones.record import Record
 from calsyncd.phones.roster import Roster
+from calsyncd.phones.webhooks import Webhooks
 
-__all__ = ["FOREVER", "Agent", "Calls", "Phones", "Record", "Roster"]
+__all__ = ["FOREVER", "Agent", "Calls", "Phones", "Record", "Roster", "Webhooks"]

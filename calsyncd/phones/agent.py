@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from calsyncd.core.dispatch import is_spare
 from calsyncd.core.model import Trouble
 from calsyncd.core.plan import FREE, Decision, Facts, Stance
 from calsyncd.core.rules import Rules
@@ -18,8 +19,12 @@ class Agent:
 
     `bound_to` is what the settings say: an Aircall id or an e-mail; `configured` whether they name the agent.
     `ready` once the calendars were read: nobody is judged before. `known_at` is when what is wanted was learned.
+    `hinting` while the request under way is a look that only a hint asked for; `updating` from when an update is
+    written down until what became of it is, `putting` while its answer is out.
     `look_alone` once the list of everybody was waited for in vain. `unwritten` while the ledger lacks the stance.
+    `refusals` counts the updates in a row that the user's state refused, however many looks were answered between.
     `owes_since` is the boundary that is due and not served; `missing` how many whole lists in a row lacked the user.
+    `status` is the `availability_status` that the history has last.
     """
 
     email: str
@@ -35,14 +40,24 @@ class Agent:
     ready: bool = False
     known_at: float = 0.0
     busy: bool = False
+    hinting: bool = False
     failures: int = 0
+    refusals: int = 0
     waiting: Decision | None = None
     look_alone: bool = False
     updating: bool = False
+    putting: bool = False
     trouble: Trouble | None = None
     unwritten: bool = False
     owes_since: float | None = None
     missing: int = 0
+    status: str | None = None
+
+    @property
+    def serving(self) -> bool:
+        """Whether a request that serves a boundary is under way, or waits for its turn."""
+        waits = self.waiting is not None and not is_spare(self.waiting.action)
+        return waits or (self.busy and not self.hinting)
 
     @property
     def owed(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Protocol
 from calsyncd.clock import Clock
 from calsyncd.core import dispatch, plan
 from calsyncd.core.model import Observation, Setting, User
-from calsyncd.core.plan import Decision, Held, Look, Put, Sent
+from calsyncd.core.plan import SETTLE_SECONDS, Decision, Held, Look, Put, Sent, is_doubtful
 from calsyncd.core.retry import backoff
 from calsyncd.core.sync import rfc3339
 from calsyncd.errors import CREDENTIALS, USER_GONE, RateLimited, Refused, ServiceError, Unavailable
@@ -26,6 +26,7 @@ RETRY_CAP_SECONDS = 30.0
 RETRY_AFTER_CAP_SECONDS = 120.0
 REFUSED_RETRY_SECONDS = 5 * 60.0
 REFUSED_RELEASE_RETRY_SECONDS = 60.0
+STATE_ERROR = 405
 GONE_RETRY_SECONDS = 2 * 60.0
 MAX_PAGES = 400
 CREDENTIALS_PROBE_SECONDS = 60.0
@@ -93,7 +94,9 @@ class Calls:
             if look.live:
                 observation = replace(observation, live=await self._aircall.live_state(agent.user))
         except ServiceError as error:
-            agent.facts = agent.facts.look_failed(self._clock.now())
+            if not look.hinted:
+                # No boundary waits for it, so it says nothing of how long one has been waiting.
+                agent.facts = agent.facts.look_failed(self._clock.now())
             await self._failed(agent, error, "look")
             return
         self._succeeded(agent, by_update=False)
@@ -152,9 +155,31 @@ class Calls:
                 self._observed(agent, observation)
 
     def _observed(self, agent: Agent, observation: Observation) -> None:
+        self._note_change(agent, observation)
         agent.facts = agent.facts.looked(observation)
         if agent.user is not None:
             self._record.journal.observed(agent.user, observation)
+
+    def _note_change(self, agent: Agent, seen: Observation) -> None:
+        """Write down that somebody else changed the setting, once that is sure: a read may lag behind an update."""
+        known = agent.status
+        if seen.status == known or seen.as_of < agent.facts.acted_at + SETTLE_SECONDS or is_doubtful(seen):
+            return
+        agent.status = seen.status
+        stance = agent.stance
+        if known is None:
+            why, actor = "seen for the first time", "aircall"
+        elif isinstance(stance, Held) and stance.lost_at is not None and seen.status in stance.statuses:
+            why, actor = "an update of ours whose answer was lost", "calsyncd"
+        else:
+            why, actor = "changed in Aircall", "aircall"
+            log.info(
+                f"{agent.email} is {seen.status} now: that was not calsyncd's doing",
+                action="changed_in_aircall",
+                agent=agent.email,
+                was=known,
+            )
+        self._record.history(agent, outcome="seen", why=why, from_=known, to=seen.status, actor=actor)
 
     # -- updates ---------------------------------------------------------------------------------------------------
 
@@ -172,11 +197,14 @@ class Calls:
             agent.facts = replace(agent.facts, retry_at=self._clock.now() + LEDGER_RETRY_SECONDS)
             self._roster.trouble(agent, "ledger")
             return
+        agent.putting = True
         try:
             shown = await self._aircall.update(agent.user, put.setting)
         except ServiceError as error:
+            agent.putting = False
             await self._update_failed(agent, sent, error)
             return
+        agent.putting = False
         now = self._clock.now()
         agent.stance, agent.facts = plan.answered(sent, shown, agent.facts, now)
         if agent.facts.mismatches:
@@ -209,6 +237,7 @@ class Calls:
         else:
             action, from_, why = "held", held.back, "a meeting"
             sentence = f"{agent.email} is unavailable until {rfc3339(held.until)}"
+        agent.status = put.setting.availability_status
         late_ms = round(late * 1000)
         log.info(sentence, action=action, agent=agent.email, event_id=held.event, late_ms=late_ms)
         self._record.history(
@@ -244,7 +273,12 @@ class Calls:
             self._roster.trouble(agent, "aircall_user_gone")
         elif isinstance(error, Refused):
             wait = REFUSED_RELEASE_RETRY_SECONDS if isinstance(agent.stance, Held) else REFUSED_RETRY_SECONDS
-            self._roster.trouble(agent, "update_refused", str(error))
+            if error.status == STATE_ERROR:
+                # The user's state refuses it, such as a call, and that passes.
+                agent.refusals += 1
+                wait = backoff(agent.refusals, self._chance(), cap=REFUSED_RELEASE_RETRY_SECONDS)
+            if not 0 < agent.refusals <= PASSING_FAILURES:
+                self._roster.trouble(agent, "update_refused", str(error))
         else:
             retry_after = error.retry_after if isinstance(error, Unavailable) else None
             wait = backoff(agent.failures, self._chance(), cap=RETRY_CAP_SECONDS)
@@ -279,6 +313,8 @@ class Calls:
     def _succeeded(self, agent: Agent, *, by_update: bool) -> None:
         self._credentials_good()
         agent.failures = 0
+        if by_update:
+            agent.refusals = 0
         agent.facts = replace(agent.facts, retry_at=0.0)
         self._roster.trouble_over(agent, by_update=by_update)
 

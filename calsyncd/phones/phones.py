@@ -2,6 +2,7 @@
 
 An agent's one task looks or updates; while it runs the agent is not judged. Its answer touches the agent, who is
 judged anew. When more agents need a look than the list of everybody has pages, one list serves them all, once.
+A look that only a hint asks for goes last, and only while half of the budget is left.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ from calsyncd.scheduler import Scheduler
 
 SWEEP_SECONDS = 10 * 60.0
 SWEEP_RETRY_SECONDS = 30.0
+LIST_PAUSE_SECONDS = 10.0
+SPARE_RETRY_SECONDS = 1.0
+REQUESTS_AT_BOUNDARY = 2
+"""A look and an update."""
+
 CROWD_FRESH_SECONDS = 90.0
 QUARANTINE_SECONDS = 60.0
 
@@ -67,8 +73,13 @@ class Phones:
         self._chance = chance
         self._touched: set[str] = set()
         self._needy: set[str] = set()
+        self._curious: set[str] = set()
         self._for_list: set[str] = set()
         self._sweeping = False
+        self._listed_at = float("-inf")
+        self._list_again = False
+        self._untold_at = 0.0
+        self._untold: Callable[[float], None] = _nobody
         self._in_flight = 0
         scheduler.handle("agent", lambda email, _: self._touched.add(email))
         scheduler.handle("dispatch", lambda *_: None)
@@ -90,7 +101,7 @@ class Phones:
         agent = self._roster.agents.get(email)
         if agent is None or not agent.configured:
             return
-        if agent.timeline != timeline and not agent.busy and agent.waiting is None:
+        if agent.timeline != timeline and not agent.serving:
             agent.known_at = now
         agent.timeline, agent.complete, agent.ready = timeline, complete, True
         self.touch(email)
@@ -99,6 +110,30 @@ class Phones:
         """Judge this agent in the next turn."""
         self._touched.add(email)
         self._scheduler.touch()
+
+    def told(self, user: int, status: str | None) -> None:
+        """A webhook named this `availability_status` of an Aircall user, or none: look, unless that is known."""
+        agent = next((one for one in self._roster.agents.values() if one.user == user and one.configured), None)
+        if agent is None:
+            return
+        facts = agent.facts.hinted(status, self._clock.now(), putting=agent.putting)
+        if facts != agent.facts:
+            agent.facts = facts
+            self.touch(agent.email)
+
+    def users_changed(self) -> None:
+        """Somebody joined or left the company: list everybody soon, but not all the time."""
+        if self._sweeping or self._calls.listing:
+            # Its pages may be past whoever it was.
+            self._list_again = True
+            return
+        due = max(self._clock.now(), self._listed_at + self._list_pause)
+        planned = self._scheduler.due_at("sweep", "")
+        self._scheduler.at("sweep", "", due if planned is None else min(due, planned))
+
+    def listen(self, untold: Callable[[float], None]) -> None:
+        """Call `untold(at)` when a look of `at` found a change that no webhook had told."""
+        self._untold = untold
 
     async def pause(self, email: str, until: float | None) -> None:
         """Release the agent and leave them alone until `until` (None: until resumed); OSError if not written."""
@@ -161,6 +196,7 @@ class Phones:
         for agent in self._roster.agents.values():
             agent.stance, agent.facts = plan.stepped(agent.stance, agent.facts, now)
             agent.known_at = now
+        self._listed_at, self._untold_at = min(self._listed_at, now), 0.0
         self._touched.update(self._roster.agents)
         self._scheduler.at("sweep", "", now)
 
@@ -171,11 +207,15 @@ class Phones:
             if agent is not None:
                 self._judge(agent, now)
         self._needy &= self._roster.agents.keys()
+        self._curious &= self._needy
         if self._needy:
             self._dispatch(now)
 
     def _judge(self, agent: Agent, now: float) -> None:
         """Decide what the agent needs; what changes without a request is written down at once."""
+        if agent.facts.hints.untold_at > self._untold_at:
+            self._untold_at = agent.facts.hints.untold_at
+            self._untold(self._untold_at)
         if agent.busy or not agent.ready:
             return
         held = isinstance(agent.stance, Held)
@@ -200,7 +240,8 @@ class Phones:
             self._moved(agent, decision)
         if not isinstance(decision.action, Look):
             agent.look_alone = False
-        if decision.stance == FREE and decision.action is None and decision.owes is None and not agent.unwritten:
+        idle = decision.action is None or dispatch.is_spare(decision.action)
+        if decision.stance == FREE and idle and decision.owes is None and not agent.unwritten:
             # Nothing is wanted and nothing is owed: what an update had troubled is over with it.
             self._roster.nothing_owed(agent)
         earlier = agent.owes_since if agent.owes_since is not None else decision.owes
@@ -217,7 +258,7 @@ class Phones:
         self._scheduler.at("agent", agent.email, now + QUARANTINE_SECONDS)
 
     def _orders(self, agent: Agent, now: float) -> Orders:
-        crowded = len(self._needy) > self._budget.remaining(now)
+        crowded = len(self._needy) - len(self._curious) > self._budget.remaining(now)
         return Orders(
             timeline=agent.timeline,
             complete=agent.complete,
@@ -228,10 +269,12 @@ class Phones:
 
     def _needs(self, agent: Agent, decision: Decision | None) -> None:
         agent.waiting = decision
-        if decision is None:
-            self._needy.discard(agent.email)
-        else:
+        self._needy.discard(agent.email)
+        self._curious.discard(agent.email)
+        if decision is not None:
             self._needy.add(agent.email)
+            if dispatch.is_spare(decision.action):
+                self._curious.add(agent.email)
 
     def _forget(self, agent: Agent) -> None:
         """Nothing is owed to somebody whom the settings do not name."""
@@ -288,6 +331,13 @@ class Phones:
                 continue
             if agent.email in self._for_list and isinstance(agent.waiting.action, Look):
                 continue
+            if dispatch.is_spare(agent.waiting.action):
+                if not self._has_spare(now) or not self._budget.take_spare(now):
+                    again = self._budget.spare_at(now)
+                    self._scheduler.at("dispatch", "", again and max(again, now + SPARE_RETRY_SECONDS))
+                    break
+                self._launch(agent, agent.waiting, 1)
+                continue
             requests = 2 if isinstance(agent.waiting.action, Look) and agent.waiting.action.live else 1
             if not self._budget.take(now, min(requests, self._budget.per_minute)):
                 self._scheduler.at("dispatch", "", self._budget.next_at(now, min(requests, self._budget.per_minute)))
@@ -298,13 +348,24 @@ class Phones:
         """Let the list of everybody serve those who need a look, where that is cheaper; nobody waits for it twice."""
         if self._sweeping or self._calls.listing or self._for_list:
             return
-        looks = {c.agent for c in candidates if self._may_use_list(c)}
         affordable = self._budget.remaining(now) // 2
+        waited_for = [c for c in candidates if not dispatch.is_spare(c.action)]
+        if len(waited_for) == len(candidates) or self._has_spare(now):
+            waited_for = candidates
+        looks = {c.agent for c in waited_for if self._may_use_list(c)}
         if self._calls.pages < len(looks) and self._calls.pages <= affordable:
             self._for_list = looks
             for email in looks:
                 self._roster.agents[email].look_alone = True
             self._start_sweep(now)
+
+    def _has_spare(self, now: float) -> bool:
+        """Whether the budget is enough for the boundaries of the next minute, and for something beside them."""
+        names = self._roster.agents
+        dues = (self._scheduler.due_at("agent", name) for name in names)
+        coming = sum(due is not None and due < now + dispatch.MINUTE_SECONDS for due in dues)
+        remaining = self._budget.remaining(now)
+        return self._budget.spare_at(now) == now and remaining > coming * REQUESTS_AT_BOUNDARY
 
     def _candidates(self) -> list[dispatch.Candidate]:
         candidates = []
@@ -320,7 +381,7 @@ class Phones:
         return isinstance(action, Look) and not action.live and not self._roster.agents[candidate.agent].look_alone
 
     def _launch(self, agent: Agent, decision: Decision, requests: int) -> None:
-        agent.busy = True
+        agent.busy, agent.hinting = True, dispatch.is_spare(decision.action)
         self._needs(agent, None)
         if isinstance(decision.action, Look):
             work = self._calls.look(agent, decision.action)
@@ -339,7 +400,7 @@ class Phones:
         finally:
             self._in_flight -= 1
             self._budget.give_back(requests)
-            agent.busy = agent.updating = False
+            agent.busy = agent.hinting = agent.updating = agent.putting = False
             self.touch(agent.email)
 
     def _start_sweep(self, now: float) -> None:
@@ -349,6 +410,8 @@ class Phones:
             self._scheduler.at("sweep", "", self._budget.next_at(now) or now + SWEEP_RETRY_SECONDS)
             return
         self._sweeping = True
+        if not self._calls.listing:
+            self._list_again = False
         self._in_flight += 1
         self._scheduler.start(self._sweep(), "sweep")
 
@@ -367,11 +430,22 @@ class Phones:
             self._budget.give_back()
         if not more:
             self._for_list = set()
+            self._listed_at = self._clock.now()
+            wait = min(wait, self._list_pause) if self._list_again else wait
         self._scheduler.at("sweep", "", self._clock.now() + wait)
         self._touch_all()
+
+    @property
+    def _list_pause(self) -> float:
+        """How long after a list another may be asked for by hints: its pages are a small part of the budget."""
+        return LIST_PAUSE_SECONDS * self._calls.pages
 
     def _until_sweep(self) -> float:
         """Seconds until the next list; soon when somebody whom we follow was missing from the last one."""
         if any(agent.missing == 1 for agent in self._roster.agents.values()):
             return SWEEP_RETRY_SECONDS
         return spread(SWEEP_SECONDS, self._chance())
+
+
+def _nobody(at: float) -> None:
+    """Nobody listens."""

@@ -88,10 +88,11 @@ class Record:
         to: str | None = None,
         event: str | None = None,
         late_ms: int | None = None,
+        actor: str = "calsyncd",
     ) -> None:
         """Add to the history what was done, or left alone, just now."""
         at = self._clock.now()
-        self.journal.done(HistoryRow(at, agent.email, from_, to, outcome, why, event, late_ms, "calsyncd"))
+        self.journal.done(HistoryRow(at, agent.email, from_, to, outcome, why, event, late_ms, actor))
 
 
 def _forget_failure(writing: asyncio.Future[None]) -> None:

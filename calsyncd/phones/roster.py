@@ -48,6 +48,11 @@ class Roster:
             if seen is not None:
                 agent.facts = agent.facts.looked(seen)
 
+    def recall(self, statuses: Mapping[str, str]) -> None:
+        """Take up what the history last tells of each agent's setting."""
+        for email, agent in self.agents.items():
+            agent.status = statuses.get(email)
+
     def configure(self, agents: Iterable[Agent]) -> None:
         """Follow exactly these agents; nothing but the way back is wanted of who is not named any more."""
         named = {agent.email: agent for agent in agents}
@@ -126,6 +131,7 @@ class Roster:
 
     def nothing_owed(self, agent: Agent) -> None:
         """Nothing is to be sent and all is written down: what an update had troubled is over with it."""
+        agent.refusals = 0
         if agent.trouble is not None and agent.trouble.code in _UPDATE_TROUBLES:
             self._clear(agent)
 

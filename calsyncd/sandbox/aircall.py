@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any, Literal
 
 from aiohttp import web
@@ -17,6 +19,7 @@ from calsyncd.sandbox.aircall_users import (
     CALL_STATES,
     STATUSES,
     SUBSTATUSES,
+    ReasonField,
     Setting,
     Update,
     User,
@@ -30,7 +33,17 @@ from calsyncd.sandbox.faults import Json
 from calsyncd.sandbox.limits import Window
 from calsyncd.sandbox.server import Refusal, SandboxServer
 
-RateSignal = Literal["retry_after", "reset_seconds", "reset_milliseconds", "none"]
+RateSignal = Literal["retry_after", "retry_after_date", "reset_seconds", "reset_milliseconds", "none"]
+RateBody = Literal["error", "message", "html", "empty"]
+InCall = Literal["taken", "refused", "deferred"]
+ListMeta = Literal["full", "without_links", "none"]
+
+_RATE_BODIES: dict[RateBody, tuple[str, str]] = {
+    "error": ('{"error": "Too Many Requests"}', "application/json"),
+    "message": ('{"message": "Too Many Requests"}', "application/json"),
+    "html": ("<html><body>429 Too Many Requests</body></html>", "text/html"),
+    "empty": ("", "text/plain"),
+}
 
 _OTHER_USER_FIELDS = frozenset(
     {"name", "first_name", "last_name", "time_zone", "language", "wrap_up_time", "extension", "default_number_id"}
@@ -42,31 +55,52 @@ class AircallSwitches:
     """What is not established about Aircall, or differs from company to company.
 
     Attributes:
-        v2_update: the status with which `PUT /v2/users/:id` is refused; None: it works.
+        v2_update: the status with which `PUT /v2/users/:id` is refused: 404, 405 or 410 for the verb, 400 or 422 for
+            `availability_status`; None: it works.
+        v2_ignores: `PUT /v2/users/:id` is answered 200 and leaves availability alone, as what takes no such parameter
+            does.
         v1_users: the status with which the v1 user calls are gone; None: they are still there.
+        state_errors: so many of the next updates are refused with 405 for the user's state, by a verb that is known.
         refusal_status: 400 or 422, for bodies that are not taken.
         substatus_refused: refuse every sub-status with `refusal_status`.
+        old_substatus_stays: a user who is available again still shows the last reason.
+        reason_in: the field that shows the reason.
+        custom_live: the live state of users on `custom`: outside their hours it is not known.
+        list_meta: how much of `meta` a list brings.
         substatuses_on: going unavailable sends two `user.closed`.
         echo: updates through the API raise webhooks as changes by hand do.
         calls_read_unavailable: a user in a call reads as `unavailable`.
+        in_call: what becomes of an update of a user in a call: it is taken at once, refused with 405, or answered 200
+            and done when the call has ended.
         read_lag: seconds before reads show an update.
+        answers_lag: the answer to an update shows the user as before it.
         disobey: so many of the next updates are answered 200 but change nothing.
         budget: the company's request window.
         rate_signal: what a 429 tells about the wait.
+        rate_body: what a 429 holds.
         rate_headers: put `X-AircallApi-*` on every answer, not only on a 429.
     """
 
     v2_update: int | None = None
+    v2_ignores: bool = False
     v1_users: int | None = 404
+    state_errors: int = 0
     refusal_status: int = 422
     substatus_refused: bool = False
+    old_substatus_stays: bool = False
+    reason_in: ReasonField = "substatus"
+    custom_live: str = "available"
+    list_meta: ListMeta = "full"
     substatuses_on: bool = False
     echo: bool = True
     calls_read_unavailable: bool = False
+    in_call: InCall = "taken"
     read_lag: float = 0.0
+    answers_lag: bool = False
     disobey: int = 0
     budget: Window = field(default_factory=lambda: Window(120))
     rate_signal: RateSignal = "reset_seconds"
+    rate_body: RateBody = "error"
     rate_headers: bool = False
 
 
@@ -86,6 +120,17 @@ def error_body(status: int, reason: str | None = None) -> Json:
         503: "Service Unavailable",
     }.get(status, "Error")
     return {"error": usual} if reason is None else {"error": usual, "troubleshoot": reason, "success": False}
+
+
+class _Limited(Refusal):
+    """A 429 with one of the bodies that it may have."""
+
+    def __init__(self, body: RateBody, headers: dict[str, str]) -> None:
+        super().__init__(429, None, headers)
+        self._text, self._kind = _RATE_BODIES[body]
+
+    def response(self) -> web.Response:
+        return web.Response(status=429, text=self._text, content_type=self._kind, headers=self.headers)
 
 
 class AircallSandbox(SandboxServer):
@@ -149,6 +194,9 @@ class AircallSandbox(SandboxServer):
         """Set the live state: offline, in_call, after_call_work ...; None: as the setting has it."""
         user = self.users.by_id[user_id]
         before, user.live = user.live, state
+        if user.pending is not None and state not in CALL_STATES:
+            pending, user.pending = user.pending, None
+            self.users.put(user, pending, "api")
         if before == state:
             return
         if "offline" in {before, state}:
@@ -183,7 +231,7 @@ class AircallSandbox(SandboxServer):
         if request.headers.get("Content-Type", "").partition(";")[0].strip() != "application/json":
             raise Refusal(400, {"error": "InvalidContentType", "troubleshoot": "Use Content-Type: application/json"})
         if not self.switches.budget.take(self.now()):
-            raise Refusal(429, {"error": "Too Many Requests"}, self._rate_headers(limited=True))
+            raise _Limited(self.switches.rate_body, self._rate_headers(limited=True))
 
     def decorate(self, response: web.Response) -> None:
         """The budget's headers, where the switch puts them on every answer."""
@@ -211,6 +259,8 @@ class AircallSandbox(SandboxServer):
         reset = budget.reset_at(now)
         if limited and signal == "retry_after":
             return {"Retry-After": str(max(1, round(reset - now + 0.5)))}
+        if limited and signal == "retry_after_date":
+            return {"Retry-After": formatdate(math.ceil(reset) + self.clock_skew, usegmt=True)}
         scale = 1000 if signal == "reset_milliseconds" else 1
         return {
             "X-AircallApi-Limit": str(budget.limit),
@@ -271,11 +321,11 @@ class AircallSandbox(SandboxServer):
         return self._paged(request, "users", [self._show(user) for user in self._ordered(request)])
 
     async def _live_list(self, request: web.Request) -> web.Response:
-        rows = [{"id": user.id, "availability": live_state(user)} for user in self._ordered(request)]
+        rows = [{"id": user.id, "availability": self._live_state(user)} for user in self._ordered(request)]
         return self._paged(request, "users", rows)
 
     async def _live(self, request: web.Request) -> web.Response:
-        return web.json_response({"availability": live_state(self._user(request, by_email=False))})
+        return web.json_response({"availability": self._live_state(self._user(request, by_email=False))})
 
     async def _get(self, request: web.Request) -> web.Response:
         self._check_version(request)
@@ -283,15 +333,28 @@ class AircallSandbox(SandboxServer):
 
     async def _put(self, request: web.Request) -> web.Response:
         self._check_version(request)
-        if request.path.startswith("/v2") and self.switches.v2_update is not None:
-            raise Refusal(self.switches.v2_update, error_body(self.switches.v2_update))
+        is_v2, refused = request.path.startswith("/v2"), self.switches.v2_update
+        if is_v2 and refused is not None:
+            raise Refusal(refused, {"message": "Not Found"} if refused == 404 else error_body(refused))
         user = self._user(request, by_email=False)
         setting = self._asked(await _json(request), user)
+        in_call = self.switches.in_call if user.live in CALL_STATES else "taken"
+        if in_call == "refused":
+            raise Refusal(405, error_body(405, "The user is currently unavailable"))
+        if self.switches.state_errors > 0:
+            self.switches.state_errors -= 1
+            raise Refusal(405, error_body(405, "The user is currently unavailable"))
+        before = self._show(user)
+        if is_v2 and self.switches.v2_ignores:
+            return web.json_response({"user": before})
         if self.switches.disobey > 0:
             self.switches.disobey -= 1
-            return web.json_response({"user": self._show(user)})
-        self.users.put(user, setting, "api")
-        return web.json_response({"user": show_user(user, setting, self.origin)})
+            return web.json_response({"user": before})
+        if in_call == "deferred":
+            user.pending = setting
+        else:
+            self.users.put(user, setting, "api")
+        return web.json_response({"user": before if self.switches.answers_lag else self._show_as(user, setting)})
 
     def _asked(self, body: dict[str, Any], user: User) -> Setting:
         if not body or set(body) - _OTHER_USER_FIELDS - {"availability_status", "substatus"}:
@@ -338,13 +401,25 @@ class AircallSandbox(SandboxServer):
             "next_page_link": f"{link}{page + 1}" if page * size < len(rows) else None,
             "previous_page_link": f"{link}{page - 1}" if page > 1 else None,
         }
+        if self.switches.list_meta == "none":
+            return web.json_response({name: shown})
+        if self.switches.list_meta == "without_links":
+            del meta["next_page_link"], meta["previous_page_link"]
         return web.json_response({"meta": meta, name: shown})
 
     def _show(self, user: User) -> Json:
         setting = user.setting_at(self.now() - self.switches.read_lag)
         if self.switches.calls_read_unavailable and user.live in CALL_STATES:
             setting = Setting("unavailable")
-        return show_user(user, setting, self.origin)
+        return self._show_as(user, setting)
+
+    def _show_as(self, user: User, setting: Setting) -> Json:
+        old = user.reason_at(self.now()) if self.switches.old_substatus_stays else None
+        return show_user(user, setting, self.origin, reason=setting.substatus or old, reason_in=self.switches.reason_in)
+
+    def _live_state(self, user: User) -> str:
+        setting = user.setting_at(self.now() - self.switches.read_lag)
+        return live_state(user, setting, on_custom=self.switches.custom_live)
 
     def _announce(self, user: User, update: Update) -> None:
         if update.by == "api" and not self.switches.echo:
@@ -358,7 +433,7 @@ class AircallSandbox(SandboxServer):
         self._emit(user, "user.closed")
 
     def _emit(self, user: User, event: str, setting: Setting | None = None) -> None:
-        self.webhooks.emit(event, user.id, show_user(user, setting or user.setting, self.origin))
+        self.webhooks.emit(event, user.id, self._show_as(user, setting or user.setting))
 
     async def _webhook_list(self, request: web.Request) -> web.Response:
         rows = [show_webhook(webhook, self.origin) for webhook in self.webhooks.by_id.values()]

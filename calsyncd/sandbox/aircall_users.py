@@ -12,6 +12,7 @@ SUBSTATUSES = frozenset({"out_for_lunch", "on_a_break", "in_training", "doing_ba
 CALL_STATES = frozenset({"in_call", "after_call_work", "ringing"})
 
 By = Literal["api", "hand"]
+ReasonField = Literal["substatus", "state", "neither"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,10 @@ class Update:
 
 @dataclass(slots=True)
 class User:
-    """One user with the history of the setting: parallel lists of instants and settings."""
+    """One user with the history of the setting: parallel lists of instants and settings.
+
+    `pending` is an update that waits for the end of a call.
+    """
 
     id: int
     email: str
@@ -59,6 +63,7 @@ class User:
     live: str | None = None
     extension: str = "001"
     extra: dict[str, Any] = field(default_factory=dict)
+    pending: Setting | None = None
 
     @property
     def setting(self) -> Setting:
@@ -68,6 +73,11 @@ class User:
     def setting_at(self, at: float) -> Setting:
         """The setting that was in force at an instant; the first one before the beginning."""
         return self.settings[max(bisect.bisect_right(self.since, at) - 1, 0)]
+
+    def reason_at(self, at: float) -> str | None:
+        """The latest reason that was given up to an instant, whatever was set since."""
+        count = max(bisect.bisect_right(self.since, at), 1)
+        return next((one.substatus for one in reversed(self.settings[:count]) if one.substatus), None)
 
 
 class Users:
@@ -124,16 +134,19 @@ class Users:
         return update
 
 
-def live_state(user: User) -> str:
-    """Aircall's read-only `availability` of a user."""
+def live_state(user: User, setting: Setting | None = None, *, on_custom: str = "available") -> str:
+    """Aircall's read-only `availability` of a user with this setting; `on_custom` is that of Auto."""
     if user.live is not None:
         return user.live
-    return "do_not_disturb" if user.setting.status == "unavailable" else "available"
+    status = (setting or user.setting).status
+    return {"unavailable": "do_not_disturb", "custom": on_custom}.get(status, "available")
 
 
-def show_user(user: User, setting: Setting, origin: str) -> dict[str, Any]:
-    """A user as v2 shows it with this setting."""
-    return {
+def show_user(
+    user: User, setting: Setting, origin: str, *, reason: str | None = None, reason_in: ReasonField = "substatus"
+) -> dict[str, Any]:
+    """A user as v2 shows it with this setting; `reason` is shown whatever the setting, in the field `reason_in`."""
+    shown = {
         "id": user.id,
         "direct_link": f"{origin}/v2/users/{user.id}",
         "name": user.name,
@@ -143,8 +156,9 @@ def show_user(user: User, setting: Setting, origin: str) -> dict[str, Any]:
         "created_at": "2019-12-29T10:03:18.000Z",
         "time_zone": user.time_zone,
         "language": "en-US",
-        "substatus": setting.shown_substatus,
         "wrap_up_time": 0,
         "extension": user.extension,
-        **user.extra,
     }
+    if reason_in != "neither":
+        shown[reason_in] = reason or setting.shown_substatus
+    return shown | user.extra

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -53,8 +54,10 @@ class ListSwitches:
         omit_empty_items: leave `items` out of a page that has none.
         most_per_page: give shorter pages than asked for; None for as asked.
         empty_pages: so many of the next pages come empty, with a nextPageToken.
+        empty_first: every list that holds anything begins with an empty page.
         repeat_over_pages: a page begins with the state before its last change of the previous page's last item.
         sync_token_life: seconds after which a sync token gets 410; None for never.
+        opaque_instance_ids: an instance's id tells nothing of its series and its time.
     """
 
     window_sticks: bool = False
@@ -62,8 +65,10 @@ class ListSwitches:
     omit_empty_items: bool = True
     most_per_page: int | None = None
     empty_pages: int = 0
+    empty_first: bool = False
     repeat_over_pages: bool = False
     sync_token_life: float | None = None
+    opaque_instance_ids: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +176,8 @@ class Lists:
         if self.switches.empty_pages > 0:
             self.switches.empty_pages -= 1
             items, rest = [], page.items
+        elif self.switches.empty_first and "pageToken" not in values:
+            items, rest = [], page.items
         attendees = int(values["maxAttendees"]) if "maxAttendees" in values else None
         last = items[-1] if items else page.last
         if self.switches.repeat_over_pages and page.last is not None and page.last.before is not None:
@@ -186,7 +193,7 @@ class Lists:
             "defaultReminders": [],
         }
         if items or not self.switches.omit_empty_items:
-            answer["items"] = [seen_by(item.resource, role, calendar.owner, attendees) for item in items]
+            answer["items"] = [self._shown(seen_by(item.resource, role, calendar.owner, attendees)) for item in items]
         if rest or (not items and page.items):
             token = secrets.token_urlsafe(24)
             self._pages[token] = _Page(page.calendar, page.user, page.parameters, tuple(rest), page.sync, last)
@@ -196,6 +203,11 @@ class Lists:
             self._syncs[token] = page.sync
             answer["nextSyncToken"] = token
         return answer
+
+    def _shown(self, resource: Resource) -> Resource:
+        if not self.switches.opaque_instance_ids or "recurringEventId" not in resource:
+            return resource
+        return resource | {"id": hashlib.sha256(str(resource["id"]).encode()).hexdigest()[:26]}
 
 
 def check_parameters(query: Query, known: frozenset[str]) -> None:

@@ -38,6 +38,9 @@ class PushSwitches:
         unauthorized: https origins refused with `push.webhookUrlUnauthorized`.
         unsupported: calendars refused with `pushNotSupportedForRequestedResource`.
         after_stop: notifications still sent through a stopped channel.
+        most_channels: a calendar that has so many living channels gets no further one; None for no limit.
+        nobody_there: the status that stands for no answer at all, as a proxy before the receiver gives it; None: none.
+        stop_again: the status with which a channel is stopped that is gone.
     """
 
     default_life: float = 7 * 86_400.0
@@ -52,6 +55,9 @@ class PushSwitches:
     unauthorized: set[str] = field(default_factory=set)
     unsupported: set[str] = field(default_factory=set)
     after_stop: int = 0
+    most_channels: int | None = None
+    nobody_there: int | None = None
+    stop_again: int = 404
 
 
 @dataclass(slots=True)
@@ -119,13 +125,16 @@ class Push:
         return answer
 
     def stop(self, user: str, maker: str, body: Any) -> None:
-        """Stop a channel; 404 unless it lives and these credentials made it."""
+        """Stop a channel; it is refused unless it lives and these credentials made it."""
         if not isinstance(body, dict) or not body.get("id") or not body.get("resourceId"):
             raise bad("id", "Required", "required")
         channel = self.channels.get(str(body["id"]))
         is_known = channel is not None and channel.resource_id == body["resourceId"] and self._is_live(channel)
         if channel is None or not is_known or (channel.user, channel.maker) != (user, maker):
-            raise refusal(404, "notFound", f"Channel '{body['id']}' not found for project 'sandbox-project'")
+            if self.switches.stop_again == 204:
+                return
+            message = f"Channel '{body['id']}' not found for project 'sandbox-project'"
+            raise refusal(self.switches.stop_again, "notFound", message)
         channel.stopped = True
 
     def live(self, calendar: str | None = None) -> list[Channel]:
@@ -185,6 +194,9 @@ class Push:
             )
         if name in self._used:
             raise refusal(400, "channelIdNotUnique", f"Channel id {name} not unique")
+        most = self.switches.most_channels
+        if most is not None and len(self.live(calendar)) >= most:
+            raise refusal(403, "rateLimitExceeded", "Too many channels for this resource.")
         return Channel(
             id=name,
             calendar=calendar,
@@ -241,6 +253,7 @@ class Push:
             await asyncio.sleep(pause)
             headers = self._headers(channel, state, number)
             status = await self._postman.post(channel.address, headers, b"", self.switches.seconds)
+            status = status or self.switches.nobody_there
             self._note(channel, state, number, attempt, status)
             if status not in _RETRIED:
                 return

@@ -24,7 +24,7 @@ Handler = Callable[[web.Request], Any]
 class Request:
     """One request and its answer; `status` is None where the connection was cut.
 
-    `path` is as it came, percent-encoded. The Authorization header is not kept.
+    `path` is as it came, percent-encoded. The Authorization header is not kept. `answer_headers` have lower-case names.
     """
 
     at: float
@@ -36,6 +36,7 @@ class Request:
     status: int | None
     answer: bytes = field(repr=False)
     faulty: bool = False
+    answer_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def param(self, name: str) -> str | None:
         """The first value of a query parameter."""
@@ -172,6 +173,7 @@ class SandboxServer:
                 status=None if response is None else response.status,
                 answer=answer if isinstance(answer, bytes) else b"",
                 faulty=faulty,
+                answer_headers={} if response is None else {k.lower(): v for k, v in response.headers.items()},
             )
         )
         if len(self.requests) > _KEPT:

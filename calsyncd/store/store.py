@@ -1,8 +1,9 @@
 """The database: one connection, one lock, one transaction for each public method.
 
 aiosqlite shares a connection's transaction between all tasks, and runs a cancelled statement to its end: hence
-the lock around every method, BEGIN IMMEDIATE, and a rollback that cancellation cannot interrupt. The database is
-a cache: a damaged one is moved aside and the services are asked again; debts live in the ledger.
+the lock around every method, BEGIN IMMEDIATE, and a rollback that cancellation cannot interrupt. A transaction is
+one journey to the connection's thread, and what it writes is put together there: the event loop turns meanwhile. The
+database is a cache: a damaged one is moved aside and the services are asked again; debts live in the ledger.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import astuple
 from pathlib import Path
-
-import aiosqlite
+from typing import Any
 
 from calsyncd.core.channels import Channel
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting
 from calsyncd.core.sync import Bookmark, Changes, Stored
 from calsyncd.errors import Unavailable, UserError, exit_code_of
+from calsyncd.store.connection import Connection, Work, insert
 from calsyncd.store.migrations import MIGRATIONS
 
 BUSY_TIMEOUT_MS = 5000
@@ -38,7 +39,7 @@ class StoreUnavailableError(UserError):
 class Store:
     """Open it with `Store.open`; use it from one event loop."""
 
-    def __init__(self, connection: aiosqlite.Connection, *, moved_aside: Path | None) -> None:
+    def __init__(self, connection: Connection, *, moved_aside: Path | None) -> None:
         self._connection = connection
         self._lock = asyncio.Lock()
         self.moved_aside = moved_aside
@@ -51,7 +52,7 @@ class Store:
         UserError if it is newer than this program, or cannot be written; StoreUnavailableError if that may pass.
         """
         moved_aside = await asyncio.to_thread(_prepare, path)
-        async with aiosqlite.connect(path, isolation_level=None) as connection:
+        async with Connection(path) as connection:
             await _configure(connection)
             yield cls(connection, moved_aside=moved_aside)
 
@@ -59,7 +60,7 @@ class Store:
     @contextlib.asynccontextmanager
     async def in_memory(cls) -> AsyncIterator[Store]:
         """An empty database that is gone with the process: what it would hold can be read again."""
-        async with aiosqlite.connect(":memory:", isolation_level=None) as connection:
+        async with Connection(":memory:") as connection:
             for step in MIGRATIONS:
                 await connection.executescript(step)
             await _configure(connection)
@@ -76,22 +77,16 @@ class Store:
                     f"the database does not answer: {error}", service="store", code="store", landed=False
                 ) from error
 
-    @contextlib.asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+    async def _write(self, work: Work) -> None:
+        """One transaction: all of `work`, or nothing."""
         async with self._answering():
-            try:
-                await self._connection.execute("BEGIN IMMEDIATE")
-                yield self._connection
-                await self._connection.commit()
-            except BaseException:
-                await _to_the_end(self._rollback())
-                raise
+            await self._connection.transaction(work)
 
-    async def _rollback(self) -> None:
-        # A cancelled BEGIN may still wait in the thread's queue: only behind it is `in_transaction` the truth.
-        await self._connection.execute("SELECT 1")
-        if self._connection.in_transaction:
-            await self._connection.rollback()
+    async def _execute(self, statement: str, values: tuple[Any, ...]) -> None:
+        def work(db: sqlite3.Connection) -> None:
+            db.execute(statement, values)
+
+        await self._write(work)
 
     async def ping(self) -> None:
         """Return if the database answers."""
@@ -109,44 +104,28 @@ class Store:
     async def apply(self, key: str, agent: str, changes: Changes, now: float) -> None:
         """Put a finished fetch in force: the changes and the bookmark together, or neither."""
         mark = changes.bookmark
-        async with self._transaction() as db:
-            await db.execute(
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute(
                 "INSERT INTO calendars VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET"
                 " agent = excluded.agent, token = excluded.token, fingerprint = excluded.fingerprint,"
                 " time_zone = excluded.time_zone, baseline_at = excluded.baseline_at, synced_at = excluded.synced_at",
                 (key, agent, mark.token, mark.fingerprint, mark.time_zone, mark.baseline_at, now),
             )
             if changes.baseline:
-                await db.execute("DELETE FROM events WHERE calendar = ?", (key,))
+                db.execute("DELETE FROM events WHERE calendar = ?", (key,))
             elif changes.gone:
-                await db.executemany(
+                db.executemany(
                     "DELETE FROM events WHERE calendar = ? AND (id = ? OR series = ?)",
                     [(key, gone, gone) for gone in changes.gone],
                 )
-            await db.executemany(
-                "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        key,
-                        event.id,
-                        agent,
-                        event.start,
-                        event.end,
-                        event.series,
-                        event.all_day,
-                        event.kind,
-                        event.transparent,
-                        event.response,
-                        event.updated,
-                    )
-                    for event in changes.events
-                ],
-            )
+            insert(db, "INSERT OR REPLACE INTO events", (_event_row(key, agent, event) for event in changes.events))
+
+        await self._write(work)
 
     async def touch_calendar(self, key: str, bookmark: Bookmark, now: float) -> None:
         """A delta said that nothing changed."""
-        async with self._transaction() as db:
-            await db.execute("UPDATE calendars SET token = ?, synced_at = ? WHERE key = ?", (bookmark.token, now, key))
+        await self._execute("UPDATE calendars SET token = ?, synced_at = ? WHERE key = ?", (bookmark.token, now, key))
 
     async def events(self, agent: str, calendars: Iterable[str], after: float, before: float) -> list[Event]:
         """The agent's events of these calendars that end later than `after` and start earlier than `before`."""
@@ -163,6 +142,22 @@ class Store:
             if row[9] in wanted
         ]
 
+    async def all_events(
+        self, after: float, before: float, agent: str | None = None
+    ) -> dict[str, list[tuple[str, Event]]]:
+        """By agent, each event that ends later than `after` and starts earlier than `before`, with its calendar."""
+        async with self._answering():
+            rows = await self._connection.execute_fetchall(
+                'SELECT id, start, "end", series, all_day, kind, transparent, response, updated, calendar, agent'
+                ' FROM events WHERE start < ?1 AND "end" > ?2 AND (?3 IS NULL OR agent = ?3) ORDER BY start, "end", id',
+                (before, after, agent),
+            )
+        found: dict[str, list[tuple[str, Event]]] = {}
+        for row in rows:
+            event = Event(row[0], row[1], row[2], row[3], bool(row[4]), row[5], bool(row[6]), row[7], row[8])
+            found.setdefault(row[10], []).append((row[9], event))
+        return found
+
     async def count_events(self, key: str, after: float) -> int:
         """How many events of a calendar end later than `after`."""
         async with self._answering():
@@ -174,11 +169,12 @@ class Store:
     async def forget_calendars(self, keep: Iterable[str]) -> None:
         """Forget every calendar, with its events, but those of `keep`."""
         wanted = set(keep)
-        async with self._transaction() as db:
-            rows = await db.execute_fetchall("SELECT key FROM calendars")
-            await db.executemany(
-                "DELETE FROM calendars WHERE key = ?", [(row[0],) for row in rows if row[0] not in wanted]
-            )
+
+        def work(db: sqlite3.Connection) -> None:
+            gone = [row for row in db.execute("SELECT key FROM calendars") if row[0] not in wanted]
+            db.executemany("DELETE FROM calendars WHERE key = ?", gone)
+
+        await self._write(work)
 
     async def channels(self) -> list[Channel]:
         """Every channel that may still deliver, as far as is known."""
@@ -190,21 +186,16 @@ class Store:
 
     async def save_channel(self, channel: Channel) -> None:
         """Keep `channel` as it now is."""
-        async with self._transaction() as db:
-            await db.execute("INSERT OR REPLACE INTO channels VALUES (?, ?, ?, ?, ?, ?, ?, ?)", astuple(channel))
+        await self._execute("INSERT OR REPLACE INTO channels VALUES (?, ?, ?, ?, ?, ?, ?, ?)", astuple(channel))
 
     async def forget_channel(self, channel_id: str) -> None:
         """Forget a channel that has ended."""
-        async with self._transaction() as db:
-            await db.execute("DELETE FROM channels WHERE id = ?", (channel_id,))
+        await self._execute("DELETE FROM channels WHERE id = ?", (channel_id,))
 
     async def observe(self, seen: Sequence[tuple[int, Observation]]) -> None:
         """Keep what looks showed, by Aircall user."""
-        async with self._transaction() as db:
-            await db.executemany(
-                "INSERT OR REPLACE INTO observations VALUES (?, ?, ?, ?, ?)",
-                [(user, at.setting.availability_status, at.setting.substatus, at.live, at.at) for user, at in seen],
-            )
+        rows = [(user, at.setting.availability_status, at.setting.substatus, at.live, at.at) for user, at in seen]
+        await self._write(lambda db: insert(db, "INSERT OR REPLACE INTO observations", rows))
 
     async def observations(self) -> dict[int, Observation]:
         """The last observation of each Aircall user."""
@@ -214,9 +205,13 @@ class Store:
 
     async def save_directory(self, emails: dict[int, str]) -> None:
         """Keep the company's Aircall users: e-mail by user."""
-        async with self._transaction() as db:
-            await db.execute("DELETE FROM directory")
-            await db.executemany("INSERT INTO directory VALUES (?, ?)", list(emails.items()))
+        listed = list(emails.items())
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM directory")
+            insert(db, "INSERT INTO directory", listed)
+
+        await self._write(work)
 
     async def directory(self) -> dict[int, str]:
         """The company's Aircall users, as last listed."""
@@ -226,13 +221,22 @@ class Store:
 
     async def record(self, rows: Sequence[HistoryRow], forget_before: float) -> None:
         """Add to the history, and let go of what is older than `forget_before`."""
-        async with self._transaction() as db:
-            await db.executemany(
-                'INSERT INTO history (at, agent, "from", "to", outcome, why, event, late_ms, actor)'
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [astuple(row) for row in rows],
+        columns = '(at, agent, "from", "to", outcome, why, event, late_ms, actor)'
+
+        def work(db: sqlite3.Connection) -> None:
+            insert(db, f"INSERT INTO history {columns}", map(astuple, rows))
+            db.execute("DELETE FROM history WHERE at < ?", (forget_before,))
+
+        await self._write(work)
+
+    async def last_statuses(self) -> dict[str, str]:
+        """The setting that the history last tells of, by agent."""
+        async with self._answering():
+            rows = await self._connection.execute_fetchall(
+                'SELECT agent, "to" FROM history WHERE number IN'
+                " (SELECT max(number) FROM history WHERE outcome IN ('done', 'seen') GROUP BY agent)"
             )
-            await db.execute("DELETE FROM history WHERE at < ?", (forget_before,))
+        return {row[0]: row[1] for row in rows if row[1] is not None}
 
     async def history(self, agent: str | None = None, since: float = 0.0) -> list[HistoryRow]:
         """What was done since `since`, in order, for one agent or for all."""
@@ -245,18 +249,20 @@ class Store:
         return [HistoryRow(*row) for row in rows]
 
 
-async def _to_the_end(work: Coroutine[None, None, None]) -> None:
-    """Wait until `work` is done, however often the waiting itself is cancelled, and be cancelled only then."""
-    task = asyncio.ensure_future(work)
-    cancelled = False
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            cancelled = True
-    task.result()
-    if cancelled:
-        raise asyncio.CancelledError
+def _event_row(key: str, agent: str, event: Event) -> tuple[Any, ...]:
+    return (
+        key,
+        event.id,
+        agent,
+        event.start,
+        event.end,
+        event.series,
+        event.all_day,
+        event.kind,
+        event.transparent,
+        event.response,
+        event.updated,
+    )
 
 
 def _prepare(path: Path) -> Path | None:
@@ -317,7 +323,7 @@ def _right_shape() -> set[tuple[str, str]]:
         return _shape(db)
 
 
-async def _configure(connection: aiosqlite.Connection) -> None:
+async def _configure(connection: Connection) -> None:
     # Text that a bad disk has changed is wrong text, not a reason to answer nothing.
     connection.text_factory = lambda text: text.decode(errors="replace")
     for pragma in (

@@ -15,7 +15,7 @@ import hmac
 import json
 import re
 import socket
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -27,7 +27,7 @@ from calsyncd.errors import Refused, Unavailable, UserError
 from calsyncd.web.server import SERVER
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from aiohttp.typedefs import Handler, Middleware
 
@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 MAX_BODY = 16 * 1024
 BODY_SECONDS = 10.0
 MAX_TEXT = 200
+AT_ONCE = 20
+"""So many of a long list's entries are written before others have their turn."""
 MAX_PAUSE_SECONDS = 366 * 86400.0
+MAX_WINDOW_SECONDS = 31 * 86400.0
 
 _PAGE = "index.html"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -53,6 +56,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_YEARS = (1970, 9000)
 _SAFE = frozenset({"GET", "HEAD"})
 _LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|\[::1\]", re.IGNORECASE)
 _DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d|w)?")
@@ -68,6 +72,9 @@ class Operator(Protocol):
 
     def agent(self, email: str) -> dict[str, Any] | None:
         """One agent, from memory; None if there is none of that name."""
+
+    async def timelines(self, email: str | None, window: tuple[float, float] | date | None) -> list[dict[str, Any]]:
+        """Events, what is wanted and what was set: between two instants, or on a day of the agent's zone, or today."""
 
     async def sync(self, email: str | None) -> None:
         """Read the agent's calendars, or everybody's, and act on them; returns when that is done."""
@@ -116,6 +123,8 @@ def admin_app(
     app.router.add_get("/readyz", api.readyz)
     app.router.add_get("/api/v1/agents", api.agents)
     app.router.add_get("/api/v1/agents/{email}", api.agent)
+    app.router.add_get("/api/v1/agents/{email}/timeline", api.timeline)
+    app.router.add_get("/api/v1/timelines", api.timelines)
     app.router.add_post("/api/v1/agents/{email}/sync", api.sync)
     app.router.add_post("/api/v1/agents/{email}/pause", api.pause)
     app.router.add_post("/api/v1/agents/{email}/resume", api.resume)
@@ -154,6 +163,22 @@ class _Api:
 
     async def agent(self, request: web.Request) -> web.Response:
         return _json(self._known(_email(request)))
+
+    async def timeline(self, request: web.Request) -> web.Response:
+        email = _email(request)
+        self._known(email)
+        (timeline,) = await self._operator.timelines(email, _window(request.query))
+        return _json({"now": _time_out(self._now()), **timeline})
+
+    async def timelines(self, request: web.Request) -> web.Response:
+        timelines = await self._operator.timelines(None, _window(request.query))
+        pieces = []
+        for number, timeline in enumerate(timelines):
+            if number % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)
+            pieces.append(json.dumps(timeline))
+        text = f'{{"now": "{_time_out(self._now())}", "timelines": [{", ".join(pieces)}]}}'
+        return web.Response(text=text, content_type="application/json")
 
     async def sync(self, request: web.Request) -> web.Response:
         email = _email(request)
@@ -259,17 +284,47 @@ def _seconds(value: object) -> float:
     return int(match[1]) * _UNITS[match[2]]
 
 
-def _instant(value: object) -> float:
+def _window(query: Mapping[str, str]) -> tuple[float, float] | date | None:
+    """What `from` and `to`, or `day`, ask for; None when nothing is given."""
+    for name in query:
+        if name not in {"day", "from", "to"}:
+            raise _Fault(400, "bad_request", f"{name[:MAX_TEXT]!r} is not known here; known: day, from, to")
+    if ("from" in query) != ("to" in query) or ("from" in query and "day" in query):
+        raise _Fault(400, "bad_request", "give from and to, or day, or nothing for today")
+    if "from" in query:
+        low, high = _instant(query["from"], "from"), _instant(query["to"], "to")
+        if not low < high <= low + MAX_WINDOW_SECONDS:
+            raise _Fault(400, "bad_request", "to must be later than from, by 31 days at most")
+        return low, high
+    if "day" not in query:
+        return None
+    try:
+        day = date.fromisoformat(query["day"])
+    except ValueError:
+        day = None
+    if day is None or not _YEARS[0] <= day.year <= _YEARS[1]:
+        raise _Fault(400, "bad_request", 'day must be a date such as "2026-11-23"')
+    return day
+
+
+def _instant(value: object, name: str = "until") -> float:
     try:
         at = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         at = None
     if at is None or at.tzinfo is None:
-        raise _Fault(400, "bad_request", 'until must be a time with its offset such as "2026-11-23T10:30:00Z"')
+        raise _Fault(400, "bad_request", f'{name} must be a time with its offset such as "2026-11-23T10:30:00Z"')
     try:
-        return at.astimezone(UTC).timestamp()
+        instant = at.astimezone(UTC)
     except OverflowError:
-        raise _Fault(400, "bad_request", "until is out of bounds") from None
+        instant = None
+    if instant is None or not _YEARS[0] <= instant.year <= _YEARS[1]:
+        raise _Fault(400, "bad_request", f"{name} is out of bounds")
+    return instant.timestamp()
+
+
+def _time_out(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _file(content: bytes, content_type: str) -> Callable[[web.Request], Awaitable[web.Response]]:

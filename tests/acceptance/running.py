@@ -15,6 +15,8 @@ from typing import Any
 
 import aiohttp
 
+from tests.acceptance.nursery import Born, Nursery
+
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
 
@@ -28,31 +30,35 @@ def free_port() -> int:
 
 @dataclass
 class Running:
-    """`calsyncd run` as a process. `lines` is its log so far, parsed."""
+    """`calsyncd run` as a process. `lines` is its log so far, parsed; with a `nursery` it is forked there."""
 
     config: Path
     admin: str
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     lines: list[dict[str, Any]] = field(default_factory=list)
     raw: list[str] = field(default_factory=list)
-    process: asyncio.subprocess.Process | None = None
+    process: asyncio.subprocess.Process | Born | None = None
+    nursery: Nursery | None = None
     _reader: asyncio.Task[None] | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
         """Start it, and return when it says that it acts."""
         seen = len(self.lines)
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "calsyncd",
-            "run",
-            "--config",
-            str(self.config),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=dict(self.environ),
-        )
+        if self.nursery is not None:
+            self.process = await self.nursery.run(self.config)
+        else:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "calsyncd",
+                "run",
+                "--config",
+                str(self.config),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env=dict(self.environ),
+            )
         self._reader = asyncio.create_task(self._read(self.process))
         await self.logged("started", since=seen)
 
@@ -92,6 +98,16 @@ class Running:
         except TimeoutError:
             raise AssertionError(f"{action} was not logged:\n" + "".join(self.raw)) from None
 
+    async def answers(self) -> None:
+        """Return when the admin API answers."""
+        async with asyncio.timeout(START_SECONDS), aiohttp.ClientSession() as session:
+            while True:
+                try:
+                    async with session.get(f"{self.admin}/healthz"):
+                        return
+                except aiohttp.ClientConnectionError:
+                    await asyncio.sleep(0.1)
+
     async def agents(self) -> dict[str, dict[str, Any]]:
         """What the admin API says, by e-mail."""
         async with aiohttp.ClientSession() as session, session.get(f"{self.admin}/api/v1/agents") as answer:
@@ -107,7 +123,7 @@ class Running:
                     return agent
                 await asyncio.sleep(0.05)
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
+    async def _read(self, process: asyncio.subprocess.Process | Born) -> None:
         assert process.stdout is not None
         async for line in process.stdout:
             text = line.decode()

@@ -43,6 +43,7 @@ class ModelGoogle:
         self.lists: list[tuple[float, str, dict[str, str]]] = []
         self.living: dict[str, tuple[str, float]] = {}
         self.most_living = 0
+        self.most_channels: int | None = None
         self.stopped: list[tuple[float, str]] = []
         self._clock = clock
 
@@ -66,6 +67,8 @@ class ModelGoogle:
         del subject, token, address
         now = self._clock.now()
         self.living = {name: known for name, known in self.living.items() if known[1] > now}
+        if self.most_channels is not None and len(self.living) >= self.most_channels:
+            raise Unavailable("too many channels", service="google", code="rate_limited", status=403, landed=False)
         self.living[channel] = (calendar, now + WEEK)
         self.most_living = max(self.most_living, len(self.living))
         await self._clock.sleep(self.seconds)

@@ -35,6 +35,19 @@ async def test_two_channels_at_most_while_none_is_ever_verified(tmp_path: Path) 
         assert diary.push.health(diary.syncer.calendars[f"{AMY}/primary"], diary.clock.now()) == "unverified"
 
 
+async def test_where_a_calendar_may_have_one_channel_only_another_follows_its_end(tmp_path: Path) -> None:
+    """The successor is refused while the old one lives: push rests for seconds, not for the rest of a long pause."""
+    async with Diary(tmp_path, push=True) as diary:
+        diary.google.most_channels = 1
+        diary.follow(AMY)
+        await diary.a_while(7 * DAY - 60)
+        (old,) = diary.google.living
+        await diary.a_while(70)
+        (new,) = diary.google.living
+
+        assert old != new
+
+
 async def test_a_lost_answer_whose_channel_speaks(tmp_path: Path) -> None:
     """The channel exists though nobody was told: its first message makes it a channel like any other."""
     async with Diary(tmp_path, push=True) as diary:

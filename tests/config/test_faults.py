@@ -221,7 +221,11 @@ def test_google(home: Home, typed: str, expected: str) -> None:
     [
         ("requests_per_minute: 601", "6:24: aircall.requests_per_minute: must be between 1 and 600"),
         ("users_api: v3", "6:14: aircall.users_api: expected one of auto, v2, v1"),
-        ("webhooks: true", "6:3: aircall.webhooks: not available yet"),
+        *(
+            (f"webhooks: {typed}", "6:13: aircall.webhooks: expected true or false, without quotes")
+            for typed in ("yes", "'true'", "1", "[]", "tRue")
+        ),
+        ("webhooks:", "6:3: aircall.webhooks: expected true or false, without quotes"),
         ("dashboard_url: x", "6:3: aircall.dashboard_url: not available yet"),
         ("oauth: {client_id: x}", "6:3: aircall.oauth: not available yet (use api_id and api_token_file)"),
     ],

@@ -52,6 +52,7 @@ def test_only_the_required_keys(home: Home) -> None:
     assert settings.google.api_url == "https://www.googleapis.com/calendar/v3"
     assert settings.aircall.api_id == "someid"
     assert settings.aircall.requests_per_minute == 100
+    assert settings.aircall.webhooks is True
     assert settings.aircall.users_api == "auto"
     assert settings.aircall.api_url == "https://api.aircall.io"
     assert settings.rules == Rules(lead=0, lag=0, bridge=0, substatus=None, on_manual_change="respect")
@@ -114,6 +115,14 @@ def test_text_stays_text(home: Home, typed: str) -> None:
     settings = home.load(f"{GOOD}    calendars: [{typed}]\n")
 
     assert settings.agents[0].calendars == (typed,)
+
+
+@pytest.mark.parametrize(("typed", "expected"), [("true", True), ("True", True), ("false", False), ("FALSE", False)])
+def test_yes_or_no(home: Home, typed: str, expected: object) -> None:
+    """As YAML 1.2 spells it."""
+    settings = home.load(GOOD.replace("aircall:\n", f"aircall:\n  webhooks: {typed}\n"))
+
+    assert settings.aircall.webhooks is expected
 
 
 def test_agents_rules_lie_over_the_companys(home: Home) -> None:

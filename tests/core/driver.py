@@ -83,6 +83,8 @@ class Driver:
     facts: Facts = field(default_factory=Facts)
     fates: deque[tuple[Fate, float]] = field(default_factory=deque)
     failing_looks: int = 0
+    reads_lag: int = 0
+    before_last: str = AVAILABLE
     coming: list[tuple[float, str, bool]] = field(default_factory=list)
     sendings: list[Sending] = field(default_factory=list)
     looks: list[float] = field(default_factory=list)
@@ -122,6 +124,10 @@ class Driver:
     def observe(self) -> None:
         """A list of everybody, asked for by somebody else, shows the agent too."""
         self.facts = self.facts.looked(Observation(Setting(self.status), self.clock))
+
+    def hint(self, status: str | None) -> None:
+        """A webhook names a status of the agent, true or not."""
+        self.facts = self.facts.hinted(status, self.clock, putting=False)
 
     def run(self, until: float) -> None:
         """Decide and do until `until`, as the loop would."""
@@ -172,6 +178,7 @@ class Driver:
         due = sorted(happening for happening in self.coming if happening[0] <= to)
         self.coming = [happening for happening in self.coming if happening[0] > to]
         for at, status, by_hand in due:
+            self.before_last = self.status
             self.status, self.by_hand = status, by_hand
             if by_hand:
                 self.chosen, self.chosen_at = status, at
@@ -182,12 +189,15 @@ class Driver:
         if self.failing_looks:
             self.failing_looks -= 1
             self._pass(self.now + TIMEOUT_SECONDS)
-            self.facts = self.facts.look_failed(self.clock)
+            if not look.hinted:
+                self.facts = self.facts.look_failed(self.clock)
             self._failed()
             return
         self._pass(self.now + ANSWER_SECONDS)
         self._succeeded()
-        seen = Observation(Setting(self.status), sent, self.live if look.live else None)
+        shown = self.status if self.reads_lag <= 0 else self.before_last
+        self.reads_lag -= 1
+        seen = Observation(Setting(shown), sent, self.live if look.live else None)
         self.facts = self.facts.looked(seen)
 
     def _put(self, decision: Decision, put: Put) -> None:

@@ -307,6 +307,16 @@ class Days(RuleBasedStateMachine):
         if status != self.world.status:
             self.world.choose(status)
 
+    @rule(status=st.sampled_from([AVAILABLE, CUSTOM, UNAVAILABLE, "something_new", None]))
+    def be_told(self, status: str | None) -> None:
+        """A webhook comes: late, doubled, out of order, or true."""
+        self.world.hint(status)
+
+    @rule()
+    def be_told_the_truth(self) -> None:
+        """A webhook comes and is right."""
+        self.world.hint(self.world.status)
+
     @rule()
     def observe(self) -> None:
         """A list of everybody shows the agent."""

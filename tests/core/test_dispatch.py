@@ -122,6 +122,33 @@ def test_next_at_is_now_when_requests_may_go() -> None:
     assert NOW == Budget(1).next_at(NOW)
 
 
+@pytest.mark.parametrize(("per_minute", "spare"), [(1, 1), (2, 1), (3, 2), (10, 5), (100, 50)])
+def test_half_of_the_minute_is_left_to_what_is_owed(per_minute: int, spare: int) -> None:
+    """What nobody waits for may have the other half, and something in any case."""
+    budget = Budget(per_minute)
+    taken = 0
+    while budget.take_spare(NOW):
+        taken += 1
+    out = budget.spare_at(NOW)
+    for _ in range(taken):
+        budget.spent(NOW + taken)
+        budget.give_back()
+
+    assert (spare, None) == (taken, out)
+    assert NOW + taken + 61 == budget.spare_at(NOW + taken)
+    assert per_minute - spare == budget.remaining(NOW + taken)
+    assert budget.take_spare(NOW + taken + 61)
+
+
+def test_nothing_is_spare_while_a_429_lasts() -> None:
+    """Nor is it then that something is."""
+    budget = Budget(10)
+    budget.refused(NOW + 30)
+
+    assert not budget.take_spare(NOW)
+    assert NOW + 30 == budget.spare_at(NOW)
+
+
 @pytest.mark.parametrize("step", [-3600.0, 3600.0])
 def test_a_clock_that_is_set_leaves_the_budget_as_it_was(step: float) -> None:
     """What was spent stays as long ago as it was."""
@@ -150,10 +177,17 @@ def look(agent: str, ago: float, *, holding: bool = False) -> Candidate:
     return Candidate(agent, Look(NOW - ago), holding)
 
 
+def hinted(agent: str, ago: float) -> Candidate:
+    """A look that only a hint has asked for, so long ago."""
+    return Candidate(agent, Look(NOW - ago, hinted=True), holding=True)
+
+
 @pytest.mark.parametrize(
     ("candidates", "expected"),
     [
         pytest.param([], "", id="nobody"),
+        pytest.param([hinted("b", 500), look("a", -2)], "ab", id="what nobody waits for goes last, however long"),
+        pytest.param([hinted("b", 1), hinted("a", 5)], "ab", id="of those the longest due"),
         pytest.param(
             [put("b", 5, releases=True), put("a", 1)], "ab", id="ringing in a meeting costs more than unreachable"
         ),

@@ -10,6 +10,7 @@ from calsyncd.core.model import Observation, Setting, Span
 from calsyncd.core.plan import (
     FREE,
     Facts,
+    Free,
     Held,
     Look,
     Orders,
@@ -272,7 +273,7 @@ def test_held_unconfirmed_and_seen_otherwise_a_while_ago_looks(status: Setting) 
 
 def test_held_unconfirmed_and_seen_as_back_is_free_when_not_wanted() -> None:
     """It did not land, and the meeting is off."""
-    decision = decide(held(confirmed=False), NOTHING, seen(AVAILABLE, DURING), DURING + 1)
+    decision = decide(held(confirmed=False), NOTHING, seen(AVAILABLE, DURING, "available"), DURING + 1)
 
     assert (FREE, None) == (decision.stance, decision.action)
 
@@ -344,7 +345,7 @@ def test_held_with_a_reason_by_hand_writes_no_more_reasons() -> None:
 @pytest.mark.parametrize("status", ["available", "custom", "something_new"])
 def test_held_wanted_and_not_ours_stands_back(status: str) -> None:
     """The agent's own change is respected."""
-    decision = decide(held(), MEETING, seen(Setting(status), DURING), DURING + 1)
+    decision = decide(held(), MEETING, seen(Setting(status), DURING, "available"), DURING + 1)
 
     assert StandingBack("override", DURING, END) == decision.stance
     assert (None, END, "override") == (decision.action, decision.again, decision.note)
@@ -354,7 +355,7 @@ def test_held_wanted_and_not_ours_stands_back_to_the_last_end_of_what_runs_then(
     """Of what runs at the change, the last end counts; the meeting that follows it does not."""
     timeline = day(meeting(10, 20, "a"), meeting(12, 30, "b"), meeting(30, 40, "next"))
 
-    decision = decide(held(), Orders(timeline), seen(AVAILABLE, DURING), DURING + 1)
+    decision = decide(held(), Orders(timeline), seen(AVAILABLE, DURING, "available"), DURING + 1)
 
     assert StandingBack("override", DURING, NOON + 30 * MINUTE) == decision.stance
 
@@ -364,7 +365,7 @@ def test_held_and_not_ours_as_its_event_ends_is_judged_anew() -> None:
     timeline = day(meeting(10, 20, "a"), meeting(20, 40, "b"))
     end = NOON + 20 * MINUTE
 
-    decision = decide(held(), Orders(timeline), seen(AVAILABLE, end - 0.5), end + 0.5)
+    decision = decide(held(), Orders(timeline), seen(AVAILABLE, end - 0.5, "available"), end + 0.5)
 
     assert Put(UNAVAILABLE, end, releases=False) == decision.action
 
@@ -373,7 +374,7 @@ def test_override_of_a_bridged_meeting_lasts_through_the_gap() -> None:
     """In the gap no meeting runs, so nobody is made unavailable there."""
     timeline = day(meeting(10, 20, "a"), meeting(25, 40, "b"), bridge=600.0)
 
-    decision = decide(held(), Orders(timeline), seen(AVAILABLE, DURING), DURING + 1)
+    decision = decide(held(), Orders(timeline), seen(AVAILABLE, DURING, "available"), DURING + 1)
 
     assert StandingBack("override", DURING, NOON + 25 * MINUTE) == decision.stance
 
@@ -435,7 +436,7 @@ def test_held_in_a_crowd_an_older_look_will_do() -> None:
 @pytest.mark.parametrize("status", ["available", "custom", "something_new"])
 def test_held_nothing_wanted_and_not_ours_is_free(status: str) -> None:
     """What the agent chose stays."""
-    decision = decide(held(), MEETING, seen(Setting(status), END), END + 1)
+    decision = decide(held(), MEETING, seen(Setting(status), END, "available"), END + 1)
 
     assert (FREE, None) == (decision.stance, decision.action)
 
@@ -497,20 +498,22 @@ def test_a_difference_within_5_seconds_of_our_200_is_looked_at_again() -> None:
 
     waiting = decide(stance, MEETING, seen(AVAILABLE, START + 3), START + 4)
     then = decide(stance, MEETING, seen(AVAILABLE, START + 3), START + 5)
-    human = decide(stance, MEETING, seen(AVAILABLE, START + 5), START + 6)
+    human = decide(stance, MEETING, seen(AVAILABLE, START + 5, "available"), START + 6)
 
     assert (stance, None, START + 5) == (waiting.stance, waiting.action, waiting.again)
     assert Look(START + 5) == then.action
     assert StandingBack("override", START + 5, END) == human.stance
 
 
-def test_a_difference_within_5_seconds_is_looked_at_again_when_nothing_is_wanted_too() -> None:
-    """Else a hold would close as the agent's choice that is none."""
+def test_a_difference_within_5_seconds_closes_no_hold_when_nothing_is_wanted_too() -> None:
+    """It may be none: the way back is sent where it would change nothing, else it is looked at again."""
     stance = replace(held(), confirmed_at=START)
 
-    waiting = decide(stance, NOTHING, seen(AVAILABLE, START + 3), START + 4)
+    as_before = decide(stance, NOTHING, seen(AVAILABLE, START + 3), START + 4)
+    waiting = decide(stance, NOTHING, seen(CUSTOM, START + 3), START + 4)
 
-    assert (stance, START + 5) == (waiting.stance, waiting.again)
+    assert Put(AVAILABLE, START + 4, releases=True) == as_before.action
+    assert (stance, None, START + 5) == (waiting.stance, waiting.action, waiting.again)
 
 
 # -- answers that are missing --------------------------------------------------------------------------------------
@@ -527,7 +530,7 @@ def test_a_put_without_an_answer_keeps_the_hold_until_a_look_60_seconds_later() 
     facts = facts.looked(Observation(AVAILABLE, DURING + 5))
     between = decide(stance, NOTHING, facts, DURING + 6)
     last = decide(stance, NOTHING, facts, DURING + 60)
-    facts = facts.looked(Observation(AVAILABLE, DURING + 60))
+    facts = facts.looked(Observation(AVAILABLE, DURING + 60, "available"))
     closed = decide(stance, NOTHING, facts, DURING + 60.1)
 
     assert [True] * 3 == [isinstance(decision.action, Look) for decision in (at_once, first, last)]
@@ -798,6 +801,172 @@ def test_an_older_look_than_the_newest_changes_nothing() -> None:
     facts = seen(AVAILABLE, DURING)
 
     assert facts == facts.looked(Observation(UNAVAILABLE, DURING - 1, "do_not_disturb"))
+
+
+# -- hints -----------------------------------------------------------------------------------------------------------
+
+
+def hinted(facts: Facts, status: str | None, at: float) -> Facts:
+    """The facts after a webhook named a status."""
+    return facts.hinted(status, at, putting=False)
+
+
+CONFIRMED = replace(seen(UNAVAILABLE, START + 1), acted_at=START + 1)
+"""What is known since our own PUT was answered."""
+
+
+@pytest.mark.parametrize(
+    ("stance", "orders", "facts"),
+    [
+        (FREE, NOTHING, seen(AVAILABLE, DURING - 600)),
+        (FREE, replace(MEETING, paused_until=END), seen(AVAILABLE, DURING - 600)),
+        (FREE, Orders(None), Facts()),
+        (held(), MEETING, replace(CONFIRMED, seen=Observation(UNAVAILABLE, START + 60))),
+        (StandingBack("override", START, END), MEETING, seen(UNAVAILABLE, DURING - 600)),
+    ],
+    ids=["free", "paused", "unsynced", "held", "standing back"],
+)
+def test_a_hint_asks_for_a_look_that_serves_no_boundary(
+    stance: Free | Held | StandingBack, orders: Orders, facts: Facts
+) -> None:
+    """At once, whatever the stance, which stays as it is; nothing is owed for it."""
+    before = decide(stance, orders, facts, DURING)
+    after = decide(stance, orders, hinted(facts, "custom", DURING), DURING)
+
+    assert (before.action, Look(DURING, hinted=True)) == (None, after.action)
+    assert (stance, None) == (after.stance, after.owes)
+    assert before.again == after.again
+
+
+def test_a_hint_of_what_is_known_asks_for_nothing() -> None:
+    """An echo of our own PUT, within the settle time and after it."""
+    for at in (START + 1.2, START + 4, DURING):
+        facts = hinted(CONFIRMED, "unavailable", at)
+
+        assert (CONFIRMED, None) == (facts, decide(held(), MEETING, facts, at).action)
+
+
+def test_a_hint_just_after_our_own_put_waits_until_reads_show_it() -> None:
+    """A look within the settle time could show the time before our PUT."""
+    facts = hinted(CONFIRMED, "available", START + 2)
+
+    waiting = decide(held(), MEETING, facts, START + 2)
+    then = decide(held(), MEETING, facts, START + 6)
+
+    assert (None, START + 6) == (waiting.action, waiting.again)
+    assert Look(START + 6, hinted=True) == then.action
+
+
+def test_a_hint_never_chooses() -> None:
+    """What the webhook named is no observation: only the look makes an override."""
+    facts = hinted(CONFIRMED, "available", DURING)
+
+    told = decide(held(), MEETING, facts, DURING)
+    denied = decide(held(), MEETING, facts.looked(Observation(UNAVAILABLE, DURING)), DURING + 0.1)
+    shown = decide(held(), MEETING, facts.looked(Observation(AVAILABLE, DURING, "available")), DURING + 0.1)
+
+    assert (held(), held()) == (told.stance, denied.stance)
+    assert (None, DURING + 5) == (denied.action, denied.again)
+    assert StandingBack("override", DURING, END) == shown.stance
+
+
+def test_a_read_that_lags_behind_the_hint_is_repeated_once() -> None:
+    """The second look shows the change, and one with the live state that no call is behind it."""
+    world = Driver(timeline=day(meeting(10, 40)))
+    world.run(DURING)
+    world.choose("available")
+    world.reads_lag, looks = 1, len(world.looks)
+
+    world.hint("available")
+    world.run(DURING + 4)
+    before = world.stance
+    world.run(DURING + 6)
+
+    assert isinstance(before, Held)
+    assert isinstance(world.stance, StandingBack)
+    assert DURING + 5 <= world.stance.since < DURING + 6
+    assert 3 == len(world.looks) - looks
+
+
+def test_what_was_seen_before_a_hint_is_not_relied_on_to_begin() -> None:
+    """The agent went unavailable between the look before the start and the start: they are left alone."""
+    facts = hinted(seen(AVAILABLE, START - 2), "unavailable", START - 1)
+    after = facts.looked(Observation(UNAVAILABLE, START, "do_not_disturb"))
+
+    assert Look(START) == decide(FREE, MEETING, facts, START).action
+    assert StandingBack("left_alone", START, END) == decide(FREE, MEETING, after, START).stance
+
+
+def test_what_was_seen_before_a_hint_is_not_relied_on_to_end() -> None:
+    """The look that it asks for serves the end, and is as urgent."""
+    facts = hinted(replace(CONFIRMED, seen=Observation(UNAVAILABLE, END - 2)), "custom", END - 1)
+
+    assert Look(END) == decide(held(), MEETING, facts, END).action
+
+
+def test_a_flood_of_hints_delays_a_boundary_by_one_look_at_most() -> None:
+    """More messages come than answers: what was seen a moment ago will do."""
+    facts = hinted(seen(AVAILABLE, START - 2), "unavailable", START)
+    facts = hinted(facts, "custom", START + 0.1).looked(Observation(AVAILABLE, START, answered_at=START + 0.2))
+    facts = hinted(facts, "unavailable", START + 0.2)
+
+    assert isinstance(decide(FREE, MEETING, facts, START + 0.2).action, Put)
+
+
+def test_a_hint_waits_for_retry_at() -> None:
+    """A look that failed is not repeated at once."""
+    facts = replace(hinted(seen(AVAILABLE, DURING - 600), "custom", DURING), retry_at=DURING + 30)
+
+    decision = decide(FREE, NOTHING, facts, DURING)
+
+    assert (None, DURING + 30) == (decision.action, decision.again)
+
+
+def test_a_hint_while_our_put_is_under_way_is_compared_with_its_answer() -> None:
+    """Its echo may overtake the answer; what tells of something else is looked at once reads show the PUT."""
+    decision = decide(FREE, MEETING, seen(AVAILABLE, START), START)
+    assert isinstance(decision.action, Put)
+    sent = Sent(FREE, decision.stance, decision.action)
+    echo = seen(AVAILABLE, START).hinted("unavailable", START + 0.1, putting=True)
+    both = echo.hinted("available", START + 0.1, putting=True)
+
+    _, after_echo = answered(sent, UNAVAILABLE, echo, START + 1)
+    stance, after_both = answered(sent, UNAVAILABLE, both, START + 1)
+    later = decide(stance, MEETING, after_both, START + 6)
+
+    assert after_echo.hint_due is None
+    assert (START + 6, Look(START + 6, hinted=True)) == (after_both.hint_due, later.action)
+
+
+def test_a_hint_after_a_put_without_an_answer_settles_nothing() -> None:
+    """What was seen before it is not known any more, whatever a webhook names."""
+    decision = decide(FREE, MEETING, seen(AVAILABLE, START), START)
+    assert isinstance(decision.action, Put)
+    stance, facts = lost(Sent(FREE, decision.stance, decision.action), seen(AVAILABLE, START), START + 15)
+
+    facts = hinted(facts, "available", START + 16)
+
+    assert START + 20 == facts.hint_due
+    assert isinstance(stance, Held)
+
+
+@pytest.mark.parametrize(("after", "untold"), [(2.0, False), (60.0, True)])
+def test_a_change_that_no_hint_told_is_noted_once_reads_show_our_put(after: float, *, untold: bool) -> None:
+    """So that somebody can see why nothing is heard."""
+    facts = CONFIRMED.looked(Observation(AVAILABLE, START + 1 + after))
+
+    assert untold == (facts.hints.untold_at > 0)
+
+
+def test_a_failed_look_for_a_hint_hurries_no_blind_release() -> None:
+    """How long looks have failed counts from those that a boundary waits for."""
+    world = Driver(timeline=day(meeting(10, 40)))
+    world.run(DURING)
+    world.failing_looks = 1
+    world.hint("custom")
+    world.run(DURING + 0.5)
+
+    assert world.facts.looks_fail_since is None
 
 
 # -- the clock -------------------------------------------------------------------------------------------------------

@@ -130,6 +130,21 @@ async def test_a_channel_is_stopped_and_may_be_stopped_twice(api: CalendarApi, s
     assert next(request.status for request in sandbox.google.requests if "stop" in request.path) == 204
 
 
+async def test_each_request_is_charged_to_its_agent(api: CalendarApi, sandbox: Sandbox) -> None:
+    """Google allows each user so many requests a minute, and one service account speaks for all of them."""
+    sandbox.add_agent("bob@example.com")
+    sandbox.google.quotas.per_user_limit = 2
+
+    opened = [
+        await api.watch(email, "primary", channel=channel, token="t", address=ADDRESS)
+        for email, channel in ((AMY, "c1"), ("bob@example.com", "c2"))
+    ]
+    for (email, channel), one in zip(((AMY, "c1"), ("bob@example.com", "c2")), opened, strict=True):
+        await api.stop(email, channel=channel, resource=one.resource)
+
+    assert sandbox.google.push.live() == []
+
+
 async def test_a_channel_id_is_used_once(api: CalendarApi) -> None:
     """The sandbox refuses it as Google does."""
     await watch(api)
@@ -229,6 +244,17 @@ async def test_every_error_has_its_class(  # noqa: PLR0917 - a table's columns
     error = await failure(api, how)
 
     assert (type(error), error.code, error.status) == (kind, code, status)
+
+
+@pytest.mark.parametrize(("status", "landed"), [(403, False), (429, False), (408, False), (500, True), (503, True)])
+async def test_what_was_refused_has_no_effect(api: CalendarApi, sandbox: Sandbox, status: int, landed: bool) -> None:
+    """A channel that was refused for now does not exist; one that ended in a 500 may."""
+    sandbox.google.fail("watch", status=status, reason="rateLimitExceeded" if status < 500 else "backendError")
+
+    error = await failure(api, "watch")
+
+    assert isinstance(error, Unavailable)
+    assert error.landed == landed
 
 
 async def test_the_projects_and_the_users_states_are_told_apart(api: CalendarApi, sandbox: Sandbox) -> None:

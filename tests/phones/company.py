@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Literal, Self
 
@@ -55,7 +55,8 @@ class ModelAircall:
     """Users and their settings; every kind of request has a latency and may be made to fail.
 
     `unlisted` users are there, but the list lacks them; `removed` are gone: 404, and not in the list.
-    `limit` answers 429 to what goes beyond so many requests in sixty seconds.
+    `limit` answers 429 to what goes beyond so many requests in sixty seconds. `tell` is told of each change to or from
+    `unavailable`, as its webhooks do; of our own too. So many `lagging` looks show what was before the last change.
     """
 
     def __init__(self) -> None:
@@ -71,7 +72,10 @@ class ModelAircall:
         self.endless = False
         self.limit: int | None = None
         self.requests: list[Request] = []
+        self.tell: Callable[[int, str], None] = lambda *_: None
+        self.lagging = 0
         self.office: Office
+        self._before: dict[int, Setting] = {}
 
     def all_latencies(self, seconds: float) -> None:
         """Each answer takes so long."""
@@ -85,7 +89,13 @@ class ModelAircall:
 
     def by_hand(self, user: int, status: str) -> None:
         """The agent changes the setting themselves."""
-        self.settings[user] = Setting(status)
+        self._set(user, Setting(status))
+
+    def _set(self, user: int, setting: Setting) -> None:
+        before = self._before[user] = self.settings.get(user, setting)
+        self.settings[user] = setting
+        if before != setting and "unavailable" in (before.availability_status, setting.availability_status):
+            self.tell(user, setting.availability_status)
 
     def of(self, kind: Kind, since: float = float("-inf")) -> list[Request]:
         """The requests of one kind that were sent since `since`."""
@@ -113,7 +123,9 @@ class ModelAircall:
         """The user's setting."""
         at = self.office.clock.now()
         async with _Asked(self, Request("look", self.office.time, user)):
-            return Observation(self.settings[user], at)
+            self.lagging -= 1
+            shown = self._before[user] if self.lagging >= 0 else self.settings[user]
+            return Observation(shown, at)
 
     async def live_state(self, user: int) -> str:
         """The user's live state."""
@@ -123,7 +135,7 @@ class ModelAircall:
     async def update(self, user: int, setting: Setting) -> Setting:
         """Write a setting."""
         async with _Asked(self, Request("update", self.office.time, user, setting.availability_status)):
-            self.settings[user] = setting
+            self._set(user, setting)
             return setting
 
 
@@ -161,12 +173,13 @@ class _Asked:
 
 
 class ModelLedger:
-    """A file that is full (`full`), or on a disk that does not answer until `answers` (`hangs`)."""
+    """A file that is full (`full`), or on a disk that is `slow`, or does not answer until `answers` (`hangs`)."""
 
     def __init__(self) -> None:
         self.rows: list[Entry | Pause] = []
         self.full = False
         self.hangs = False
+        self.slow: Callable[[], Awaitable[None]] | None = None
         self.asked = 0
         self._hung: list[asyncio.Future[None]] = []
 
@@ -176,6 +189,8 @@ class ModelLedger:
         if self.hangs:
             self._hung.append(asyncio.get_running_loop().create_future())
             await self._hung[-1]
+        if self.slow is not None:
+            await self.slow()
         if self.full:
             raise OSError(28, "No space left on device")
         self.rows.append(entry)

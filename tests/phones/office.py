@@ -131,12 +131,16 @@ class ModelDisk:
         return {line.user: isinstance(line.stance, Held) for line in self.lines if isinstance(line, Entry)}
 
 
-class Silent:
-    """A journal that nobody reads."""
+class Notes:
+    """The journal: what was done, kept in a list."""
+
+    def __init__(self) -> None:
+        self.rows: list[HistoryRow] = []
 
     def observed(self, user: int, observation: Observation) -> None: ...
 
-    def done(self, row: HistoryRow) -> None: ...
+    def done(self, row: HistoryRow) -> None:
+        self.rows.append(row)
 
     def listed(self, emails: dict[int, str]) -> None: ...
 
@@ -153,7 +157,8 @@ class Office:
         self.scheduler = Scheduler(self.clock)
         self.roster = Roster(self.clock.now)
         metrics = Metrics("test")
-        record = Record(self.disk, Silent(), self.clock)
+        self.notes = Notes()
+        record = Record(self.disk, self.notes, self.clock)
         self.phones = Phones(
             self.scheduler,
             roster=self.roster,

@@ -59,6 +59,38 @@ async def test_two_requests_a_window(office: Open) -> None:
     assert world.aircall.puts == [(1, "unavailable"), (1, "available")]
 
 
+def in_a_call(kind: str, user: int) -> ServiceError | None:
+    """405 to every update: the user's state does not allow it."""
+    del user
+    return Refused("405", service="aircall", code="refused", status=405) if kind.startswith("put") else None
+
+
+async def test_a_state_that_refuses_updates_passes(office: Open) -> None:
+    """An update that a call forbids is tried again soon, then ever less often; it is not a trouble at once."""
+    world = office([Agent(AMY, 1)])
+    world.meetings(AMY, (60, 600))
+    await world.until(55)
+    world.aircall.fault = in_a_call
+
+    await world.until(61.5)
+    early = world.roster.agents[AMY].trouble
+    await world.until(360)
+    tries, late = len(world.aircall.puts), world.roster.agents[AMY].trouble
+    world.aircall.fault = lambda _kind, _user: None
+    await world.until(420)
+    held = dict(world.aircall.settings)
+    world.aircall.fault = in_a_call
+    await world.until(603)
+    world.aircall.fault = lambda _kind, _user: None
+    await world.until(606)
+
+    assert (early, late is not None and late.code) == (None, "update_refused")
+    assert 6 <= tries <= 12
+    assert held == {1: "unavailable"}
+    assert world.aircall.settings == {1: "available"}
+    assert world.roster.agents[AMY].trouble is None
+
+
 @pytest.mark.parametrize("kind", ["look", "put"])
 async def test_one_404_closes_no_debt(office: Open, kind: str) -> None:
     """Aircall knows nothing of the agent for a moment: the debt stays, and is paid when it knows them again."""

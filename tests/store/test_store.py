@@ -163,6 +163,20 @@ async def test_only_the_calendars_asked_for_are_read(store: Store) -> None:
     assert await names(store, "bob", AMY) == set()
 
 
+async def test_all_events_come_by_agent_with_their_calendars(store: Store) -> None:
+    """In order, for everybody or for one, and only those that touch the window."""
+    early, long, late = event("a", 0.0, 10.0), event("b", 5.0, 50.0), event("c", 30.0, 40.0)
+    await store.apply(KEY, AMY, baseline(late, long, early), 1.0)
+    await store.apply("bob/primary", "bob@example.com", baseline(early), 1.0)
+
+    assert await store.all_events(0.0, 100.0) == {
+        AMY: [(KEY, early), (KEY, long), (KEY, late)],
+        "bob@example.com": [("bob/primary", early)],
+    }
+    assert await store.all_events(10.0, 30.0, AMY) == {AMY: [(KEY, long)]}
+    assert await store.all_events(0.0, 100.0, "nobody") == {}
+
+
 async def test_events_are_counted_from_an_instant_on(store: Store) -> None:
     """Those that have ended do not count."""
     await store.apply(KEY, AMY, baseline(event("a", 0.0, 10.0), event("b", 0.0, 20.0), event("c", 30.0, 40.0)), 1.0)
@@ -234,6 +248,16 @@ async def test_history_is_in_order_and_ends_at_its_age(store: Store) -> None:
     assert await store.history() == [second, third]
 
 
+async def test_the_last_status_of_each_agent_is_recalled(store: Store) -> None:
+    """What was left alone is no change; an agent without a change has none."""
+    held = HistoryRow(10.0, AMY, "custom", "unavailable", "done", "a meeting", None, 1, "calsyncd")
+    seen = replace(held, at=12.0, from_="unavailable", to="available", outcome="seen", actor="aircall")
+    left = replace(held, at=13.0, from_="unavailable", to=None, outcome="left_alone")
+    await store.record([held, seen, left, replace(left, agent="bob@example.com")], 0.0)
+
+    assert await store.last_statuses() == {AMY: "available"}
+
+
 async def test_everything_is_there_again_after_a_restart(path: Path) -> None:
     """Closing and opening loses nothing."""
     async with Store.open(path) as store:
@@ -303,25 +327,27 @@ async def test_cancellation_at_any_await_leaves_all_or_nothing(store: Store, pat
     assert cancelled >= 200
 
 
-async def test_cancellation_is_not_swallowed_by_a_failing_write(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A task that is cancelled while a failed transaction is rolled back ends cancelled, as a shutdown needs it."""
-    real = store._rollback
-    rolling = asyncio.Event()
+@pytest.mark.parametrize("name", ["", "b"])
+async def test_who_is_cancelled_while_waiting_for_a_lock_has_written_nothing(
+    store: Store, path: Path, name: str
+) -> None:
+    """The write is over when its task is, and the task ends cancelled, as a shutdown needs it; a failing one too."""
+    await store.apply(KEY, AMY, baseline(event("a")), 1.0)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        task = asyncio.create_task(store.apply(KEY, AMY, baseline(event(name)), 2.0))
+        await asyncio.sleep(0.05)
 
-    async def slow() -> None:
-        rolling.set()
-        await asyncio.sleep(0.02)
-        await real()
+        task.cancel()
+        await asyncio.sleep(0.05)
+        held_up = not task.done()
+        other.execute("ROLLBACK")
 
-    monkeypatch.setattr(store, "_rollback", slow)
-    task = asyncio.create_task(store.apply(KEY, AMY, baseline(event("")), 1.0))
-    await rolling.wait()
-
-    task.cancel()
-
-    with pytest.raises(asyncio.CancelledError):
-        await task
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert held_up
     assert not store._connection.in_transaction
+    assert await names(store) == {"a"}
 
 
 def _check_whole(path: Path, key: str, *, at_least: str) -> None:

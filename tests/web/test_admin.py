@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -42,6 +43,10 @@ class Desk:
 
     def agent(self, email: str) -> dict[str, Any] | None:
         return self.known.get(email)
+
+    async def timelines(self, email: str | None, window: tuple[float, float] | date | None) -> list[dict[str, Any]]:
+        self._do("timelines", email, window)
+        return [{"email": name, "spans": []} for name in self.known if email in {None, name}]
 
     async def sync(self, email: str | None) -> None:
         self._do("sync", email)
@@ -98,10 +103,56 @@ async def test_agents_are_told_as_they_are(session: aiohttp.ClientSession, desk:
         assert await answer.json() == desk.agent(AMY)
 
 
+async def test_timelines_are_told_for_one_and_all(session: aiohttp.ClientSession, desk: Desk) -> None:
+    """With the time that it is, for a window, a day, or today."""
+    now = "2026-11-18T11:06:40.000Z"
+    async with session.get("/api/v1/timelines?from=2026-11-18T00:00:00Z&to=2026-11-18T02:00:00%2B01:00") as answer:
+        told = await answer.json()
+        assert told["now"] == now
+        assert [one["email"] for one in told["timelines"]] == [AMY, "bob@example.com"]
+    async with session.get(f"/api/v1/agents/{AMY}/timeline?day=2026-11-18") as answer:
+        assert await answer.json() == {"now": now, "email": AMY, "spans": []}
+    async with session.get(f"/api/v1/agents/{AMY}/timeline") as answer:
+        assert answer.status == 200
+
+    midnight = 1_794_960_000.0
+    assert desk.done == [
+        ("timelines", None, (midnight, midnight + 3600)),
+        ("timelines", AMY, date(2026, 11, 18)),
+        ("timelines", AMY, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "from=2026-11-18T00:00:00Z",
+        "from=2026-11-18T00:00:00Z&to=2026-11-18T00:00:00Z",
+        "from=2026-11-18T00:00:00Z&to=2026-12-20T00:00:00Z",
+        "from=2026-11-18T00:00:00&to=2026-11-19T00:00:00",
+        "from=yesterday&to=2026-11-19T00:00:00Z",
+        "from=0001-01-01T00:00:00%2B14:00&to=0001-01-02T00:00:00Z",
+        "from=9999-12-30T00:00:00Z&to=9999-12-31T23:59:59-14:00",
+        "day=2026-11-31",
+        "day=0001-01-01",
+        "day=9999-12-31",
+        "day=2026-11-18&from=2026-11-18T00:00:00Z&to=2026-11-18T02:00:00Z",
+        "days=2026-11-18",
+    ],
+)
+async def test_an_impossible_window_is_refused_in_words(session: aiohttp.ClientSession, desk: Desk, query: str) -> None:
+    """Nobody is asked for it."""
+    async with session.get(f"/api/v1/timelines?{query}") as answer:
+        assert answer.status == 400
+        assert (await answer.json())["error"]["message"]
+    assert desk.done == []
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
         ("GET", "/api/v1/agents/nobody@example.com"),
+        ("GET", "/api/v1/agents/nobody@example.com/timeline"),
         ("POST", "/api/v1/agents/nobody@example.com/sync"),
         ("POST", "/api/v1/agents/nobody@example.com/pause"),
         ("POST", "/api/v1/agents/nobody@example.com/resume"),

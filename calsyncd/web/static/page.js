@@ -1,7 +1,14 @@
-// The agents as they are, every two seconds. What is shown comes from /api/v1/agents and goes in as text, never as HTML.
+// The agents as they are, and each one's day as a strip. What is shown comes from /api/v1 and goes in as text, never as
+// HTML. `body[data-window]` sets how many seconds the strips show at first, `body[data-rate]` how fast the daemon's clock
+// goes; after each drawing the document hears "calsyncd:drawn", and it asks anew when it hears "calsyncd:refresh".
 
-const EVERY_MS = 2000;
+import { WORDS, axis, strip } from "./strip.js";
+
+const EVERY_MS = 1000;
 const PATIENCE_MS = 6000;
+const DAY = 86400;
+const ZOOMS = [[DAY, "day"], [8 * 3600, "8 h"], [3600, "1 h"], [600, "10 min"], [180, "3 min"]];
+const PAST = 0.4; // the now-line's place in a strip that slides
 
 const STATES = {
   pending: ["pending", "an update is owed and on its way"],
@@ -26,12 +33,16 @@ const PUSH = {
 
 const $ = (id) => document.getElementById(id);
 const table = document.querySelector("table");
-const shown = new Map(); // email → {text, state, body}
+const shown = new Map(); // email → {text, state, body, rows, picture}
+const narrow = matchMedia("(width < 66rem)");
 let agents = [];
+let timelines = new Map();
 let filter = "all";
+let zoom = Number(document.body.dataset.window) || 8 * 3600;
 let answeredAt = null; // by this browser's clock
-let ahead = 0; // how far the daemon's clock is ahead of the browser's
+let told = { now: Date.now(), at: performance.now() }; // the daemon's clock, when it last told
 let timer = 0;
+let drawing = 0;
 
 function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -50,11 +61,12 @@ const weekday = new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "2-
 const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 
-const now = () => Date.now() + ahead;
+const rate = () => Number(document.body.dataset.rate ?? 1);
+const now = () => told.now + (performance.now() - told.at) * rate();
 
 function clock(at) {
   const days = Math.abs(at - now()) / 86400000;
-  if (new Date(at).toDateString() === new Date(now()).toDateString()) return hour.format(at);
+  if (new Date(at).toDateString() === new Date(now()).toDateString()) return (at % 60000 ? second : hour).format(at);
   return days < 6 ? weekday.format(at) : date.format(at);
 }
 
@@ -82,28 +94,21 @@ function ago(iso) {
 
 function setting(value) {
   if (!value) return el("span", { class: "nothing" }, "–");
-  const status = el("span", { class: "setting" }, value.availability_status);
-  if (!value.substatus) return status;
+  const status = el("span", { class: "setting", title: value.availability_status }, WORDS[value.availability_status] ?? value.availability_status);
+  if (!value.substatus || value.substatus.startsWith("always_")) return status;
   status.append(el("span", { class: "small" }, value.substatus.replaceAll("_", " ")));
   return status;
 }
 
 function cell(label, className, ...children) {
-  const blank = children.every((child) => child.className === "nothing" && child.textContent === "–");
-  return el("td", { role: "cell", class: `${className} ${blank ? "blank" : ""}`, "data-label": label }, ...children);
+  return el("td", { role: "cell", class: className, "data-label": label }, ...children);
 }
 
 function until(agent) {
   const iso = agent.paused_until && agent.state === "paused" ? agent.paused_until : agent.until;
-  if (!iso) return el("span", { class: "nothing" }, agent.state === "paused" ? "until resumed" : "–");
+  if (!iso) return agent.state === "paused" ? el("span", { class: "until" }, "until resumed") : null;
   const at = Date.parse(iso);
-  const back = agent.hold?.back?.availability_status;
-  return el(
-    "span", {},
-    el("b", { title: whole.format(at) }, clock(at)),
-    el("span", { class: "small" }, ago(iso)),
-    back ? el("span", { class: "small" }, `then ${back} again`) : null,
-  );
+  return el("span", { class: "until" }, el("b", { title: whole.format(at) }, clock(at)), " ", ago(iso));
 }
 
 function calendar(one) {
@@ -120,56 +125,115 @@ function calendar(one) {
   );
 }
 
-function row(agent) {
+function mainRow(agent, picture) {
   const [word, meaning] = STATES[agent.state] ?? [agent.state, ""];
   const [name, domain] = agent.email.split(/@(.*)/s);
-  const differs = agent.state === "pending" && agent.wanted?.availability_status !== agent.setting?.availability_status;
+  const wanted = agent.wanted?.availability_status;
+  const differs = wanted !== undefined && wanted !== agent.setting?.availability_status;
   const unsure = agent.hold && agent.hold.confirmed === false;
   const calendars = agent.calendars ?? [];
-  const main = el(
-    "tr", { role: "row" },
+  return el(
+    "tr", { role: "row", class: "main" },
     el(
       "th", { role: "rowheader", scope: "row", class: "agent" },
       el("b", {}, name),
       domain ? el("span", { class: "small" }, `@${domain}`) : null,
-      agent.aircall_user === null
-        ? el("span", { class: "small bad" }, "no Aircall user")
-        : el("span", { class: "small" }, `Aircall user ${agent.aircall_user}`),
+      agent.aircall_user === null ? el("span", { class: "small bad" }, "no Aircall user") : null,
     ),
     el(
       "td", { role: "cell", class: "state-cell" },
       el("span", { class: `state t-${agent.state} ${SHAPES[agent.state] ?? ""}`, title: meaning }, word),
       unsure ? el("span", { class: "small" }, "not yet confirmed") : null,
     ),
-    cell("In Aircall", differs ? "differs" : "", setting(agent.setting)),
-    cell("Wanted", "", setting(agent.wanted)),
-    cell("Until", "until", until(agent)),
-    cell("Why", "why", agent.reason ?? el("span", { class: "nothing" }, "–")),
-    cell("Calendars", "calendars", ...(calendars.length ? calendars.map(calendar) : [el("span", { class: "nothing" }, "none")])),
+    cell(
+      "In Aircall", agent.state === "pending" ? "differs" : "", setting(agent.setting),
+      differs ? el("span", { class: "small" }, `wanted: ${WORDS[wanted] ?? wanted}`) : null,
+    ),
+    cell("Until, and why", "why", until(agent), el("span", { class: "small" }, agent.reason ?? "")),
+    el(
+      "td", { role: "cell", class: "day" },
+      picture,
+      el("div", { class: "calendars" }, ...(calendars.length ? calendars.map(calendar) : [el("span", { class: "nothing" }, "no calendar")])),
+    ),
   );
-  const body = el("tbody", { role: "rowgroup" }, main);
-  if (agent.trouble) {
-    const { message, do: todo, owner, since } = agent.trouble;
-    body.append(el(
-      "tr", { role: "row", class: "trouble" },
-      el("td", { role: "cell", colspan: 7 }, el(
-        "div", {},
-        el("span", { class: "mark", "aria-hidden": "true" }, "!"),
-        el(
-          "span", {},
-          el("b", {}, message),
-          todo ? el("span", { class: "do" }, todo) : null,
-          el("span", { class: "small" }, owner ? `for ${owner} · since ` : "since ", since ? ago(since) : "now"),
-        ),
-      )),
-    ));
+}
+
+function troubleRow({ message, do: todo, owner, since }) {
+  return el(
+    "tr", { role: "row", class: "trouble" },
+    el("td", { role: "cell", colspan: 5 }, el(
+      "div", {},
+      el("span", { class: "mark", "aria-hidden": "true" }, "!"),
+      el(
+        "span", {},
+        el("b", {}, message),
+        todo ? el("span", { class: "do" }, todo) : null,
+        el("span", { class: "small" }, owner ? `for ${owner} · since ` : "since ", since ? ago(since) : "now"),
+      ),
+    )),
+  );
+}
+
+// A row's parts are exchanged inside a body that stays, so that what others have put into it, and the focus, stay too.
+function update(agent) {
+  const text = JSON.stringify(agent);
+  const entry = shown.get(agent.email) ?? { body: el("tbody", { role: "rowgroup", "data-email": agent.email }), picture: el("div") };
+  if (entry.text === text) return entry;
+  for (const old of entry.rows ?? []) old.remove();
+  const rows = [mainRow(agent, entry.picture), ...(agent.trouble ? [troubleRow(agent.trouble)] : [])];
+  entry.body.prepend(...rows);
+  entry.body.classList.remove("changed");
+  if (entry.state && entry.state !== agent.state) {
+    void entry.body.offsetWidth; // begins the animation anew
+    entry.body.classList.add("changed");
   }
-  return body;
+  Object.assign(entry, { text, rows, state: agent.state });
+  shown.set(agent.email, entry);
+  return entry;
+}
+
+// The strips
+
+function span() {
+  const at = now();
+  if (zoom === DAY) {
+    const midnight = new Date(at).setHours(0, 0, 0, 0);
+    return [midnight, new Date(midnight).setHours(24, 0, 0, 0)];
+  }
+  const length = zoom * 1000;
+  return [at - length * PAST, at + length * (1 - PAST)];
+}
+
+function drawStrips() {
+  clearTimeout(drawing);
+  const shownSpan = span();
+  const at = now();
+  const place = narrow.matches ? table.tBodies[0] : $("scale");
+  const width = place ? place.clientWidth : 600;
+  const most = Math.max(Math.floor(width / 95), 3);
+  $("scale").replaceChildren(axis(shownSpan, at, most, width));
+  for (const [email, entry] of shown) {
+    const timeline = timelines.get(email);
+    if (entry.body.hidden || !timeline) continue;
+    entry.picture.replaceChildren(strip(timeline, shownSpan, at, most, width), ...(narrow.matches ? [axis(shownSpan, at, most, width)] : []));
+  }
+  // Often enough that the strips are seen to move, but no oftener.
+  const pace = (shownSpan[1] - shownSpan[0]) / 600 / Math.max(rate(), 1);
+  drawing = setTimeout(drawStrips, Math.min(Math.max(pace, 150), 20000));
+}
+
+function zooms() {
+  $("zoom").replaceChildren(...ZOOMS.map(([seconds, word]) => {
+    const choice = el("button", { type: "button", class: "chip", "aria-pressed": String(seconds === zoom) }, word);
+    choice.addEventListener("click", () => { zoom = seconds; zooms(); $("zoom").children[ZOOMS.findIndex(([one]) => one === zoom)].focus(); refresh(); });
+    return choice;
+  }));
 }
 
 // All agents
 
-const matters = (agent) => (agent.trouble ? -1 : ORDER.indexOf(agent.state) + 1 || ORDER.length);
+// Who needs somebody comes first; the others stay where they are, whatever their state, so that the eye finds them again.
+const matters = (agent) => (agent.trouble ? 0 : agent.state === "suspended" ? 1 : 2);
 
 function passes(agent) {
   const text = $("search").value.trim().toLowerCase();
@@ -209,15 +273,7 @@ function draw() {
   let before = table.tHead;
   let visible = 0;
   for (const agent of sorted) {
-    const text = JSON.stringify(agent);
-    let entry = shown.get(agent.email);
-    if (entry?.text !== text) {
-      const body = row(agent);
-      if (entry && entry.state !== agent.state) body.classList.add("changed");
-      if (entry) entry.body.replaceWith(body);
-      entry = { text, state: agent.state, body };
-      shown.set(agent.email, entry);
-    }
+    const entry = update(agent);
     if (before.nextElementSibling !== entry.body) before.after(entry.body);
     before = entry.body;
     entry.body.hidden = !passes(agent);
@@ -227,9 +283,11 @@ function draw() {
   table.hidden = visible === 0;
   $("first").hidden = true;
   $("empty").hidden = agents.length > 0;
-  $("board").hidden = $("chips").hidden = $("search").hidden = agents.length === 0;
+  $("board").hidden = $("tools").hidden = $("legend").hidden = $("search").hidden = agents.length === 0;
   const troubled = agents.filter((agent) => agent.trouble).length;
   document.title = troubled ? `(${troubled}) calsyncd` : "calsyncd";
+  drawStrips();
+  document.dispatchEvent(new CustomEvent("calsyncd:drawn"));
 }
 
 function say(kind, text) {
@@ -248,31 +306,43 @@ function alarm(kind, title, reasons) {
   box.hidden = !title;
 }
 
-async function ask(path) {
-  const response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
-  const sent = Date.parse(response.headers.get("Date") ?? "");
-  const skew = sent - Date.now();
-  ahead = Math.abs(skew) > 5000 ? skew : 0; // Date counts whole seconds: a small difference says nothing
-  return response;
+function ask(path) {
+  return fetch(path, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+}
+
+async function answered(path) {
+  const response = await ask(path);
+  if (!response.ok) throw new Error(`it answered ${response.status}`);
+  return response.json();
+}
+
+// The strips of a while more than is shown, so that they can slide until the next answer.
+function timelinesPath() {
+  const [low, high] = span();
+  const more = (high - low) / 4;
+  return `/api/v1/timelines?from=${new Date(low - more).toISOString()}&to=${new Date(high + more).toISOString()}`;
 }
 
 async function refresh() {
   clearTimeout(timer);
+  const began = performance.now();
   try {
-    const response = await ask("/api/v1/agents");
-    if (!response.ok) throw new Error(`it answered ${response.status}`);
-    agents = (await response.json()).agents;
+    const [listed, days, ready] = await Promise.all([answered("/api/v1/agents"), answered(timelinesPath()), ask("/readyz")]);
+    agents = listed.agents;
+    timelines = new Map(days.timelines.map((one) => [one.email, one]));
+    told = { now: Date.parse(days.now), at: performance.now() };
     answeredAt = Date.now();
     document.body.classList.remove("stale");
     say("live", "live");
     draw();
-    const { ready, reasons } = await (await ask("/readyz")).json();
-    alarm("", ready ? "" : "Not all is as it should be", ready ? [] : reasons);
+    const { ready: well, reasons } = await ready.json();
+    alarm("", well ? "" : "Not all is as it should be", well ? [] : reasons);
   } catch (error) {
     lost(error);
   }
   clearTimeout(timer);
-  if (!document.hidden) timer = setTimeout(refresh, EVERY_MS);
+  // A big company's answer takes its time: the daemon is not to be kept busy by those who watch it.
+  if (!document.hidden) timer = setTimeout(refresh, Math.max(EVERY_MS, (performance.now() - began) * 10));
 }
 
 function lost(error) {
@@ -294,6 +364,9 @@ function tick() {
 $("search").addEventListener("input", draw);
 $("show-all").addEventListener("click", () => { filter = "all"; $("search").value = ""; draw(); });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+document.addEventListener("calsyncd:refresh", refresh);
+narrow.addEventListener("change", drawStrips);
+zooms();
 $("zone").textContent = `Times are those of ${Intl.DateTimeFormat().resolvedOptions().timeZone}.`;
 setInterval(tick, 1000);
 refresh();

@@ -6,11 +6,10 @@ import asyncio
 
 import pytest
 
-from calsyncd.sandbox.day import MINUTES, PEOPLE, STEPS, Day, Meeting, add_people
-from calsyncd.sandbox.day_check import Report, check, clipped, length, minus, union
+from calsyncd.demo.day import MINUTES, PEOPLE, STEPS, Day, Meeting, add_people
+from calsyncd.demo.day_check import Report, check, clipped, length, minus, union
 from calsyncd.sandbox.world import Sandbox
-
-from .clients import AMY, meeting
+from tests.sandbox.clients import AMY, meeting
 
 ZERO = 1_800_000_000.0
 

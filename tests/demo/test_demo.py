@@ -3,51 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import signal
 import sys
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
 import yaml
 
-from calsyncd.sandbox.demo import demo
-from calsyncd.sandbox.world import Sandbox
-
-from .clients import AMY, meeting
-from .discovery import check_recorded
-
-
-@asynccontextmanager
-async def command(*arguments: str, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The command with its output piped; ended with the block at the latest."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "calsyncd", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        cwd=folder,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.communicate()
-
-
-async def line_with(process: asyncio.subprocess.Process, pattern: str) -> re.Match[str]:
-    """The first line of output with this in it; fails with all the output if it ends before."""
-    assert process.stdout is not None
-    seen = []
-    while line := (await process.stdout.readline()).decode():
-        seen.append(line)
-        if found := re.search(pattern, line):
-            return found
-    pytest.fail("".join(seen))
+from calsyncd.demo.show import demo
+from tests.demo.running import command, line_with
 
 
 async def status_of(url: str) -> int:
@@ -71,6 +36,17 @@ async def test_the_demo_runs_the_daemon_until_it_is_told_to_stop(tmp_path: Path,
     assert "What the agents saw" in rest.decode()
 
 
+async def test_the_daemon_ends_with_the_demo(tmp_path: Path) -> None:
+    """Also when the demo is killed: nobody would be left to watch it."""
+    async with command("demo", folder=tmp_path) as process:
+        await line_with(process, "calendar of .* was read")
+        process.kill()
+        # The daemon holds the other end of this pipe: it has ended when there is no more to read.
+        rest, _ = await asyncio.wait_for(process.communicate(), 10)
+
+    assert "Stopped; whoever is held stays written down" in rest.decode()
+
+
 async def test_the_demo_fails_when_the_daemon_dies(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,17 +56,6 @@ async def test_the_demo_fails_when_the_daemon_dies(
 
     assert code == 1
     assert "exit status 1" in capfd.readouterr().out
-
-
-async def test_the_daemons_own_requests_are_ones_that_google_describes(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Everything that it asks from its start to its first update passes the discovery document, refusals included."""
-    sandbox.google.insert(AMY, meeting(time.time() - 60, time.time() + 600))
-    config = sandbox.write_config(tmp_path, [AMY], listen="127.0.0.1:0", admin_listen="127.0.0.1:0")
-    async with command("run", "--config", str(config), folder=tmp_path) as process:
-        await line_with(process, "is unavailable until")
-
-    assert check_recorded(sandbox.google.requests) >= 2
-    assert sandbox.aircall.setting(456).status == "unavailable"
 
 
 async def test_the_sandbox_runs_alone(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`calsyncd demo`: the real daemon against the sandbox; `calsyncd sandbox`: the sandbox alone."""
+"""`calsyncd demo`: the daemon, the sandbox and the page together; `calsyncd sandbox`: the sandbox alone."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import asyncio
 import os
 import signal
 import socket
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -18,8 +19,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from calsyncd.sandbox.day import DEFAULT_SECONDS, PEOPLE, Day, add_people
-from calsyncd.sandbox.day_check import Report, check
+from calsyncd.demo.day import DEFAULT_SECONDS, PEOPLE, Day, add_people
+from calsyncd.demo.day_check import Report, check
+from calsyncd.demo.hands import Hands
+from calsyncd.demo.pace import Pace
+from calsyncd.demo.stage import Stage
 from calsyncd.sandbox.world import Sandbox
 
 _STOP_SECONDS = 10.0
@@ -28,9 +32,10 @@ _STOP_SECONDS = 10.0
 async def demo(seconds: float | None, day_seconds: float = DEFAULT_SECONDS) -> int:
     """Run the daemon through scripted days until SIGINT, SIGTERM or `seconds`; 0 if it lived and stopped cleanly."""
     console = Console()
+    pace = Pace()
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="calsyncd-demo-")))
-        sandbox = await stack.enter_async_context(Sandbox())
+        sandbox = await stack.enter_async_context(Sandbox(now=pace.now))
         stop = stack.enter_context(_Stop())
         add_people(sandbox)
         listen, admin_listen = _free_addresses(2)
@@ -41,16 +46,23 @@ async def demo(seconds: float | None, day_seconds: float = DEFAULT_SECONDS) -> i
             admin_listen=admin_listen,
             extra={"log": {"format": "console"}},
         )
-        _greet(console, admin_listen, day_seconds, seconds)
-        opened = time.time()
+        daemon = await stack.enter_async_context(_daemon(config))
+
+        def set_rate(rate: float) -> None:
+            assert daemon.stdin is not None  # noqa: S101 - it was started with a pipe
+            daemon.stdin.write(pace.change(rate).to_line().encode())
+
+        stage = Stage(f"http://{admin_listen}", PEOPLE, Hands(sandbox), pace, set_rate)
+        url = await stack.enter_async_context(stage.listening())
+        _greet(console, url, day_seconds, seconds)
+        opened = pace.now()
         first = Day(sandbox, opened, day_seconds)
         first.perform_early()
-        daemon = await stack.enter_async_context(_daemon(config))
-        died = await _until_over(stop.event, daemon, first, seconds)
-        reports = check(sandbox, opened, time.time())
+        died = await _until_over(stop.event, daemon, _days(first, pace), seconds)
+        reports = check(sandbox, opened, pace.now())
         code = daemon.returncode if died else await _terminate(daemon)
         console.print(summary(reports))
-        console.print("Ringing and unreachable are seconds in the wrong state; latest is the worst boundary's delay.")
+        console.print(totals(reports), highlight=False)
     if died or code:
         console.print(f"[red]The daemon ended by itself or badly: exit status {code}.[/]")
         return 1
@@ -84,7 +96,7 @@ async def serve(
         if day_seconds is not None:
             first = Day(sandbox, time.time(), day_seconds)
             first.perform_early()
-            days = asyncio.create_task(_days(first))
+            days = asyncio.create_task(_days(first, Pace()))
             stack.push_async_callback(_cancelled, days)
         await stop.event.wait()
     return 0
@@ -96,7 +108,7 @@ def summary(reports: Sequence[Report]) -> Table:
     cases = {person.email: (person.name, person.case) for person in PEOPLE}
     table.add_column("agent", no_wrap=True)
     table.add_column("case", no_wrap=True)
-    for title in ("busy", "updates", "latest", "missed", "ringing", "unreachable"):
+    for title in ("windows", "updates", "latest", "missed", "ringing", "unreachable"):
         table.add_column(title, justify="right", no_wrap=True)
     for report in reports:
         name, case = cases.get(report.email, (report.email, ""))
@@ -104,7 +116,7 @@ def summary(reports: Sequence[Report]) -> Table:
         table.add_row(
             name,
             case,
-            f"{sum(end - start for start, end in report.busy):.0f}s",
+            str(len(report.busy)),
             str(len(report.updates)),
             "" if late is None else f"{late:.2f}s",
             str(report.missed),
@@ -112,6 +124,21 @@ def summary(reports: Sequence[Report]) -> Table:
             f"{report.unreachable:.1f}s",
         )
     return table
+
+
+def totals(reports: Sequence[Report]) -> str:
+    """All agents in one sentence, and what the table's words mean."""
+    late = [boundary.late for report in reports for boundary in report.boundaries if boundary.late is not None]
+    lateness = ""
+    if late:
+        lateness = f"{statistics.median(late) * 1000:.0f} ms late at the median, {max(late) * 1000:.0f} ms at most, "
+    return (
+        f"{sum(len(report.busy) for report in reports)} windows (stretches of meetings), "
+        f"{sum(len(report.updates) for report in reports)} updates, "
+        f"{lateness}"
+        f"{sum(report.ringing + report.unreachable for report in reports):.1f} s wrong in all "
+        "(ringing in a meeting, or unreachable after it)."
+    )
 
 
 class _Stop:
@@ -130,21 +157,21 @@ class _Stop:
             asyncio.get_running_loop().remove_signal_handler(number)
 
 
-def _greet(console: Console, admin_listen: str, day_seconds: float, seconds: float | None) -> None:
-    console.print(f"[bold]Dashboard: http://{admin_listen}/[/]", highlight=False)
+def _greet(console: Console, url: str, day_seconds: float, seconds: float | None) -> None:
+    console.print(f"[bold]Dashboard: {url}[/]", highlight=False)
     console.print(
         f"{len(PEOPLE)} agents live through a working day in {day_seconds:.0f} seconds, over and over. Google Calendar "
         "and Aircall are strict stand-ins on this machine; the daemon is the real one, and its log follows. "
-        "Watch Amy: her first meeting begins in a few seconds."
+        "Watch Amy: her first meeting begins in a few seconds. The buttons on the page change calendars and phones."
     )
     console.print("Ctrl-C ends it." if seconds is None else f"It ends by itself after {seconds:.0f} seconds.")
 
 
 async def _until_over(
-    stop: asyncio.Event, daemon: asyncio.subprocess.Process, first: Day, seconds: float | None
+    stop: asyncio.Event, daemon: asyncio.subprocess.Process, story: Coroutine[Any, Any, None], seconds: float | None
 ) -> bool:
     """Wait for the end, whatever brings it; says whether that was the daemon's."""
-    days = asyncio.create_task(_days(first), name="days")
+    days = asyncio.create_task(story, name="days")
     told = asyncio.create_task(stop.wait(), name="stop")
     death = asyncio.create_task(daemon.wait(), name="daemon")
     try:
@@ -157,10 +184,10 @@ async def _until_over(
             await _cancelled(task)
 
 
-async def _days(day: Day) -> None:
+async def _days(day: Day, pace: Pace) -> None:
     while True:
-        await day.run()
-        day = Day(day.sandbox, time.time(), day.seconds)
+        await day.run(pace.now, pace.sleep)
+        day = Day(day.sandbox, pace.now(), day.seconds)
         day.perform_early()
 
 
@@ -174,9 +201,9 @@ async def _cancelled(task: asyncio.Task[Any]) -> None:
 async def _daemon(config: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """The daemon, in a process group of its own so that Ctrl-C reaches it through us alone."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "calsyncd", "run", "--config", str(config)),
+        *(sys.executable, "-m", "calsyncd.demo.daemon", str(config)),
         env={**os.environ, "NO_PROXY": "127.0.0.1,localhost"},
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE,
         process_group=0,
     )
     try:

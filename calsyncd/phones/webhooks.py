@@ -1,0 +1,291 @@
+"""Aircall's webhook: made or taken over, kept switched on, and listened to.
+
+Its messages are hints: they say whose setting to look at, and looking goes on without them. So nothing that fails here
+stops anything; it is said once, and tried again, ever more slowly. Its requests are paid for from what is spare of the
+budget. Taking a message compares a token and sets flags in memory, so that it is answered in a moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import Protocol, TypeVar
+
+from calsyncd.core import dispatch, webhooks
+from calsyncd.core.retry import backoff, spread
+from calsyncd.core.webhooks import CREATED, DELETED, EVENTS, Delivery, Tokens, Webhook
+from calsyncd.errors import USER_GONE, RateLimited, Refused, ServiceError, Unavailable
+from calsyncd.logs import get_logger
+from calsyncd.scheduler import Scheduler
+
+CHECK_SECONDS = 60 * 60.0
+FIRST_RETRY_SECONDS = 30.0
+RETRY_CAP_SECONDS = 60 * 60.0
+BUDGET_RETRY_SECONDS = 5.0
+HEARD_BEFORE_SECONDS = 60.0
+HEARD_AFTER_SECONDS = 30.0
+MISSED_PAUSE_SECONDS = 10 * 60.0
+REMOVE_SECONDS = 10.0
+MAX_PAGES = 10
+
+T = TypeVar("T")
+
+log = get_logger(__name__)
+
+
+class Aircall(Protocol):
+    """What is asked of Aircall."""
+
+    async def page_of_webhooks(self, page: int) -> tuple[list[Webhook], bool]:
+        """One page of webhooks, and whether another follows."""
+        ...
+
+    async def create_webhook(self, url: str, events: Iterable[str]) -> Webhook:
+        """Make one."""
+        ...
+
+    async def update_webhook(self, webhook_id: str, url: str, events: Iterable[str]) -> Webhook:
+        """Switch one on, with this address and these events."""
+        ...
+
+    async def delete_webhook(self, webhook_id: str) -> None:
+        """Remove one."""
+        ...
+
+
+class Hinted(Protocol):
+    """Who is told what messages say."""
+
+    def told(self, user: int, status: str | None) -> None:
+        """A message named this `availability_status` of a user, or none."""
+        ...
+
+    def users_changed(self) -> None:
+        """Somebody joined or left the company."""
+        ...
+
+
+class Webhooks:
+    """The company's one webhook that leads to `address`; None for none. `learned` is told each token, a secret."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        *,
+        aircall: Aircall,
+        phones: Hinted,
+        address: str | None,
+        budget: dispatch.Budget,
+        learned: Callable[[str], None],
+        chance: Callable[[], float],
+    ) -> None:
+        self._scheduler = scheduler
+        self._clock = scheduler.clock
+        self._aircall = aircall
+        self._phones = phones
+        self._address = address
+        self._budget = budget
+        self._learned = learned
+        self._chance = chance
+        self._kept = self._running = False
+        self._lock = asyncio.Lock()
+        self._tokens = Tokens()
+        self._heard_at = float("-inf")
+        self._doubted_at: float | None = None
+        self._missed_at = float("-inf")
+        self._failures = 0
+        self._said: str | None = None
+        scheduler.handle("webhooks", lambda *_: self._due())
+        scheduler.handle("silence", lambda _, now: self._notice_silence(now))
+        scheduler.when_stepped(lambda now, _: self._stepped(now))
+
+    # -- whether there is one --------------------------------------------------------------------------------------
+
+    def keep(self) -> None:
+        """See to the webhook now, and from now on."""
+        if self._address is not None and not self._kept:
+            self._kept = True
+            self._scheduler.at("webhooks", "", self._clock.now())
+
+    async def remove(self) -> None:
+        """Remove what is ours, and see to it no more; what fails is said, and mended by the next `keep`."""
+        self._kept = False
+        self._scheduler.at("webhooks", "", None)
+        if self._address is None:
+            return
+        try:
+            async with asyncio.timeout(REMOVE_SECONDS), self._lock:
+                listed = await self._list(self._waiting)
+                for webhook in webhooks.upkeep(listed, self._address, self._tokens.ids).ours:
+                    await self._waiting(partial(self._aircall.delete_webhook, webhook.id))
+                    self._tokens.forget(webhook.id)
+                    log.info("Aircall's webhook was removed", action="webhook_removed", webhook=webhook.id)
+        except (ServiceError, TimeoutError) as error:
+            why = str(error) or "Aircall did not answer in time"
+            log.warning(
+                "Aircall's webhook could not be removed: it tells until Aircall switches it off",
+                action="webhook_failed",
+                why=why,
+            )
+
+    # -- what arrives ----------------------------------------------------------------------------------------------
+
+    def take(self, delivery: Delivery) -> bool:
+        """Take one message; False if it is not genuine."""
+        if not self._tokens.includes(delivery.token):
+            return False
+        self._heard_at = self._clock.now()
+        if delivery.event in (CREATED, DELETED):
+            self._phones.users_changed()
+        elif delivery.event in EVENTS and delivery.user is not None:
+            self._phones.told(delivery.user, delivery.status)
+        return True
+
+    def untold(self, at: float) -> None:
+        """A look of `at` found a change that no message had told: if nothing at all is heard, see what is wrong."""
+        if self._doubted_at is None and at >= self._missed_at + MISSED_PAUSE_SECONDS:
+            self._doubted_at = at
+            self._scheduler.at("silence", "", at + HEARD_AFTER_SECONDS)
+
+    def _notice_silence(self, now: float) -> None:
+        doubted, self._doubted_at = self._doubted_at, None
+        if doubted is None or not self._kept or not self._tokens or self._heard_at >= doubted - HEARD_BEFORE_SECONDS:
+            return
+        self._missed_at = now
+        log.warning("A look found a change that Aircall's webhook had not told: it is checked", action="webhook_missed")
+        self._plan(now)
+
+    # -- upkeep ----------------------------------------------------------------------------------------------------
+
+    def _stepped(self, now: float) -> None:
+        """The clock jumped: what was timed by it is forgotten."""
+        self._heard_at, self._missed_at, self._doubted_at = min(self._heard_at, now), float("-inf"), None
+        if self._kept:
+            self._scheduler.at("webhooks", "", now)
+
+    def _plan(self, due: float) -> None:
+        planned = self._scheduler.due_at("webhooks", "")
+        self._scheduler.at("webhooks", "", due if planned is None else min(due, planned))
+
+    def _due(self) -> None:
+        if self._kept and not self._running:
+            self._running = True
+            self._scheduler.start(self._upkeep(), "webhooks")
+
+    async def _upkeep(self) -> None:
+        try:
+            async with self._lock:
+                wait = await self._check() if self._kept else CHECK_SECONDS
+        except _NoBudgetError as error:
+            wait = max(error.until - self._clock.now(), 0.0)
+        except ServiceError as error:
+            wait = self._failed(error)
+        except Exception:
+            # It is not worth the process: looking goes on without it.
+            log.exception("Aircall's webhook is not seen to for a while", action="webhook_failed")
+            wait = CHECK_SECONDS
+        self._running = False
+        if self._kept:
+            self._plan(self._clock.now() + wait)
+
+    async def _check(self) -> float:
+        """Bring the webhook in order; seconds until the next check."""
+        assert self._address is not None  # noqa: S101 - nothing is kept without one
+        needed = webhooks.upkeep(await self._list(self._sparing), self._address, self._tokens.ids)
+        self._tokens.replace(needed.ours)
+        for known in needed.ours:
+            self._learn(known)
+        keep, how = needed.keep, "found"
+        if keep is None:
+            keep = await self._sparing(partial(self._aircall.create_webhook, self._address, EVENTS))
+            how = "made"
+        elif needed.change:
+            how = "mended" if keep.active else "switched on"
+            keep = await self._change(keep.id, self._address)
+        self._learn(keep)
+        if not keep.active:
+            raise Unavailable("Aircall does not switch its webhook on", service="aircall", code="webhook_inactive")
+        if keep.token is None:
+            raise Unavailable("Aircall does not show its webhook's token", service="aircall", code="webhook_token")
+        for extra in needed.remove:
+            await self._sparing(partial(self._aircall.delete_webhook, extra.id))
+            self._tokens.forget(extra.id)
+        if how != "found" or self._said != "":
+            log.info("Aircall tells of changes made in its app", action="webhook_ready", webhook=keep.id, how=how)
+        self._failures, self._said = 0, ""
+        return spread(CHECK_SECONDS, self._chance())
+
+    async def _change(self, webhook_id: str, address: str) -> Webhook:
+        try:
+            return await self._sparing(partial(self._aircall.update_webhook, webhook_id, address, EVENTS))
+        except Refused as error:
+            if error.code != USER_GONE:
+                raise
+            raise Unavailable("the webhook is gone", service="aircall", code=error.code, status=404) from None
+
+    def _learn(self, webhook: Webhook) -> None:
+        if webhook.token is not None:
+            self._learned(webhook.token)
+            self._tokens.add(webhook)
+
+    async def _list(self, ask: Callable[[Callable[[], Awaitable[_Page]]], Awaitable[_Page]]) -> list[Webhook]:
+        found: dict[str, Webhook] = {}
+        page, more = 1, True
+        while more:
+            listed, more = await ask(partial(self._aircall.page_of_webhooks, page))
+            if page > MAX_PAGES or (listed and all(webhook.id in found for webhook in listed)):
+                # Believed, it might lack ours, and each check would make another one.
+                raise Unavailable("Aircall's list does not end", service="aircall", code="malformed")
+            found |= {webhook.id: webhook for webhook in listed}
+            page += 1
+        return list(found.values())
+
+    async def _sparing(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Ask Aircall, if the budget has something to spare; else _NoBudgetError."""
+        now = self._clock.now()
+        if not self._budget.take_spare(now):
+            raise _NoBudgetError(self._budget.spare_at(now) or now + BUDGET_RETRY_SECONDS)
+        return await self._paid(call)
+
+    async def _waiting(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Ask Aircall, as soon as the budget lets it."""
+        while not self._budget.take(self._clock.now()):
+            await self._clock.sleep(0.1)
+        return await self._paid(call)
+
+    async def _paid(self, call: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await call()
+        finally:
+            self._budget.give_back()
+
+    def _failed(self, error: ServiceError) -> float:
+        """Seconds until the next try; a failure of a kind is said once."""
+        now = self._clock.now()
+        self._failures += 1
+        if isinstance(error, RateLimited):
+            self._budget.refused(now + dispatch.wait_after_429(error.retry_after, error.reset, now, self._chance()))
+        wait = backoff(self._failures, self._chance(), first=FIRST_RETRY_SECONDS, cap=RETRY_CAP_SECONDS)
+        wait = RETRY_CAP_SECONDS if isinstance(error, Refused) else wait
+        say = log.debug if self._said == error.code else log.warning
+        say(
+            "Aircall's webhook cannot be kept: changes made in its app are seen at the next look",
+            action="webhook_failed",
+            code=error.code,
+            why=str(error),
+            retry_seconds=round(wait, 1),
+        )
+        self._said = error.code
+        return wait
+
+
+_Page = tuple[list[Webhook], bool]
+
+
+class _NoBudgetError(Exception):
+    """The budget has nothing to spare before `until`."""
+
+    def __init__(self, until: float) -> None:
+        super().__init__(until)
+        self.until = until

@@ -1,0 +1,93 @@
+"""Make the manual's pictures: `make pictures`. A demo runs; a headless Chromium looks at its page.
+
+docs/pictures/ gets the page in the light, in the dark and on a phone; README.md gets what the terminal showed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from playwright.async_api import async_playwright
+
+ROOT = Path(__file__).parent.parent
+PICTURES = ROOT / "docs" / "pictures"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- what the terminal shows, by make pictures -->\n", "<!-- end of what the terminal shows -->\n"
+
+SECONDS = 75
+LOOK_AT_SECONDS = 38.0
+"""When the pictures are taken: some are held, one has come back, one is left alone."""
+
+TOLD = re.compile(r"unavailable until|is back to|left alone|stand back")
+VIEWS = (("page-light", 1320, 1010, "light"), ("page-dark", 1320, 1010, "dark"), ("page-phone", 420, 900, "light"))
+
+
+async def main() -> None:
+    """Run the demo once, and look while it runs."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        sys.exit("Chromium is needed to look at the page: apt-get install chromium")
+    PICTURES.mkdir(exist_ok=True)
+    began = time.monotonic()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "calsyncd", "demo", "--seconds", str(SECONDS)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout is not None  # noqa: S101 - it was asked for
+    first = (await process.stdout.readline()).decode()
+    reading = asyncio.create_task(process.stdout.read())
+    url = first.split()[1]
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for name, width, height, scheme in VIEWS:
+            context = await browser.new_context(
+                viewport={"width": width, "height": height},
+                color_scheme="dark" if scheme == "dark" else "light",
+                locale="en-GB",
+            )
+            page = await context.new_page()
+            await page.goto(url)
+            await page.wait_for_selector("tbody tr.hands")
+            if name == VIEWS[0][0]:
+                await page.wait_for_timeout(max(0.0, LOOK_AT_SECONDS - (time.monotonic() - began)) * 1000)
+                await page.click('tbody[data-email="dan@example.com"] [data-do="meet"]')
+                await page.click('tbody[data-email="ben@example.com"] [data-do="available"]')
+            await page.mouse.move(0, 0)
+            await page.wait_for_timeout(2500)
+            await page.screenshot(path=PICTURES / f"{name}.png")
+        await browser.close()
+    shown = first + (await reading).decode()
+    if await process.wait():
+        sys.exit(shown)
+    README.write_text(with_recording(README.read_text(encoding="utf-8"), shown), encoding="utf-8")
+
+
+def with_recording(readme: str, shown: str) -> str:
+    """The manual with what the terminal showed between its two marks; most of the log is left out."""
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    head, _, told = shown.partition("Ctrl-C" if "Ctrl-C" in shown else "It ends")
+    log, summary_mark, summary = told.partition("What the agents saw")
+    lines = [line.rstrip() for line in log.splitlines() if TOLD.search(line)]
+    text = "\n".join(
+        [
+            f"$ make demo SECONDS={SECONDS}",
+            *(line.rstrip() for line in head.rstrip().splitlines()),
+            "...",
+            *(re.sub(r"  event_id=\S+", " ", line) for line in lines),
+            "...",
+            f"{summary_mark:^80}".rstrip(),
+            *(line.rstrip() for line in summary.strip("\n").splitlines() if line.strip()),
+        ]
+    )
+    return f"{before}{BEGIN}\n```text\n{text}\n```\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
