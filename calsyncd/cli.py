@@ -147,11 +147,21 @@ def demo(seconds: float | None) -> None:
 
 @commands.command()
 @click.option("--dir", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("sandbox"))
-def sandbox(folder: Path) -> None:
+@click.option(
+    "--doubt",
+    "doubts",
+    multiple=True,
+    metavar="POINT=WAY",
+    help="Let a doubtful point of the services turn out so, such as v1_users=410; docs/doubtful.md has them all.",
+)
+def sandbox(folder: Path, doubts: tuple[str, ...]) -> None:
     """Run the sandbox alone: a Google and an Aircall on this machine, and settings that point at them."""
     from calsyncd.demo import show
 
-    sys.exit(_await(show.serve(folder)))
+    try:
+        sys.exit(_await(show.serve(folder, doubts=doubts)))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 Theory. `asyncio.sleep` counts time during which the machine ran; a suspended machine's sleepers wake late by the
 length of the suspend, and a stepped clock moves no deadline. A timerfd on the wall clock with
-TFD_TIMER_CANCEL_ON_SET wakes at the instant itself, and at once after a step or a resume. Behind it stand slices
+TFD_TIMER_CANCEL_ON_SET wakes just before the instant, and at once after a step or a resume. Behind it stand slices
 of at most 30 s: after every wait the caller looks at the clock again, so a wait that was short or long by any
 cause costs nothing but a look.
 """
@@ -23,6 +23,10 @@ from typing import Protocol
 
 SLICE_SECONDS = 30.0
 SHORTEST_WAIT_SECONDS = 0.001
+ATTENTION_SECONDS = 0.0015
+"""So long before its target a wait ends its sleep and turns the event loop: who sleeps until the very instant is late
+by what it takes a machine to wake, and then works with cold caches."""
+
 NOT_BEFORE = 1_790_000_000.0
 """A clock that shows less than this (September 2026) has lost its time."""
 
@@ -144,11 +148,15 @@ class SystemClock:
         now = time.time()
         longest = now + SLICE_SECONDS
         target = longest if until is None else min(max(until, now + SHORTEST_WAIT_SECONDS), longest)
-        if self._timer is None:
+        # A target in the past is a mistake, or a clock that was set: no reason to keep the machine busy.
+        coarse = target if until is not None and until <= now else target - ATTENTION_SECONDS
+        if coarse > now and self._timer is None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), target - now)
-        else:
-            await self._wait_on_timer(self._timer, target, target - now, wake)
+                await asyncio.wait_for(wake.wait(), coarse - now)
+        elif coarse > now and self._timer is not None:
+            await self._wait_on_timer(self._timer, coarse, coarse - now, wake)
+        while not wake.is_set() and 0 < target - time.time() <= ATTENTION_SECONDS:  # noqa: ASYNC110 - time sets no event
+            await asyncio.sleep(0)
 
     async def _wait_on_timer(self, timer: int, raw_target: float, at_most: float, wake: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()

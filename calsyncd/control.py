@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Protocol
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from calsyncd.calendars import Push, Syncer
 from calsyncd.clock import SystemClock
@@ -35,6 +35,10 @@ class Archive(Protocol):
         self, after: float, before: float, agent: str | None = None
     ) -> dict[str, list[tuple[str, Event]]]:
         """By agent, the events that are in force, each with its calendar."""
+        ...
+
+    async def changes_before(self, agent: str | None, at: float) -> list[HistoryRow]:
+        """The last change of a setting before `at`, for one agent or for each."""
         ...
 
 
@@ -94,7 +98,7 @@ class Control:
         low, high = min(one[0] for one in windows.values()), max(one[1] for one in windows.values())
         events = await self._archive.all_events(low, high, email)
         past: dict[str, list[HistoryRow]] = {}
-        for row in await self._past.history(email, low):
+        for row in [*await self._archive.changes_before(email, low), *await self._past.history(email, low)]:
             past.setdefault(row.agent, []).append(row)
         found = []
         for number, agent in enumerate(agents):
@@ -108,15 +112,17 @@ class Control:
                 for calendar, event in events.get(agent.email, ())
                 if calendar in followed and event.start < high and event.end > low
             ]
-            rows = [row for row in past.get(agent.email, ()) if row.at >= low]
-            found.append(timeline_view(agent, own, rows, (low, high), self._clock.now()))
+            found.append(timeline_view(agent, own, past.get(agent.email, ()), (low, high), self._clock.now()))
         return found
 
     def _window(self, email: str, window: Window) -> tuple[float, float]:
         if isinstance(window, tuple):
             return window
         names = [one.bookmark.time_zone for one in self._syncer.of_agent(email) if one.bookmark is not None]
-        zone = ZoneInfo(names[0]) if names else UTC
+        try:
+            zone: tzinfo = ZoneInfo(names[0]) if names else UTC
+        except (ValueError, ZoneInfoNotFoundError):
+            zone = UTC
         day = window or datetime.fromtimestamp(self._clock.now(), zone).date()
         midnights = (datetime.combine(one, time(), zone) for one in (day, day + timedelta(days=1)))
         low, high = (midnight.timestamp() for midnight in midnights)

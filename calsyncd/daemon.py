@@ -272,6 +272,7 @@ class Daemon:
             results = await asyncio.gather(*work, return_exceptions=True)
         systemd.notify(self._environ, STOPPING="1", STATUS="stopping")
         log.info("Stopping: what is in flight may end", action="stopping")
+        self.phones.stop()
         await self.scheduler.finish(STOP_SECONDS)
         with contextlib.suppress(ServiceError):
             await journal.flush()
@@ -399,6 +400,7 @@ async def release_without_daemon(settings: Settings, path: Path, environ: Mappin
         finally:
             loop.cancel()
             await asyncio.gather(loop, return_exceptions=True)
+            daemon.phones.stop()
             await daemon.scheduler.finish(STOP_SECONDS)
             with contextlib.suppress(ServiceError):
                 await journal.flush()

@@ -63,7 +63,7 @@ class Http:
 
     def __init__(self, observer: Observer, environ: Mapping[str, str]) -> None:
         self._observer = observer
-        self._environ = environ
+        self._environ = {name: value for name, value in environ.items() if name.lower().endswith("_proxy")}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:

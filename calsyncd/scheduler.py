@@ -86,6 +86,9 @@ class Scheduler:
             self._turn(self.clock.now())
             if self._died.done():
                 self._died.result()
+            if self._tasks:
+                # What the turn has started is more urgent than to prepare the next wait.
+                await asyncio.sleep(0)
             await self.clock.wait(self._agenda.next_due(), self._wake)
 
     def _turn(self, now: float) -> None:

@@ -67,7 +67,8 @@ def timeline_view(
 ) -> dict[str, Any]:
     """What an agent's calendars hold between two instants, what is wanted for it, and what was really set until now.
 
-    `events` come with the calendar that each stands in; `past` is the agent's history since the window began.
+    `events` come with the calendar that each stands in; `past` is the agent's history since the window began, and
+    the last change before it.
     """
     low, high = window
     own = [(calendar.removeprefix(f"{agent.email}/"), event) for calendar, event in events]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
-from calsyncd.core.model import Observation, Setting, User
+from calsyncd.core.model import UNAVAILABLE, Observation, Setting, User
 from calsyncd.core.plan import LIVE_UNKNOWN
 from calsyncd.core.webhooks import NAME, Webhook
 from calsyncd.errors import CREDENTIALS, USER_GONE, RateLimited, Refused, ServiceError, Unavailable
@@ -25,7 +25,6 @@ PER_PAGE = 50
 VERB_UNKNOWN = frozenset({404, 405, 410})
 BODY_REFUSED = frozenset({400, 422})
 STATE_ERROR = 405
-STATE_ERRORS_BELIEVED = 3
 OTHER_AGAIN_SECONDS = 10 * 60.0
 
 _WEBHOOK_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -57,8 +56,9 @@ class AircallApi:
         self._read_version: Version = "v1" if users_api == "v1" else "v2"
         self._write_version: Version = self._read_version
         self._proven: set[Version] = set()
-        self._gone_at: dict[Version, float] = {}
-        self._state_errors = 0
+        self._shown: dict[int, str] = {}
+        self._to_prove: dict[int, tuple[Version, str]] = {}
+        self._useless_at: dict[Version, float] = {}
         self._refused_substatuses: set[str] = set()
 
     async def ping(self) -> None:
@@ -71,6 +71,7 @@ class AircallApi:
         answer = await self._read("users.list", f"/users?page={page}&per_page={PER_PAGE}")
         items, more = _page(answer, "users", "users.list")
         users = [user for item in items if (user := read_user(item, at)) is not None]
+        self._shown |= {user.id: user.observation.status for user in users if user.observation is not None}
         return users, more
 
     async def look(self, user: int) -> Observation:
@@ -80,6 +81,10 @@ class AircallApi:
         found = read_user(_inner(answer), at)
         if found is None or found.id != user or found.observation is None:
             raise _malformed("users.get")
+        self._shown[user] = found.observation.status
+        version, status = self._to_prove.pop(user, (None, ""))
+        if version is not None and status == found.observation.status:
+            self._proven.add(version)
         return found.observation
 
     async def live_state(self, user: int) -> str:
@@ -156,14 +161,15 @@ class AircallApi:
 
     async def _write(self, user: int, setting: Setting) -> Setting:
         """Write by the version that works, which until one is proven is the one that shows what was asked."""
-        version = self._write_version
+        version, before = self._write_version, self._shown.get(user)
         try:
             shown = await self._put(version, user, setting)
         except Refused as error:
             return await self._write_refused(version, user, setting, error)
         if shown.availability_status == setting.availability_status:
-            self._proven.add(version)
-        elif version not in self._proven and not self._pinned and not self._is_gone(_other(version)):
+            # What was so before proves nothing.
+            self._proven |= {version} if before not in (None, setting.availability_status) else set()
+        elif version not in self._proven and not self._pinned and not self._is_useless(_other(version)):
             return await self._write_ignored(version, user, setting, shown)
         return shown
 
@@ -174,21 +180,23 @@ class AircallApi:
         if self._pinned or not (verb or parameter):
             raise error
         other = _other(version)
-        # 405 is said of a user's state too; then the other version is not asked again and again.
-        if error.status not in (404, 410) and self._is_gone(other):
+        # 405 is said of a user's state too: then a version that takes no updates is not asked again and again.
+        if error.status not in (404, 410) and self._is_useless(other):
             raise _state_refused(error) if verb else error
         if verb and not await self._exists(f"/users/{user}"):
             raise error
         try:
             shown = await self._put(other, user, setting)
         except Refused as second:
-            self._other_refused(other, second)
-            if verb and second.status in BODY_REFUSED:
+            self._note_useless(other, setting, second)
+            body = second.status in BODY_REFUSED
+            if verb and body and (setting.substatus is not None or error.status != STATE_ERROR):
                 raise
-            if second.status == STATE_ERROR and not self._is_gone(other):
+            if second.status == STATE_ERROR:
                 raise _state_refused(second) from None
             raise _state_refused(error) if verb else error from None
-        self._write_by(other, shown, setting)
+        self._write_by(other)
+        self._note_useless(version, setting, error)
         return shown
 
     async def _write_ignored(self, version: Version, user: int, setting: Setting, shown: Setting) -> Setting:
@@ -197,39 +205,37 @@ class AircallApi:
         try:
             second = await self._put(other, user, setting)
         except Refused as error:
-            self._other_refused(other, error)
-            if error.status == STATE_ERROR and not self._is_gone(other):
-                # Soon again. The first one may have been taken all the same: a look settles it.
-                raise Unavailable(str(_state_refused(error)), service="aircall", code="refused", status=405) from None
+            self._note_useless(other, setting, error)
+            if setting.availability_status != UNAVAILABLE:
+                # A look that shows it proves this version; in a call unavailable proves nothing.
+                self._to_prove[user] = version, setting.availability_status
             return shown
         except Unavailable as error:
+            # The first one may have been taken all the same: a look settles it.
             error.landed = True
             raise
         if second.availability_status == setting.availability_status:
-            self._write_by(other, second, setting)
+            self._write_by(other)
             return second
         return shown
 
-    def _write_by(self, version: Version, shown: Setting, asked: Setting) -> None:
+    def _write_by(self, version: Version) -> None:
         """This version takes updates: others of them may have found that out meanwhile."""
-        self._gone_at.pop(version, None)
-        self._state_errors = 0
+        self._useless_at.pop(version, None)
         self._proven.discard(_other(version))
-        if shown.availability_status == asked.availability_status:
-            self._proven.add(version)
         if self._write_version != version:
             self._write_version = version
             self._say(f"Aircall's {_other(version)} takes no updates of users; {version} does and is used from now on")
 
-    def _other_refused(self, other: Version, error: Refused) -> None:
-        """It does not know the verb, if it says so; a 405 must be said more than once."""
-        self._state_errors += error.status == STATE_ERROR
-        if error.status in (404, 410) or self._state_errors >= STATE_ERRORS_BELIEVED:
-            self._gone_at[other] = self._now()
+    def _note_useless(self, version: Version, setting: Setting, error: Refused) -> None:
+        """This version takes no updates, if its answer about a user who exists can mean nothing else."""
+        parameter = error.status in BODY_REFUSED and setting.substatus is None and version not in self._proven
+        if error.status in (404, 410) or parameter:
+            self._useless_at[version] = self._now()
 
-    def _is_gone(self, version: Version) -> bool:
-        """Whether this version was found not to know the verb, a short while ago."""
-        at = self._gone_at.get(version)
+    def _is_useless(self, version: Version) -> bool:
+        """Whether this version was found to take no updates, a short while ago."""
+        at = self._useless_at.get(version)
         return at is not None and 0.0 <= self._now() - at < OTHER_AGAIN_SECONDS
 
     async def _put(self, version: Version, user: int, setting: Setting) -> Setting:
@@ -241,6 +247,7 @@ class AircallApi:
         if found is None or found.id != user or found.observation is None:
             # It may have been taken all the same: a look settles it.
             raise _malformed("users.update")
+        self._shown[user] = found.observation.status
         return found.observation.setting
 
     async def _exists(self, path: str) -> bool:

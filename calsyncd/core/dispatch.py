@@ -1,7 +1,8 @@
 """Spending Aircall's requests: how many may go now, and which goes first.
 
 The company's limit is per minute; whether the minute is fixed, sliding or leaky is not established, so no sixty
-seconds ever see more than the budget, which is safe under the first two.
+seconds ever see more than the budget, which is safe under the first two. A minute that leaks, or one that others have
+filled, lets requests through bit by bit: that shows by a second 429 soon after the wait for a first.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from calsyncd.core.plan import Action, Look, Put
 
 MINUTE_SECONDS = 60.0
 MARGIN_SECONDS = 1.0
+SOON_SECONDS = 10.0
 RINGING_WEIGHT = 2.0
 UNREACHABLE_WEIGHT = 1.0
 PATIENCE_SECONDS = 60.0
@@ -30,12 +32,16 @@ class Budget:
         self._spent: deque[float] = deque()
         self._out = 0
         self._blocked_until = 0.0
+        self._limited_until = 0.0
+        self._paced_until = 0.0
+        self._took_at = 0.0
 
     def take(self, now: float, requests: int = 1) -> bool:
         """Reserve `requests` if they may go at `now`; all or none."""
-        if now < self._blocked_until or self.remaining(now) < requests:
+        if now < max(self._blocked_until, self._turn(now)) or self.remaining(now) < requests:
             return False
         self._out += requests
+        self._took_at = now
         return True
 
     def take_spare(self, now: float) -> bool:
@@ -58,14 +64,24 @@ class Budget:
         """A request has ended, answered or not."""
         self._spent.append(now)
 
+    def limited(self, now: float, wait: float) -> None:
+        """A 429 came: nothing goes for `wait` seconds. If another came just before, requests go evenly for a minute."""
+        if self._limited_until <= now < self._limited_until + SOON_SECONDS:
+            self._paced_until = now + wait + MINUTE_SECONDS
+        self._limited_until = max(self._limited_until, now + wait)
+        self.refused(now + wait)
+
     def refused(self, until: float) -> None:
-        """A 429 came: nothing goes before `until`."""
+        """Nothing goes before `until`."""
         self._blocked_until = max(self._blocked_until, until)
 
     def stepped(self, seconds: float) -> None:
         """The clock jumped by so many seconds: what was spent stays as long ago as it was."""
         self._spent = deque(at + seconds for at in self._spent)
         self._blocked_until += seconds
+        self._limited_until += seconds
+        self._paced_until += seconds
+        self._took_at += seconds
 
     def remaining(self, now: float) -> int:
         """How many requests may go at `now`, pauses apart."""
@@ -79,7 +95,11 @@ class Budget:
         free = now if short <= 0 else None
         if 0 < short <= len(self._spent):
             free = self._spent[short - 1] + MINUTE_SECONDS + MARGIN_SECONDS
-        return None if free is None else max(free, self._blocked_until)
+        return None if free is None else max(free, self._blocked_until, self._turn(now))
+
+    def _turn(self, now: float) -> float:
+        """When the next request's turn is, while they go evenly."""
+        return self._took_at + MINUTE_SECONDS / self.per_minute if now < self._paced_until else 0.0
 
     def _forget(self, now: float) -> None:
         while self._spent and self._spent[0] <= now - MINUTE_SECONDS - MARGIN_SECONDS:

@@ -25,9 +25,10 @@ class Stretch:
 
 
 def stretches(rows: Iterable[HistoryRow], current: str | None, low: float, high: float) -> list[Stretch]:
-    """What was set between `low` and `high`, by one agent's `rows` from `low` on, in order, until now.
+    """What was set between `low` and `high`, by one agent's `rows`, in order, until now.
 
-    `current` is what is set now, for an agent whose setting did not change since `low`.
+    Of the rows before `low` the last change is enough: it says who had made what was set then. `current` is what is set
+    now, for an agent without a change.
     """
     found: list[Stretch] = []
     changes = [row for row in rows if row.outcome in CHANGES]
@@ -35,10 +36,10 @@ def stretches(rows: Iterable[HistoryRow], current: str | None, low: float, high:
     actor: str | None = None
     status = changes[0].from_ if changes else current
     for row in changes:
-        at = min(max(row.at, low), high)
+        at = min(row.at, high)
         if at > start:
             found.append(Stretch(start, at, status, actor))
-        start, status, actor = at, row.to, row.actor
+        start, status, actor = max(at, low), row.to, row.actor
     if high > start:
         found.append(Stretch(start, high, status, actor))
     return found

@@ -144,7 +144,8 @@ class Facts:
 
     `acted_at` is when our last PUT ended: what was seen by then says nothing about its effect.
     `retry_at` holds every request for this agent back until then. `mismatches` counts the 200s in a row that showed
-    another status than `asked`. `looks_fail_since` is the first of the looks in a row that failed.
+    another status than `asked`. `looks_fail_since` is the first of the looks in a row that failed, `back_since` the
+    first of those in a row that showed the agent as not unavailable since our last PUT.
     """
 
     seen: Observation | None = None
@@ -155,6 +156,7 @@ class Facts:
     mismatches: int = 0
     asked: str | None = None
     looks_fail_since: float | None = None
+    back_since: float | None = None
     hints: Hints = field(default_factory=Hints)
 
     @property
@@ -201,8 +203,15 @@ class Facts:
             undoubted=self.undoubted if observation.status == UNAVAILABLE and doubtful is not False else observation,
             doubtful_since=None if doubtful is False else since or (observation.at if doubtful else None),
             looks_fail_since=None,
+            back_since=self._back_since(observation),
             hints=self.hints.looked(self.known, observation, settled=observation.at >= self.acted_at + SETTLE_SECONDS),
         )
+
+    def _back_since(self, observation: Observation) -> float | None:
+        if observation.status == UNAVAILABLE or observation.at <= self.acted_at:
+            return None
+        earlier = self.back_since
+        return observation.at if earlier is None or earlier <= self.acted_at else earlier
 
     def look_failed(self, now: float) -> Facts:
         """These facts after a look that nobody answered."""
@@ -233,7 +242,8 @@ class Orders:
 class Decision:
     """The stance to record *before* `action` is done, what to do, and when to decide again at the latest.
 
-    `owes` is the boundary that is due and not served: by what is to be done, or by what has to wait.
+    `owes` is the boundary that is due and not served: by what is to be done, or by what has to wait. `change` is the
+    next boundary.
     """
 
     stance: Stance
@@ -241,6 +251,7 @@ class Decision:
     again: float | None = None
     note: str | None = None
     owes: float | None = None
+    change: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,13 +330,14 @@ def is_doubtful(observation: Observation) -> bool | None:
 def decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decision:
     """What to do about the agent at `now`; never later than at the next boundary it is asked again."""
     decision = _decide(stance, orders, facts, now)
-    again = _earliest(decision.again, _next_change(orders, now))
+    change = _next_change(orders, now)
+    again = _earliest(decision.again, change)
     if facts.hint_due is not None:
         due = max(facts.hint_due, facts.retry_at)
         if decision.action is None and now >= due:
             decision = replace(decision, action=Look(due, hinted=True))
         again = _earliest(again, due, after=now)
-    return replace(decision, again=again)
+    return replace(decision, again=again, change=change)
 
 
 def _decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decision:
@@ -452,6 +464,12 @@ class _Case:
         """Whether the agent was seen as before the hold."""
         return self.seen is not None and self.seen.status == self.held.back.availability_status
 
+    @property
+    def settled_at(self) -> float:
+        """From when on a look that shows the agent as before the hold is believed."""
+        since = self.facts.back_since
+        return 0.0 if since is None else since + SETTLE_SECONDS
+
     def look(self, due: float, *, live: bool = False) -> Decision:
         """Look now, unless Aircall has said yes and shown something else: that takes time to settle."""
         settled = self.facts.acted_at + SETTLE_SECONDS if self.facts.mismatches else 0.0
@@ -499,6 +517,9 @@ def _keep(case: _Case, wanted: Setting, change: float) -> Decision:
             return case.put(held.put, held.effective, releases=False)
         if not case.ours:
             return _override(case, seen)
+        if case.facts.mismatches and is_doubtful(seen) is not False:
+            # A call may read as unavailable, and then our update is still to be made.
+            return case.put(held.put, now, releases=False) if is_doubtful(seen) else case.look(now, live=True)
         case = replace(case, held=replace(held, confirmed_at=seen.at))
     elif seen is not None and not case.ours:
         settled = held.confirmed_at + SETTLE_SECONDS
@@ -506,12 +527,11 @@ def _keep(case: _Case, wanted: Setting, change: float) -> Decision:
             return case.look_at(settled)
         if held.lost_at is not None and case.shows_back:
             return case.put(held.put, held.effective, releases=False) if case.fresh else case.look(now)
-        if case.shows_back and seen.live is None:
-            return case.look(now, live=True)
-        if case.shows_back and seen.live in CALL_LIVE_STATES:
-            # Our update may wait for the end of the call: the debt stays.
-            again = seen.at + CALL_LOOK_SECONDS
-            return case.look(now, live=True) if now >= again else case.wait(min(again, change))
+        if case.shows_back:
+            # Our update may be on its way still, or wait for the end of a call: the debt stays.
+            again = case.settled_at if seen.live not in CALL_LIVE_STATES else seen.at + CALL_LOOK_SECONDS
+            if seen.live is None or seen.at < again:
+                return case.look(again, live=True) if now >= again else case.wait(min(again, change))
         return _override(case, seen)
     if wanted != held.put and not _reason_is_by_hand(held, seen):
         if not (case.ours and case.fresh):
@@ -533,22 +553,16 @@ def _end(case: _Case) -> Decision:
         return case.put(held.back, due, releases=True)
     if seen is not None and not case.ours:
         settled = held.confirmed_at + SETTLE_SECONDS if held.confirmed_at is not None else 0.0
-        if seen.at < settled and case.shows_back:
-            # A read may lag behind our update. If it does not, the way back changes nothing.
+        accepted = held.confirmed_at is not None or case.facts.mismatches
+        if case.shows_back and accepted and held.lost_at is None:
+            # A read may lag behind our update, or a call hold it up. If neither, the way back changes nothing.
             return case.put(held.back, due, releases=True) if case.fresh else case.look(due)
         if seen.at < settled:
             return case.look_at(settled)
         settles = case.lost_look
         if settles is not None:
             return case.look_at(settles)
-        if not case.fresh:
-            return case.look(due)
-        if case.shows_back and seen.live is None:
-            return case.look(due, live=True)
-        if case.shows_back and seen.live in CALL_LIVE_STATES:
-            # Our update may wait for the end of the call: the way back takes its place.
-            return case.put(held.back, due, releases=True)
-        return _decide(FREE, case.orders, case.facts, now)
+        return _decide(FREE, case.orders, case.facts, now) if case.fresh else case.look(due)
     if case.fresh:
         if case.not_taken(held.back):
             return case.wait(case.facts.acted_at + MISMATCH_SLOW_SECONDS, note="not_taken")

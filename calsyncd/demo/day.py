@@ -141,8 +141,10 @@ class Day:
         return self.instant(MINUTES)
 
     def perform(self, step: Step) -> None:
-        """Do one step through the sandbox's Google."""
+        """Do one step through the sandbox's Google; a meeting that a spectator has cancelled stays so."""
         google, key = self.sandbox.google, (step.agent, step.key)
+        if key in self.ids and google.get(step.agent, self.ids[key]).get("status") == "cancelled":
+            return
         if isinstance(step, Meeting):
             event = {"summary": step.key.capitalize(), **self._times(step.start, step.end), **step.extra}
             self.ids[key] = str(google.insert(step.agent, event)["id"])

@@ -10,7 +10,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +24,7 @@ from calsyncd.demo.day_check import Report, check
 from calsyncd.demo.hands import Hands
 from calsyncd.demo.pace import Pace
 from calsyncd.demo.stage import Stage
+from calsyncd.sandbox.doubts import read_ways, turn_out
 from calsyncd.sandbox.world import Sandbox
 
 _STOP_SECONDS = 10.0
@@ -77,13 +78,18 @@ async def serve(
     listen: str = "127.0.0.1:8770",
     admin_listen: str = "127.0.0.1:8771",
     day_seconds: float | None = DEFAULT_SECONDS,
+    doubts: Iterable[str] = (),
 ) -> int:
-    """Run the sandbox alone until SIGINT or SIGTERM, with the scripted day over and over unless that is None."""
+    """Run the sandbox alone until SIGINT or SIGTERM, with the scripted day over and over unless that is None.
+
+    `doubts` such as `v1_users=410` let doubtful points turn out so; ValueError says which there are.
+    """
     console = Console()
     async with AsyncExitStack() as stack:
         folder = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="calsyncd-sandbox-")))
         folder.mkdir(parents=True, exist_ok=True)
         sandbox = await stack.enter_async_context(Sandbox(google_port=google_port, aircall_port=aircall_port))
+        turn_out(sandbox, read_ways(doubts))
         stop = stack.enter_context(_Stop())
         add_people(sandbox)
         people = [person.email for person in PEOPLE]

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from calsyncd.core.dispatch import is_spare
 from calsyncd.core.model import Trouble
-from calsyncd.core.plan import FREE, Decision, Facts, Stance
+from calsyncd.core.plan import FREE, Decision, Facts, Held, Stance
 from calsyncd.core.rules import Rules
 from calsyncd.core.timeline import Timeline
 
 FOREVER = float("inf")
+
+
+@dataclass(slots=True)
+class Foreseen:
+    """The stance of this Aircall user that the boundary at `due` will need written down.
+
+    `on_disk` once the ledger holds it; `over` once it is to be taken back.
+    """
+
+    user: int
+    stance: Held
+    due: float
+    on_disk: bool = False
+    over: bool = False
+
+    def is_for(self, stance: Stance) -> bool:
+        """Whether this stance is the one foreseen: when it was decided makes no difference."""
+        if not isinstance(stance, Held):
+            return False
+        return replace(stance, since=0.0, lost_at=None) == replace(self.stance, since=0.0, lost_at=None)
 
 
 @dataclass(slots=True)
@@ -24,7 +44,9 @@ class Agent:
     `look_alone` once the list of everybody was waited for in vain. `unwritten` while the ledger lacks the stance.
     `refusals` counts the updates in a row that the user's state refused, however many looks were answered between.
     `owes_since` is the boundary that is due and not served; `missing` how many whole lists in a row lacked the user.
-    `status` is the `availability_status` that the history has last.
+    `writing` counts the writes of the stance that are under way beside requests.
+    `status` is the `availability_status` that the history has last. `foreseen` is what the ledger holds already of the
+    update that the next boundary needs.
     """
 
     email: str
@@ -52,6 +74,8 @@ class Agent:
     owes_since: float | None = None
     missing: int = 0
     status: str | None = None
+    foreseen: Foreseen | None = None
+    writing: int = 0
 
     @property
     def serving(self) -> bool:

@@ -191,7 +191,7 @@ class Calls:
         sent = Sent(agent.stance, decision.stance, put)
         agent.stance = sent.written
         patience = RELEASE_PATIENCE_SECONDS if put.releases else LEDGER_PATIENCE_SECONDS
-        if not await self._record.stance(agent, patience) and not put.releases:
+        if not await self._written(agent, patience) and not put.releases:
             # Without a debt on disk nobody is made unreachable; the way back goes all the same.
             agent.stance = sent.before
             agent.facts = replace(agent.facts, retry_at=self._clock.now() + LEDGER_RETRY_SECONDS)
@@ -206,6 +206,7 @@ class Calls:
             return
         agent.putting = False
         now = self._clock.now()
+        agent.refusals = 0
         agent.stance, agent.facts = plan.answered(sent, shown, agent.facts, now)
         if agent.facts.mismatches:
             self._not_taken(agent, put, shown)
@@ -213,6 +214,15 @@ class Calls:
             self._succeeded(agent, by_update=True)
             self._done(agent, sent, now)
         await self._record.stance(agent, RELEASE_PATIENCE_SECONDS)
+
+    async def _written(self, agent: Agent, patience: float) -> bool:
+        """Whether the agent's stance is on disk; often it was put there before the boundary came."""
+        foreseen = agent.foreseen
+        known = foreseen is not None and foreseen.on_disk and not foreseen.over
+        if foreseen is not None and known and foreseen.user == agent.user and foreseen.is_for(agent.stance):
+            agent.foreseen = None
+            return True
+        return await self._record.stance(agent, patience)
 
     def _not_taken(self, agent: Agent, put: Put, shown: Setting) -> None:
         self._metrics.update("mismatch")
@@ -300,7 +310,7 @@ class Calls:
         now = self._clock.now()
         if isinstance(error, RateLimited):
             wait = dispatch.wait_after_429(error.retry_after, error.reset, now, self._chance())
-            self._budget.refused(now + wait)
+            self._budget.limited(now, wait)
             log.warning("Aircall's requests are used up", action="rate_limited", retry_seconds=round(wait, 1))
             return True
         if error.code == CREDENTIALS:
@@ -313,8 +323,6 @@ class Calls:
     def _succeeded(self, agent: Agent, *, by_update: bool) -> None:
         self._credentials_good()
         agent.failures = 0
-        if by_update:
-            agent.refusals = 0
         agent.facts = replace(agent.facts, retry_at=0.0)
         self._roster.trouble_over(agent, by_update=by_update)
 

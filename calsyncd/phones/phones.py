@@ -20,7 +20,7 @@ from calsyncd.core.timeline import Timeline
 from calsyncd.errors import ServiceError
 from calsyncd.logs import get_logger
 from calsyncd.metrics import Metrics, StanceName
-from calsyncd.phones.agent import FOREVER, Agent
+from calsyncd.phones.agent import FOREVER, Agent, Foreseen
 from calsyncd.phones.calls import LEDGER_PATIENCE_SECONDS, LEDGER_RETRY_SECONDS, Calls
 from calsyncd.phones.record import Record
 from calsyncd.phones.roster import Roster
@@ -34,6 +34,7 @@ REQUESTS_AT_BOUNDARY = 2
 """A look and an update."""
 
 CROWD_FRESH_SECONDS = 90.0
+FORESEEN_SECONDS = 0.5
 QUARANTINE_SECONDS = 60.0
 
 log = get_logger(__name__)
@@ -219,10 +220,11 @@ class Phones:
         if agent.busy or not agent.ready:
             return
         held = isinstance(agent.stance, Held)
-        if not agent.configured and not held and not agent.unwritten:
+        if not agent.configured and not held and not agent.unwritten and agent.foreseen is None:
             self._forget(agent)
             return
         if agent.user is None and not held:
+            self._take_back(agent)
             self._needs(agent, None)
             return
         if agent.unwritten and self._scheduler.due_at("ledger", agent.email) is None:
@@ -247,7 +249,52 @@ class Phones:
         earlier = agent.owes_since if agent.owes_since is not None else decision.owes
         agent.owes_since = min(earlier, decision.owes) if decision.owes is not None and earlier is not None else None
         self._needs(agent, decision if decision.action is not None else None)
-        self._scheduler.at("agent", agent.email, decision.again)
+        try:
+            again = self._foresee(agent, decision, now)
+        except Exception as error:  # noqa: BLE001 - said in _quarantine
+            self._quarantine(agent, error, now)
+            return
+        self._scheduler.at("agent", agent.email, again)
+
+    def _foresee(self, agent: Agent, decision: Decision, now: float) -> float | None:
+        """Have what the next boundary needs written down shortly before it; says when to judge the agent again.
+
+        The disk takes longer than all the rest of an update. Until the boundary the ledger then tells of an update
+        whose answer is missing, as it would after a crash in it. What does not come as foreseen is taken back.
+        """
+        boundary, again = decision.change, decision.again
+        coming: Decision | None = None
+        if isinstance(decision.action, Put):
+            until = agent.foreseen.due + FORESEEN_SECONDS if agent.foreseen is not None else now
+            if now < until:
+                coming, again = decision, until if again is None else min(again, until)
+        elif boundary is not None and decision.action is None:
+            if now < boundary - FORESEEN_SECONDS:
+                again = min(boundary - FORESEEN_SECONDS, again or boundary)
+            else:
+                coming = plan.decide(agent.stance, self._orders(agent, now), agent.facts, boundary)
+        stance = coming.stance if coming is not None and isinstance(coming.action, Put) else FREE
+        if agent.foreseen is not None:
+            if agent.foreseen.user != agent.user or not agent.foreseen.is_for(stance):
+                self._take_back(agent)
+        elif agent.writing or boundary is None or agent.user is None:
+            # A line that is on its way would follow; the agent is judged again once it is written.
+            pass
+        elif isinstance(stance, Held) and coming is not decision:
+            agent.foreseen = Foreseen(agent.user, stance, boundary)
+            self._scheduler.start(self._record.ahead(agent.email, agent.foreseen), f"ahead {agent.email}")
+        return again
+
+    def _take_back(self, agent: Agent) -> None:
+        """What was foreseen does not come: write down where we really stand."""
+        if agent.foreseen is not None and not agent.foreseen.over:
+            agent.foreseen.over = agent.unwritten = True
+            self._start_write(agent)
+
+    def stop(self) -> None:
+        """No boundary comes any more: what was foreseen is taken back."""
+        for agent in self._roster.agents.values():
+            self._take_back(agent)
 
     def _quarantine(self, agent: Agent, error: Exception, now: float) -> None:
         """One agent's data must not stop the others: set aside, loudly, and tried again later."""
@@ -289,7 +336,7 @@ class Phones:
         """The stance changed without an update: write it down, and say so where a person would ask."""
         before, after = agent.stance, decision.stance
         agent.stance = after
-        self._scheduler.start(self._write(agent), f"ledger {agent.email}")
+        self._start_write(agent)
         if isinstance(after, StandingBack):
             seen = agent.facts.seen.status if agent.facts.seen is not None else "unknown"
             if after.why == "override":
@@ -307,10 +354,17 @@ class Phones:
         """The ledger lacked an agent's stance; what is to be written is where we stand now."""
         agent = self._roster.agents.get(email)
         if agent is not None and agent.unwritten and not agent.busy:
-            self._scheduler.start(self._write(agent), f"ledger {email}")
+            self._start_write(agent)
+
+    def _start_write(self, agent: Agent) -> None:
+        agent.writing += 1
+        self._scheduler.start(self._write(agent), f"ledger {agent.email}")
 
     async def _write(self, agent: Agent) -> None:
-        await self._record.stance(agent, LEDGER_PATIENCE_SECONDS)
+        try:
+            await self._record.stance(agent, LEDGER_PATIENCE_SECONDS)
+        finally:
+            agent.writing -= 1
         self.touch(agent.email)
 
     # -- dispatch --------------------------------------------------------------------------------------------------

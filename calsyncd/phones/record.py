@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Protocol
 
 from calsyncd.clock import Clock
 from calsyncd.core.model import HistoryRow, Observation
-from calsyncd.core.plan import Entry, Pause
+from calsyncd.core.plan import FREE, Entry, Pause
 from calsyncd.logs import get_logger
-from calsyncd.phones.agent import Agent
+from calsyncd.phones.agent import Agent, Foreseen
 
 log = get_logger(__name__)
 
@@ -51,10 +52,12 @@ class Record:
 
         `agent.unwritten` until it is. A write that hangs is not taken back: it may still land.
         """
-        if agent.user is None:
-            return True
-        entry = Entry(agent.user, agent.email, agent.stance, self._clock.now())
-        writing = asyncio.ensure_future(self._ledger.record(entry))
+        foreseen, agent.foreseen = agent.foreseen, None
+        now = self._clock.now()
+        lines = [Entry(agent.user, agent.email, agent.stance, now)] if agent.user is not None else []
+        if foreseen is not None and foreseen.user != agent.user:
+            lines.append(Entry(foreseen.user, agent.email, FREE, now))
+        writing = asyncio.ensure_future(self._lines(lines))
         limit = asyncio.ensure_future(self._clock.sleep(patience))
         await asyncio.wait((writing, limit), return_when=asyncio.FIRST_COMPLETED)
         limit.cancel()
@@ -67,12 +70,26 @@ class Record:
             writing.result()
         except OSError as error:
             agent.unwritten = True
+            if foreseen is not None and foreseen.user != agent.user:
+                agent.foreseen = foreseen
             log.error(  # noqa: TRY400 - the errno says it all
                 "The ledger cannot be written", action="ledger_failed", agent=agent.email, why=error.strerror
             )
             return False
         agent.unwritten = False
         return True
+
+    async def _lines(self, lines: list[Entry]) -> None:
+        for line in lines:
+            await self._ledger.record(line)
+
+    async def ahead(self, email: str, foreseen: Foreseen) -> None:
+        """Write down what the next boundary needs; what fails is tried anew, and told of, at the boundary."""
+        entry = Entry(foreseen.user, email, foreseen.stance, self._clock.now())
+        with contextlib.suppress(OSError):
+            # As `stance` does it: lines stand in the ledger in the order in which they were asked for.
+            await asyncio.ensure_future(self._ledger.record(entry))
+            foreseen.on_disk = True
 
     async def pause(self, agent: Agent) -> None:
         """Return once the agent's pause is on disk; OSError if it cannot be put there."""

@@ -224,7 +224,7 @@ class Roster:
             paused_until=known.paused_until,
             known_at=self._now(),
         )
-        if isinstance(known.stance, Held) or known.busy:
+        if isinstance(known.stance, Held) or known.busy or known.foreseen is not None:
             # The same object under another name: a request of theirs may be under way.
             known.email = self._free_name(known.email, known.user)
             self._unlist(known)

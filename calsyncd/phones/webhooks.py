@@ -265,7 +265,7 @@ class Webhooks:
         now = self._clock.now()
         self._failures += 1
         if isinstance(error, RateLimited):
-            self._budget.refused(now + dispatch.wait_after_429(error.retry_after, error.reset, now, self._chance()))
+            self._budget.limited(now, dispatch.wait_after_429(error.retry_after, error.reset, now, self._chance()))
         wait = backoff(self._failures, self._chance(), first=FIRST_RETRY_SECONDS, cap=RETRY_CAP_SECONDS)
         wait = RETRY_CAP_SECONDS if isinstance(error, Refused) else wait
         say = log.debug if self._said == error.code else log.warning

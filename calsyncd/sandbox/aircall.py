@@ -344,7 +344,7 @@ class AircallSandbox(SandboxServer):
         if self.switches.state_errors > 0:
             self.switches.state_errors -= 1
             raise Refusal(405, error_body(405, "The user is currently unavailable"))
-        before = self._show(user)
+        before = self._show_as(user, user.setting)
         if is_v2 and self.switches.v2_ignores:
             return web.json_response({"user": before})
         if self.switches.disobey > 0:

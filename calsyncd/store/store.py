@@ -240,11 +240,19 @@ class Store:
 
     async def history(self, agent: str | None = None, since: float = 0.0) -> list[HistoryRow]:
         """What was done since `since`, in order, for one agent or for all."""
+        return await self._history("at >= ?2", agent, since)
+
+    async def changes_before(self, agent: str | None, at: float) -> list[HistoryRow]:
+        """The last change of a setting before `at`, for one agent or for each."""
+        last = "SELECT max(number) FROM history WHERE at < ?2 AND outcome IN ('done', 'seen') GROUP BY agent"
+        return await self._history(f"number IN ({last})", agent, at)
+
+    async def _history(self, which: str, agent: str | None, at: float) -> list[HistoryRow]:
         async with self._answering():
             rows = await self._connection.execute_fetchall(
-                'SELECT at, agent, "from", "to", outcome, why, event, late_ms, actor FROM history'
-                " WHERE (?1 IS NULL OR agent = ?1) AND at >= ?2 ORDER BY at, number",
-                (agent, since),
+                'SELECT at, agent, "from", "to", outcome, why, event, late_ms, actor FROM history'  # noqa: S608 - ours
+                f" WHERE (?1 IS NULL OR agent = ?1) AND {which} ORDER BY at, number",
+                (agent, at),
             )
         return [HistoryRow(*row) for row in rows]
 

@@ -129,7 +129,10 @@ async def test_the_ten_steps(user: NewUser, sandbox: Sandbox) -> None:
     """From an empty machine to an agent held in a meeting, released and followed again."""
     sandbox.add_agent("amy@example.com", user_id=456)
     demo, install, secrets, settings, service, look, way_out = BLOCKS
-    assert demo == "make demo\n"
+    shown = user.run(f"{demo.strip()} SECONDS=35 BIN={Path(sys.executable).parent}")
+    assert "http://127.0.0.1:" in shown.splitlines()[0]
+    for told in ("amy@example.com is unavailable", "amy@example.com is back", "What the agents saw"):
+        assert told in shown
 
     user.run(install)
     etc = user.root / "etc" / "calsyncd"

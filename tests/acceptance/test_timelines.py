@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import aiohttp
 
+from calsyncd.core.plan import SETTLE_SECONDS
 from calsyncd.sandbox.google_times import second
 from calsyncd.sandbox.world import Sandbox
 from tests.acceptance.conftest import Launch
@@ -60,13 +61,17 @@ async def test_a_timeline_tells_events_spans_and_settings(sandbox: Sandbox, laun
         ("available", "calsyncd"),
     ]
     assert amy["set"][-1]["end"] <= amy["now"]
+    inside = amy["set"][2]
+    window = f"from={inside['end'].replace('Z', '%2B00:00')}&to={second(now + 3600)}"
+    assert (await ask(daemon, f"/api/v1/agents/{AMY}/timeline?{window}"))["set"][0]["actor"] == "calsyncd"
     assert TITLE not in str(amy)
 
-    sandbox.aircall.set_by_hand(1, "custom")
-    await daemon.until(AMY, setting={"availability_status": "custom", "substatus": "always_opened"})
+    await asyncio.sleep(SETTLE_SECONDS)
+    sandbox.aircall.set_by_hand(1, "unavailable")
+    await daemon.until(AMY, setting={"availability_status": "unavailable", "substatus": "always_closed"})
     everybody = await ask(daemon, "/api/v1/timelines")
     days = {one["email"]: one for one in everybody["timelines"]}
-    assert (days[AMY]["set"][-1]["availability_status"], days[AMY]["set"][-1]["actor"]) == ("custom", "aircall")
+    assert (days[AMY]["set"][-1]["availability_status"], days[AMY]["set"][-1]["actor"]) == ("unavailable", "aircall")
     for who, zone in ((AMY, "UTC"), (BEN, "America/New_York")):
         begins = datetime.fromisoformat(days[who]["from"]).astimezone(ZoneInfo(zone))
         assert (begins.hour, begins.minute) == (0, 0)

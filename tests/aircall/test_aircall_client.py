@@ -338,7 +338,8 @@ async def test_a_refused_sub_status_is_left_out(
 
 async def test_a_refusal_that_is_not_the_sub_statuss_fault_is_final(api: AircallApi, aircall: AircallSandbox) -> None:
     """Once without it, then no more; and without one, not even that."""
-    await api.update(USER, Setting("available"))
+    await api.look(USER)
+    await api.update(USER, Setting("custom"))
     aircall.fail("PUT", times=None, status=422)
 
     for setting, requests in ((BUSY, 2), (Setting("custom"), 1)):
@@ -511,6 +512,7 @@ async def test_where_v2_ignores_the_parameter_v1_is_found_and_remembered(
 async def test_a_version_that_was_proven_is_kept(api: AircallApi, aircall: AircallSandbox, said: list[str]) -> None:
     """What has worked is not doubted for one answer."""
     aircall.switches.v1_users = None
+    await api.look(USER)
     await api.update(USER, BUSY)
     before = len(aircall.requests)
     aircall.switches.disobey = 1
@@ -518,6 +520,33 @@ async def test_a_version_that_was_proven_is_kept(api: AircallApi, aircall: Airca
     assert (await api.update(USER, Setting("custom"))).availability_status == "unavailable"
     assert asked(aircall, before) == ["PUT /v2/users/456"]
     assert said == []
+
+
+async def test_a_look_proves_the_version_whose_answers_do_not_show_it(api: AircallApi, aircall: AircallSandbox) -> None:
+    """Where answers lag behind and v1 refuses everything, v1 is left alone once a look has shown v2's work."""
+    aircall.switches.answers_lag, aircall.switches.v1_users = True, 405
+    await api.look(USER)
+    await api.update(USER, BUSY)
+    await api.look(USER)
+    await api.update(USER, Setting("available"))
+    await api.look(USER)
+    before = len(aircall.requests)
+
+    await api.update(USER, BUSY)
+
+    assert asked(aircall, before) == ["PUT /v2/users/456"]
+
+
+async def test_what_was_so_before_proves_no_version(api: AircallApi, aircall: AircallSandbox) -> None:
+    """A 200 that shows what was asked, and what was there all the time."""
+    aircall.switches.v2_ignores, aircall.switches.v1_users = True, None
+    await everybody(api)
+    await api.update(USER, Setting("available"))
+
+    await api.update(USER, BUSY)
+
+    assert asked(aircall, 1) == ["PUT /v2/users/456", "PUT /v2/users/456", "PUT /v1/users/456"]
+    assert aircall.setting(USER).status == "unavailable"
 
 
 async def test_a_version_that_is_gone_is_asked_once_in_ten_minutes(
@@ -566,19 +595,6 @@ async def test_a_state_error_of_the_only_version_is_no_verdict_on_it(
 
     assert (caught.value.code, caught.value.status) == ("refused", 405)
     assert (refused.status, aircall.setting(USER).status) == ("available", "unavailable")
-
-
-async def test_a_state_error_after_a_200_that_did_nothing(api: AircallApi, aircall: AircallSandbox) -> None:
-    """Whether the first version did it after all is not known; soon after, the second does it."""
-    aircall.switches.v2_ignores, aircall.switches.v1_users = True, None
-    aircall.fail("/v1/users", status=405)
-
-    with pytest.raises(Unavailable) as caught:
-        await api.update(USER, BUSY)
-    await api.update(USER, BUSY)
-
-    assert caught.value.landed
-    assert aircall.setting(USER).status == "unavailable"
 
 
 async def test_updates_that_find_another_version_at_once(api: AircallApi, aircall: AircallSandbox) -> None:

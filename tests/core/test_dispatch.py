@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from calsyncd.core.dispatch import Budget, Candidate, order, wait_after_429
 from calsyncd.core.model import Setting
 from calsyncd.core.plan import Look, Put
+from calsyncd.sandbox.limits import Kind, Window
 
 NOW = 1_800_000_000.0
 YEAR = 365 * 86400.0
@@ -205,6 +206,69 @@ def hinted(agent: str, ago: float) -> Candidate:
 def test_order(candidates: list[Candidate], expected: str) -> None:
     """Those first whose wrong state costs most; nobody waits for ever."""
     assert list(expected) == [candidate.agent for candidate in order(candidates, NOW)]
+
+
+# -- a minute that lets requests through bit by bit ------------------------------------------------------------------
+
+
+def test_one_429_is_waited_for_and_no_more() -> None:
+    """Others have used the minute up: after the wait all goes as before."""
+    budget = Budget(60)
+
+    budget.limited(NOW, 3.0)
+
+    assert [False, True, True] == [spend(budget, NOW + at) for at in (2.9, 3.0, 3.0)]
+
+
+def test_a_second_429_soon_after_the_wait_makes_requests_go_evenly_for_a_minute() -> None:
+    """One a second for a budget of sixty; the same crowd's second 429 is not a second one."""
+    budget = Budget(60)
+    budget.limited(NOW, 3.0)
+    budget.limited(NOW + 0.1, 2.9)
+    at_once = [spend(budget, NOW + 3) for _ in range(2)]
+
+    budget.limited(NOW + 4, 2.0)
+    evenly = [spend(budget, NOW + at) for at in (5.9, 6.0, 6.1, 6.9, 7.0, 7.5, 8.0)]
+    turn = budget.next_at(NOW + 8.1)
+    after = [spend(budget, NOW + 66) for _ in range(2)]
+
+    assert [True, True] == at_once
+    assert [False, True, False, False, True, False, True] == evenly
+    assert NOW + 9 == turn
+    assert [True, True] == after
+
+
+def test_a_429_long_after_another_is_a_first_one() -> None:
+    """Ten seconds without one, and the minute was as it should be."""
+    budget = Budget(60)
+    budget.limited(NOW, 3.0)
+    budget.limited(NOW + 13.1, 3.0)
+
+    assert [True, True] == [spend(budget, NOW + 17) for _ in range(2)]
+
+
+@pytest.mark.parametrize("kind", ["sliding", "fixed", "leaky"])
+def test_a_crowd_in_a_minute_that_leaks_is_served_without_a_storm_of_429s(kind: Kind) -> None:
+    """Sixty requests, ninety a minute, a few at once or many used by others: a handful is refused."""
+    window, budget = Window(90, kind=kind, burst=8), Budget(75)
+    now, waiting, refused = NOW, 60, 0
+    for _ in range(40):
+        window.take(now)
+    while waiting:
+        assert now < NOW + 130
+        if not budget.take(now):
+            now = budget.next_at(now) or now
+            continue
+        now += 0.005
+        budget.spent(now)
+        budget.give_back()
+        if window.take(now):
+            waiting -= 1
+        else:
+            refused += 1
+            budget.limited(now, wait_after_429(None, window.reset_at(now), now, 0.5))
+
+    assert refused <= 3
 
 
 # -- how long a 429 lasts ----------------------------------------------------------------------------------------------

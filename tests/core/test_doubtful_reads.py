@@ -108,6 +108,22 @@ def test_a_way_back_that_its_answer_did_not_show_is_looked_after() -> None:
     assert isinstance(look.action, Look)
 
 
+def test_a_call_that_reads_as_unavailable_confirms_no_hold_that_was_not_shown() -> None:
+    """Whether the hold is there is asked of the live state; in a call it is put again."""
+    stance, facts = put_back(AVAILABLE, UNAVAILABLE)
+    facts = facts.looked(Observation(UNAVAILABLE, NEXT + 6))
+
+    asked = decide(stance, THEN_NEXT, facts, NEXT + 6)
+    in_call = decide(stance, THEN_NEXT, facts.looked(Observation(UNAVAILABLE, NEXT + 7, "in_call")), NEXT + 7)
+    by_us = decide(stance, THEN_NEXT, facts.looked(Observation(UNAVAILABLE, NEXT + 7, "do_not_disturb")), NEXT + 7)
+
+    assert Look(NEXT + 6, live=True) == asked.action
+    assert Put(UNAVAILABLE, NEXT + 7, releases=False) == in_call.action
+    assert by_us.action is None
+    assert isinstance(by_us.stance, Held)
+    assert NEXT + 7 == by_us.stance.confirmed_at
+
+
 # -- calls ---------------------------------------------------------------------------------------------------------
 
 
@@ -125,16 +141,27 @@ def test_in_a_call_nobody_is_taken_to_have_come_back(live: str) -> None:
     assert Put(AVAILABLE, DURING + 1, releases=True) == over.action
 
 
-@pytest.mark.parametrize("orders", [MEETING, NOTHING])
-def test_whoever_was_seen_as_before_is_asked_whether_they_are_in_a_call(orders: Orders) -> None:
-    """Only then is it their own change."""
+def test_whoever_was_seen_as_before_is_asked_again_whether_they_are_in_a_call() -> None:
+    """Only if it lasts for five seconds, and no call is behind it, is it their own change."""
     facts = Facts().looked(Observation(AVAILABLE, DURING))
 
-    decision = decide(held(), orders, facts, DURING + 1)
+    waiting = decide(held(), MEETING, facts, DURING + 1)
+    asked = decide(held(), MEETING, facts, DURING + 5)
+    early = decide(held(), MEETING, facts.looked(Observation(AVAILABLE, DURING + 2, "available")), DURING + 3)
+    late = decide(held(), MEETING, facts.looked(Observation(AVAILABLE, DURING + 5, "available")), DURING + 6)
 
-    assert held() == decision.stance
-    assert isinstance(decision.action, Look)
-    assert decision.action.live
+    assert (held(), None, DURING + 5) == (waiting.stance, waiting.action, waiting.again)
+    assert Look(DURING + 5, live=True) == asked.action
+    assert (held(), None, DURING + 5) == (early.stance, early.action, early.again)
+    assert StandingBack("override", DURING + 5, END) == late.stance
+
+
+def test_whoever_is_seen_as_before_when_the_meeting_ends_is_put_back_all_the_same() -> None:
+    """If they came back themselves, it changes nothing; if what was seen is old, or a call's doing, it is needed."""
+    for live in (None, "available", "in_call"):
+        facts = Facts().looked(Observation(AVAILABLE, DURING, live))
+
+        assert Put(AVAILABLE, DURING + 1, releases=True) == decide(held(), NOTHING, facts, DURING + 1).action
 
 
 @pytest.mark.parametrize("live", [None, "in_call"])

@@ -33,6 +33,17 @@ def test_what_never_changed_is_one_stretch() -> None:
     assert stretches([], None, 0, 30) == [Stretch(0, 30, None, None)]
 
 
+def test_what_began_before_the_window_keeps_its_author() -> None:
+    """A hold that is older than what is shown is still calsyncd's."""
+    rows = [row(-50, "available", "unavailable"), row(20, "unavailable", "available")]
+
+    assert stretches(rows, "available", 0, 30) == [
+        Stretch(0, 20, "unavailable", "calsyncd"),
+        Stretch(20, 30, "available", "calsyncd"),
+    ]
+    assert stretches(rows[:1], "unavailable", 0, 30) == [Stretch(0, 30, "unavailable", "calsyncd")]
+
+
 def test_what_was_left_alone_changes_nothing() -> None:
     """Only updates and what was seen are changes."""
     rows = [row(5, "unavailable", None, "left_alone"), row(10, None, "available", "seen", "aircall")]

@@ -147,6 +147,20 @@ async def test_the_whole_day_runs(clock: Clock) -> None:
     assert (found["grace"].ringing, found["grace"].unreachable) == (0, 0)
 
 
+async def test_the_day_goes_on_when_a_spectator_interferes(clock: Clock) -> None:
+    """Everything that the script will change is cancelled before: nothing breaks, nothing comes back."""
+    sandbox = Sandbox(now=clock.now)
+    add_people(sandbox)
+    day = Day(sandbox, ZERO, MINUTES)
+    day.perform_early()
+    for (agent, _), event in day.ids.items():
+        sandbox.google.delete(agent, event)
+    await day.run(clock.now, clock.sleep)
+
+    busy = {item.email.partition("@")[0]: item.busy for item in check(sandbox, ZERO, day.closed)}
+    assert {name for name, spans in busy.items() if spans} == {"finn"}
+
+
 def test_the_first_agent_comes_back_within_a_minute() -> None:
     """At the default pace the first stretch ends 30 seconds after the start; each person has a step."""
     first = [step for step in STEPS if isinstance(step, Meeting) and step.agent == PEOPLE[0].email][:2]

@@ -69,3 +69,21 @@ async def test_the_sandbox_runs_alone(tmp_path: Path) -> None:
 
     assert (status, process.returncode) == (401, 0)
     assert {path.name for path in (tmp_path / "box").iterdir()} == {"config.yaml", "google.json", "aircall-token"}
+
+
+async def test_the_sandbox_turns_out_as_it_is_told(tmp_path: Path) -> None:
+    """A doubtful point that is not known is refused with those that are; one that is known is so."""
+    async with command("sandbox", "--doubt", "v1_user=410", folder=tmp_path) as process:
+        refused, _ = await process.communicate()
+    async with command("sandbox", "--dir", str(tmp_path / "box"), "--doubt", "v1_users=410", folder=tmp_path) as other:
+        await line_with(other, "Ctrl-C")
+        aircall = yaml.safe_load((tmp_path / "box" / "config.yaml").read_text())["aircall"]
+        token = (tmp_path / "box" / "aircall-token").read_text().strip()
+        authorization = aiohttp.encode_basic_auth(aircall["api_id"], token)
+        headers = {"Authorization": authorization, "Content-Type": "application/json"}
+        url = aircall["api_url"] + "/v1/users"
+        async with aiohttp.ClientSession(headers=headers) as session, session.get(url) as answer:
+            status = answer.status
+
+    assert (process.returncode, "v1_users" in refused.decode()) == (2, True)
+    assert status == 410

@@ -113,15 +113,19 @@ class ModelAircall:
 
 @dataclass
 class ModelDisk:
-    """The ledger's disk: it may be full, or hang."""
+    """The ledger's disk: it may be full, hang, or take so many seconds of `clock`."""
 
+    clock: VirtualClock
     full: bool = False
     hangs: bool = False
+    seconds: float = 0.0
     lines: list[Entry | Pause] = field(default_factory=list)
 
     async def record(self, entry: Entry | Pause) -> None:
         if self.hangs:
             await asyncio.get_running_loop().create_future()
+        if self.seconds:
+            await self.clock.sleep(self.seconds)
         if self.full:
             raise OSError(28, "No space left on device")
         self.lines.append(entry)
@@ -151,7 +155,7 @@ class Office:
     def __init__(self, agents: list[Agent], per_minute: int = 100) -> None:
         self.clock = VirtualClock()
         self.aircall = ModelAircall(self.clock)
-        self.disk = ModelDisk()
+        self.disk = ModelDisk(self.clock)
         self.budget = Budget(per_minute)
         self.aircall.counted = lambda: self.budget.spent(self.clock.now())
         self.scheduler = Scheduler(self.clock)

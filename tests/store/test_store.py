@@ -256,6 +256,9 @@ async def test_the_last_status_of_each_agent_is_recalled(store: Store) -> None:
     await store.record([held, seen, left, replace(left, agent="bob@example.com")], 0.0)
 
     assert await store.last_statuses() == {AMY: "available"}
+    assert await store.changes_before(None, 13.0) == [seen]
+    assert await store.changes_before(AMY, 12.0) == [held]
+    assert await store.changes_before("bob@example.com", 99.0) == []
 
 
 async def test_everything_is_there_again_after_a_restart(path: Path) -> None:

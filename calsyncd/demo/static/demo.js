@@ -33,7 +33,9 @@ async function ask(path, body) {
   const answer = await response.json();
   if (!response.ok) throw new Error(answer.error.message);
   state = answer;
-  document.body.dataset.rate = state.rate;
+  if (Number(document.body.dataset.rate ?? 1) !== state.rate) {
+    document.dispatchEvent(new CustomEvent("calsyncd:rate", { detail: state.rate }));
+  }
   draw();
 }
 
@@ -69,7 +71,7 @@ function drawPaces() {
     for (const rate of state.rates) {
       const chip = el("button", { type: "button", class: "chip", "data-rate": rate }, rate ? `${rate}×` : "pause");
       chip.addEventListener("click", async () => {
-        await ask("/demo/pace", { rate: rate || state.rate ? rate : 1 });
+        try { await ask("/demo/pace", { rate: rate || state.rate ? rate : 1 }); } catch { return; }
         setTimeout(() => document.dispatchEvent(new CustomEvent("calsyncd:refresh")), 80);
       });
       paces.append(chip);
@@ -77,18 +79,18 @@ function drawPaces() {
   }
   for (const chip of paces.children) {
     const on = Number(chip.dataset.rate) === state.rate;
-    chip.setAttribute("aria-pressed", String(on));
     if (chip.dataset.rate === "0") chip.textContent = on ? "go on" : "pause";
+    else chip.setAttribute("aria-pressed", String(on));
   }
   stage.classList.toggle("still", state.rate === 0);
 }
 
 // Hands
 
-function newRow({ email }) {
+function newRow({ email, name }) {
   const calendar = ACTS.map(([what, word, says]) => {
     const chip = el("button", { type: "button", class: "chip", "data-do": what, title: says }, word);
-    chip.addEventListener("click", () => act(email, what));
+    chip.addEventListener("click", () => { if (chip.getAttribute("aria-disabled") !== "true") act(email, what); });
     return chip;
   });
   const phone = SETTINGS.map(([what, word]) => {
@@ -101,7 +103,7 @@ function newRow({ email }) {
     "tr", { role: "row", class: "hands" },
     el("td", { role: "cell", colspan: 5, class: "buttons" }, el(
       "div", { class: "acts" }, el("span", { class: "lead" }),
-      group("The calendar", calendar), el("span", { class: "by" }, "by hand:"), group("By hand", phone),
+      group(`${name}: the calendar`, calendar), el("span", { class: "by" }, "by hand:"), group(`${name}: by hand`, phone),
       el("span", { class: "echo", role: "status" }),
     )),
   );
@@ -136,7 +138,7 @@ function draw() {
       const act = ACTS.find(([what]) => what === chip.dataset.do);
       if (!act) chip.setAttribute("aria-pressed", String(person.status === chip.dataset.do));
       else if (act[0] !== "meet") {
-        chip.disabled = target === null;
+        chip.setAttribute("aria-disabled", String(target === null));
         const which = target && `${target.running ? "it began" : "it begins"} at ${time.format(target.start * 1000)}`;
         chip.title = target ? `${act[2]} (${which})` : "No meeting ahead";
       }

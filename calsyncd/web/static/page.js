@@ -1,6 +1,7 @@
 // The agents as they are, and each one's day as a strip. What is shown comes from /api/v1 and goes in as text, never as
 // HTML. `body[data-window]` sets how many seconds the strips show at first, `body[data-rate]` how fast the daemon's clock
-// goes; after each drawing the document hears "calsyncd:drawn", and it asks anew when it hears "calsyncd:refresh".
+// goes until "calsyncd:rate" says otherwise; after each drawing the document hears "calsyncd:drawn", and it asks anew when
+// it hears "calsyncd:refresh".
 
 import { WORDS, axis, strip } from "./strip.js";
 
@@ -62,7 +63,7 @@ const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short"
 const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 
 const rate = () => Number(document.body.dataset.rate ?? 1);
-const now = () => told.now + (performance.now() - told.at) * rate();
+const now = () => told.now + (document.body.classList.contains("stale") ? 0 : performance.now() - told.at) * rate();
 
 function clock(at) {
   const days = Math.abs(at - now()) / 86400000;
@@ -327,10 +328,16 @@ async function refresh() {
   clearTimeout(timer);
   const began = performance.now();
   try {
-    const [listed, days, ready] = await Promise.all([answered("/api/v1/agents"), answered(timelinesPath()), ask("/readyz")]);
+    // The agents are told from memory, the strips from the database: while that fails, the others are worth showing.
+    const days = answered(timelinesPath()).catch(() => null);
+    const [listed, ready] = await Promise.all([answered("/api/v1/agents"), ask("/readyz")]);
     agents = listed.agents;
-    timelines = new Map(days.timelines.map((one) => [one.email, one]));
-    told = { now: Date.parse(days.now), at: performance.now() };
+    const strips = await days;
+    document.body.classList.toggle("old-strips", !strips);
+    if (strips) {
+      timelines = new Map(strips.timelines.map((one) => [one.email, one]));
+      told = { now: Date.parse(strips.now), at: performance.now() };
+    }
     answeredAt = Date.now();
     document.body.classList.remove("stale");
     say("live", "live");
@@ -365,6 +372,10 @@ $("search").addEventListener("input", draw);
 $("show-all").addEventListener("click", () => { filter = "all"; $("search").value = ""; draw(); });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
 document.addEventListener("calsyncd:refresh", refresh);
+document.addEventListener("calsyncd:rate", (event) => {
+  told = { now: now(), at: performance.now() };
+  document.body.dataset.rate = event.detail;
+});
 narrow.addEventListener("change", drawStrips);
 zooms();
 $("zone").textContent = `Times are those of ${Intl.DateTimeFormat().resolvedOptions().timeZone}.`;

@@ -46,7 +46,7 @@ const setting = (status) => WORDS[status] ?? status ?? "not known";
 
 function settings(one) {
   if (one.availability_status === null) return "unknown";
-  if (one.availability_status === "unavailable") return one.actor === "calsyncd" ? "ours" : "own";
+  if (one.availability_status === "unavailable") return { calsyncd: "ours", aircall: "own" }[one.actor] ?? "someones";
   return one.availability_status === "custom" ? "auto" : "open";
 }
 
