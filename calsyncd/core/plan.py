@@ -12,6 +12,11 @@ hold that has one closes only after a look 5 s and a look 60 s after it.
 "Ours" means that the `availability_status` is the one that we put. The sub-status is never compared: what is
 read back differs from what was written.
 
+A read may lag behind an update, and an update of somebody in a call may wait for the call's end. So for five seconds
+after an update nothing that is read is the agent's own choice; whoever is seen as before a hold is believed at the
+second look, five seconds after the first and with a live state that is no call; and a hold that was accepted ends with
+its way back even then, which changes nothing for whoever came back by hand.
+
 A hint (a webhook told of a change) chooses nothing: it makes what was seen stale, so that no update relies on it, and
 asks for a look that nobody waits for, where no other is due.
 """
