@@ -34,7 +34,9 @@ REQUESTS_AT_BOUNDARY = 2
 """A look and an update."""
 
 CROWD_FRESH_SECONDS = 90.0
-FORESEEN_SECONDS = 0.5
+FORESEEN_SECONDS = 0.1
+"""Long enough for a disk, and short: after a crash in it, it takes looks for a minute to be sure that nothing was sent."""
+
 QUARANTINE_SECONDS = 60.0
 
 log = get_logger(__name__)

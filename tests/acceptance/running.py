@@ -114,9 +114,9 @@ class Running:
             body = await answer.json()
         return {agent["email"]: agent for agent in body["agents"]}
 
-    async def until(self, email: str, **wanted: Any) -> dict[str, Any]:
+    async def until(self, email: str, *, within: float = START_SECONDS, **wanted: Any) -> dict[str, Any]:
         """The agent, as soon as these fields of theirs have these values."""
-        async with asyncio.timeout(START_SECONDS):
+        async with asyncio.timeout(within):
             while True:
                 agent = (await self.agents())[email]
                 if wanted.items() <= agent.items():

@@ -38,7 +38,7 @@ ELSEWHERE = {
     "ngrok http --url=calsync.example.com 8770": "needs an account",
     "ssh -L 8771:127.0.0.1:8771": "needs another machine",
     "calsyncd run": "the unit runs it",
-    "calsyncd sandbox": "tests/demo/test_demo.py",
+    "calsyncd sandbox [--doubt POINT=WAY]": "tests/demo/test_demo.py",
     "calsyncd demo [--seconds N]": "`make demo` runs it",
     "systemctl reload calsyncd": "tests/acceptance/test_service.py sends its signal",
 }
@@ -98,7 +98,9 @@ async def user(tmp_path: Path) -> AsyncIterator[NewUser]:
         path.write_text(text.format(root=tmp_path, python=sys.executable))
         path.chmod(0o700)
     environ = {
-        name: value for name, value in os.environ.items() if not name.startswith(("CALSYNCD_", "PYTHON", "VIRTUAL_ENV"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CALSYNCD_", "MAKE", "MFLAGS", "PYTHON", "VIRTUAL_ENV"))
     }
     environ["PATH"] = f"{tmp_path}/usr/local/bin:{tmp_path}/stand-ins:/usr/local/bin:/usr/bin:/bin"
     environ["CALSYNCD_CONFIG"] = f"{tmp_path}/etc/calsyncd/config.yaml"
