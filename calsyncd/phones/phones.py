@@ -35,7 +35,7 @@ REQUESTS_AT_BOUNDARY = 2
 
 CROWD_FRESH_SECONDS = 90.0
 FORESEEN_SECONDS = 0.1
-"""Long enough for a disk, and short: after a crash in it, it takes looks for a minute to be sure that nothing was sent."""
+"""Long enough for a disk, and short: after a crash in it, a minute of looks has to show that nothing was sent."""
 
 QUARANTINE_SECONDS = 60.0
 
