@@ -1,0 +1,131 @@
+"""Days of a company by seed: who meets when, and what is changed at short notice.
+
+From 9 to 17 h each agent has about five meetings of 15 to 60 minutes, most of them at :00 and :30, some back-to-back or
+nested. About an eighth of them is made, moved or cancelled while the day runs; nobody knows of a change before its
+instant.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+MINUTE = 60.0
+HOUR = 3600.0
+BEGIN = 9 * HOUR
+END = 17 * HOUR
+COUNTED_FROM = BEGIN - 5 * MINUTE
+COUNTED_TO = END + 30 * MINUTE
+KNOWN_BEFORE = 0.0
+"""What stands in the calendars since before the day."""
+
+MEETINGS = (4, 4, 5, 5, 5, 6, 6, 7)
+LENGTHS = (15, 30, 30, 30, 30, 45, 60, 60, 60)
+ON_THE_HALF_HOUR = 0.9
+BACK_TO_BACK = 0.1
+NESTED = 0.05
+CHANGED = 0.12
+NOTICE_SECONDS = 20 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """From `at` on this meeting of an agent lasts from `start` to `end`, seconds of the day; None: it is cancelled."""
+
+    at: float
+    agent: int
+    meeting: str
+    span: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What becomes known when, in order; agents are numbered from 0."""
+
+    seed: int
+    agents: int
+    changes: tuple[Change, ...]
+
+    def busy(self) -> list[list[tuple[float, float]]]:
+        """For each agent the disjoint spans in which the calendar, as edited by then, says busy."""
+        versions: dict[tuple[int, str], list[Change]] = defaultdict(list)
+        for change in self.changes:
+            versions[change.agent, change.meeting].append(change)
+        spans: list[list[tuple[float, float]]] = [[] for _ in range(self.agents)]
+        for (agent, _), known in versions.items():
+            for one, following in zip(known, [*(later.at for later in known[1:]), COUNTED_TO], strict=True):
+                if one.span is not None:
+                    start, end = max(one.span[0], one.at), min(one.span[1], following)
+                    if start < end:
+                        spans[agent].append((start, end))
+        return [_united(own) for own in spans]
+
+
+def company_day(seed: int, agents: int) -> Day:
+    """The day of this seed for so many agents."""
+    rng = random.Random(f"{seed} {agents}")  # noqa: S311 - a day by its seed
+    changes = [change for agent in range(agents) for change in _agent_day(rng, agent)]
+    return Day(seed, agents, tuple(sorted(changes, key=lambda one: one.at)))
+
+
+def _agent_day(rng: random.Random, agent: int) -> list[Change]:
+    meetings: list[tuple[float, float]] = []
+    for _ in range(rng.choice(MEETINGS)):
+        meeting = _meeting(rng, meetings)
+        if meeting is not None:
+            meetings.append(meeting)
+    changes = []
+    for number, span in enumerate(meetings):
+        name = f"m{number}"
+        if rng.random() >= CHANGED:
+            changes.append(Change(KNOWN_BEFORE, agent, name, span))
+            continue
+        changes += _changed(rng, agent, name, span)
+    return changes
+
+
+def _meeting(rng: random.Random, before: list[tuple[float, float]]) -> tuple[float, float] | None:
+    length = rng.choice(LENGTHS) * MINUTE
+    chance = rng.random()
+    if before and chance < BACK_TO_BACK:
+        start = before[-1][1]
+    elif before and chance < BACK_TO_BACK + NESTED:
+        outer = before[-1]
+        start = outer[0] + 5 * MINUTE
+        length = min(length, outer[1] - start - 5 * MINUTE)
+    else:
+        for _ in range(8):
+            step = 30 * MINUTE if rng.random() < ON_THE_HALF_HOUR else 5 * MINUTE
+            start = BEGIN + step * rng.randrange(int((END - BEGIN - length) // step) + 1)
+            if all(start + length <= low or start >= high for low, high in before):
+                break
+        else:
+            return None
+    return (start, start + length) if length > 0 and start + length <= END else None
+
+
+def _changed(rng: random.Random, agent: int, name: str, span: tuple[float, float]) -> Iterable[Change]:
+    """Made, moved or cancelled, from some minutes before its start until it has run for a while."""
+    start, end = span
+    at = max(BEGIN - MINUTE, start + rng.randrange(-NOTICE_SECONDS, int(end - start) // 2))
+    kind = rng.choice(("made", "moved", "cancelled"))
+    if kind == "made":
+        return [Change(at, agent, name, span)]
+    first = Change(KNOWN_BEFORE, agent, name, span)
+    if kind == "cancelled":
+        return [first, Change(at, agent, name, None)]
+    shift = rng.choice((-30, -15, 15, 30, 60)) * MINUTE
+    moved = (max(BEGIN, start + shift), min(END, end + shift))
+    return [first, Change(at, agent, name, moved if moved[0] < moved[1] else None)]
+
+
+def _united(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    united: list[tuple[float, float]] = []
+    for start, end in sorted(spans):
+        if united and start <= united[-1][1]:
+            united[-1] = (united[-1][0], max(united[-1][1], end))
+        else:
+            united.append((start, end))
+    return united
