@@ -21,9 +21,9 @@ COUNTED_TO = END + 30 * MINUTE
 KNOWN_BEFORE = 0.0
 """What stands in the calendars since before the day."""
 
-MEETINGS = (4, 4, 5, 5, 5, 6, 6, 7)
+MEETINGS = (4, 4, 5, 5, 5, 5, 6, 6)
 LENGTHS = (15, 30, 30, 30, 30, 45, 60, 60, 60)
-ON_THE_HALF_HOUR = 0.9
+ON_THE_HALF_HOUR = 0.65
 BACK_TO_BACK = 0.1
 NESTED = 0.05
 CHANGED = 0.12
