@@ -25,7 +25,7 @@ from calsyncd.calendars import Pace, Push, Syncer
 from calsyncd.clock import SystemClock
 from calsyncd.config import ConfigError, Settings
 from calsyncd.control import Control
-from calsyncd.core.dispatch import Budget
+from calsyncd.core.budget import Budget
 from calsyncd.core.plan import Held
 from calsyncd.core.rules import Rules
 from calsyncd.errors import ServiceError, UserError, exit_code_of
@@ -136,7 +136,7 @@ class Daemon:
             )
             journal = Journal(self.store, self.clock, settings.history.keep)
             record = Record(ledger, journal, self.clock)
-            aircall = _aircall(settings, http, self.clock)
+            aircall = _aircall(settings, http, self.clock, self.budget)
             self.phones = Phones(
                 self.scheduler,
                 roster=self.roster,
@@ -167,7 +167,7 @@ class Daemon:
                 learned=logs.add_secret,
                 chance=random.random,
             )
-            self.phones.listen(self.webhooks.untold)
+            self.phones.listen(self.webhooks.untold, lambda: self.webhooks.alive)
             self.push = Push(
                 self.scheduler,
                 google=google,
@@ -427,7 +427,7 @@ def _open_ledger(path: Path) -> Ledger:
     return ledger
 
 
-def _aircall(settings: Settings, http: Http, clock: SystemClock) -> AircallApi:
+def _aircall(settings: Settings, http: Http, clock: SystemClock, budget: Budget) -> AircallApi:
     authorization = basic_authorization(settings.aircall.api_id, settings.aircall.api_token.reveal())
     logs.add_secret(authorization)
     return AircallApi(
@@ -437,6 +437,7 @@ def _aircall(settings: Settings, http: Http, clock: SystemClock) -> AircallApi:
         users_api=settings.aircall.users_api,
         now=clock.now,
         say=lambda sentence: log.warning(sentence, action="aircall_api"),
+        granted=lambda shown: budget.shown(clock.now(), shown),
     )
 
 

@@ -233,7 +233,7 @@ def _stance_in(body: dict[str, Any]) -> Stance:
             return FREE
         case "standing_back":
             why = body["why"]
-            if why not in ("override", "left_alone"):
+            if why not in ("override", "left_alone", "early_end"):
                 raise ValueError(why)
             return StandingBack(why, float(body["since"]), float(body["until"]))
         case "held":

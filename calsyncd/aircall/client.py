@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
+from calsyncd.core.budget import Shown
 from calsyncd.core.model import UNAVAILABLE, Observation, Setting, User
 from calsyncd.core.plan import LIVE_UNKNOWN
 from calsyncd.core.webhooks import NAME, Webhook
@@ -35,7 +36,10 @@ UsersApi = Literal["auto", "v2", "v1"]
 
 
 class AircallApi:
-    """Aircall on behalf of the company. `now` is asked when a look is sent; `say` is told of version changes."""
+    """Aircall on behalf of the company.
+
+    `now` is asked when a look is sent; `say` is told of version changes, `granted` of what headers say of the budget.
+    """
 
     def __init__(
         self,
@@ -46,8 +50,10 @@ class AircallApi:
         users_api: UsersApi,
         now: Callable[[], float],
         say: Callable[[str], None],
+        granted: Callable[[Shown], None] = lambda _: None,
     ) -> None:
         self._http = http
+        self._granted = granted
         self._api_url = api_url.rstrip("/")
         self._authorization = authorization
         self._now = now
@@ -270,6 +276,7 @@ class AircallApi:
         )
         if not answer.ok:
             raise _classify(answer, route)
+        self._granted(_budget_shown(answer))
         return answer
 
 
@@ -368,6 +375,14 @@ def _classify(answer: Answer, route: str) -> ServiceError:
     if 400 <= status < 500:
         return Refused(named, service="aircall", code="refused", status=status)
     return Unavailable(named, service="aircall", code="server", status=status, retry_after=_seconds(answer))
+
+
+def _budget_shown(answer: Answer) -> Shown:
+    """What `X-AircallApi-Limit` and `-Remaining` say, where an answer has them and they can be so."""
+    limit, remaining = (_number(answer.headers.get(f"x-aircallapi-{name}")) for name in ("limit", "remaining"))
+    if limit is None or remaining is None or not 0 <= remaining <= limit or limit < 1:
+        return Shown()
+    return Shown(int(limit), int(remaining))
 
 
 def _seconds(answer: Answer) -> float | None:

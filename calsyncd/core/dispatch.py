@@ -1,158 +1,139 @@
-"""Spending Aircall's requests: how many may go now, and which goes first.
+"""Which request goes now, which waits, which goes early, and which is not worth what it costs the others.
 
-The company's limit is per minute; whether the minute is fixed, sliding or leaky is not established, so no sixty
-seconds ever see more than the budget, which is safe under the first two. A minute that leaks, or one that others have
-filled, lets requests through bit by bit: that shows by a second 429 soon after the wait for a first.
+Theory. Whatever is due is sent at its boundary while requests last. In a queue the heavier weight goes first, then the
+longest due. The prices of the minutes (`core.prices`) say what a request costs those behind it: what is gained by less
+is left for later, and mostly drops out by itself: a meeting that is over, a gap that is closed. A part of a crowd goes
+a window before its boundary when that costs less than the crowd's price. Reads that nobody waits for go only where
+the price is nothing.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from calsyncd.core.coming import Boundary, Coming
 from calsyncd.core.plan import Action, Look, Put
+from calsyncd.core.prices import MINUTE_SECONDS, Counts, Prices, Weights
 
-MINUTE_SECONDS = 60.0
-MARGIN_SECONDS = 1.0
-SOON_SECONDS = 10.0
-RINGING_WEIGHT = 2.0
-UNREACHABLE_WEIGHT = 1.0
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 15 * 60.0
+"""Whoever has waited so long goes before all, and whatever it costs: nobody starves."""
 
+JITTER_SECONDS = 5.0
+"""What is sent so soon after a mark belongs to the minute that ends there: a burst takes some seconds."""
 
-class Budget:
-    """A sliding minute of at most `per_minute` requests, and the pauses that a 429 demands.
-
-    A request is taken before it is sent and counted when its answer came: the server may have counted it
-    anywhere in between.
-    """
-
-    def __init__(self, per_minute: int) -> None:
-        self.per_minute = per_minute
-        self._spent: deque[float] = deque()
-        self._out = 0
-        self._blocked_until = 0.0
-        self._limited_until = 0.0
-        self._paced_until = 0.0
-        self._took_at = 0.0
-
-    def take(self, now: float, requests: int = 1) -> bool:
-        """Reserve `requests` if they may go at `now`; all or none."""
-        if now < max(self._blocked_until, self._turn(now)) or self.remaining(now) < requests:
-            return False
-        self._out += requests
-        self._took_at = now
-        return True
-
-    def take_spare(self, now: float) -> bool:
-        """Reserve a request that nobody waits for: half of the minute is left to what is owed."""
-        return self.remaining(now) > self._kept and self.take(now)
-
-    def spare_at(self, now: float) -> float | None:
-        """When a request may go that nobody waits for; None while that depends on answers that are still out."""
-        return self.next_at(now, self._kept + 1)
-
-    @property
-    def _kept(self) -> int:
-        return self.per_minute // 2
-
-    def give_back(self, requests: int = 1) -> None:
-        """What was reserved has ended; what was really sent of it is counted by `spent`."""
-        self._out -= requests
-
-    def spent(self, now: float) -> None:
-        """A request has ended, answered or not."""
-        self._spent.append(now)
-
-    def limited(self, now: float, wait: float) -> None:
-        """A 429 came: nothing goes for `wait` seconds. If another came just before, requests go evenly for a minute."""
-        if self._limited_until <= now < self._limited_until + SOON_SECONDS:
-            self._paced_until = now + wait + MINUTE_SECONDS
-        self._limited_until = max(self._limited_until, now + wait)
-        self.refused(now + wait)
-
-    def refused(self, until: float) -> None:
-        """Nothing goes before `until`."""
-        self._blocked_until = max(self._blocked_until, until)
-
-    def stepped(self, seconds: float) -> None:
-        """The clock jumped by so many seconds: what was spent stays as long ago as it was."""
-        self._spent = deque(at + seconds for at in self._spent)
-        self._blocked_until += seconds
-        self._limited_until += seconds
-        self._paced_until += seconds
-        self._took_at += seconds
-
-    def remaining(self, now: float) -> int:
-        """How many requests may go at `now`, pauses apart."""
-        self._forget(now)
-        return max(0, self.per_minute - len(self._spent) - self._out)
-
-    def next_at(self, now: float, requests: int = 1) -> float | None:
-        """When `requests` may go; None while that depends on answers that are still out."""
-        self._forget(now)
-        short = len(self._spent) + self._out + requests - self.per_minute
-        free = now if short <= 0 else None
-        if 0 < short <= len(self._spent):
-            free = self._spent[short - 1] + MINUTE_SECONDS + MARGIN_SECONDS
-        return None if free is None else max(free, self._blocked_until, self._turn(now))
-
-    def _turn(self, now: float) -> float:
-        """When the next request's turn is, while they go evenly."""
-        return self._took_at + MINUTE_SECONDS / self.per_minute if now < self._paced_until else 0.0
-
-    def _forget(self, now: float) -> None:
-        while self._spent and self._spent[0] <= now - MINUTE_SECONDS - MARGIN_SECONDS:
-            self._spent.popleft()
-        while self._spent and self._spent[-1] > now + MINUTE_SECONDS:
-            self._spent.pop()
+BURST_SECONDS = 4.0
+"""How long a burst of early updates may take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What an agent needs of the budget; `holding` says that we owe them a way back."""
+    """What an agent needs of the budget; `holding` says that we owe them a way back.
+
+    `change` is when the opposite will be wanted, if it is known.
+    """
 
     agent: str
     action: Action
     holding: bool
+    change: float | None = None
+
+    @property
+    def ends(self) -> bool:
+        """Whether it lets somebody come back."""
+        return self.action.releases if isinstance(self.action, Put) else self.holding
+
+    def weight(self, weights: Weights) -> float:
+        """What each second costs that it waits."""
+        return weights.unreachable if self.ends else weights.ringing
 
 
-def order(candidates: list[Candidate], now: float) -> list[Candidate]:
-    """Those first whose wrong state costs most, then the longest due; whoever waited a minute goes before all.
+def order(candidates: Iterable[Candidate], now: float, weights: Weights) -> list[Candidate]:
+    """Those first whose wrong state costs most, then the longest due; whoever waited too long goes before all.
 
     A look that only a hint asks for goes last, however long it waits.
     """
 
-    def rank(candidate: Candidate) -> tuple[bool, bool, float, float]:
+    def rank(candidate: Candidate) -> tuple[bool, bool, float, float, str]:
         due = candidate.action.due
-        patient = now - due < PATIENCE_SECONDS
-        return is_spare(candidate.action), patient, -_weight(candidate) if patient else 0.0, due
+        patient = _is_patient(candidate, now)
+        weight = -candidate.weight(weights) if patient else 0.0
+        return is_spare(candidate.action), patient, weight, due, candidate.agent
 
     return sorted(candidates, key=rank)
 
 
+def is_worth(candidate: Candidate, prices: Prices, now: float, weights: Weights) -> bool:
+    """Whether it gains more, until the opposite is wanted, than it and the way back cost the others."""
+    if candidate.change is None or not _is_patient(candidate, now):
+        return True
+    gain = candidate.weight(weights) * (candidate.change - now)
+    return gain >= prices.current + prices.at(candidate.change)
+
+
+def is_worth_early(candidate: Candidate, prices: Prices, weights: Weights, window: float) -> bool:
+    """The same of an update before its boundary, which costs its agent the other wrong state until then."""
+    if candidate.change is None:
+        return True
+    gain = candidate.weight(weights) * (candidate.change - candidate.action.due)
+    way = window * (weights.ringing if candidate.ends else weights.unreachable)
+    return gain >= way + prices.at(candidate.change)
+
+
 def is_spare(action: Action | None) -> bool:
     """Whether nobody waits for it: a look that only a hint asks for."""
-    return isinstance(action, Look) and action.hinted
+    return isinstance(action, Look) and action.why == "hint"
 
 
-def _weight(candidate: Candidate) -> float:
-    match candidate.action:
-        case Put(releases=releases):
-            return UNREACHABLE_WEIGHT if releases else RINGING_WEIGHT
-        case Look():
-            return UNREACHABLE_WEIGHT if candidate.holding else RINGING_WEIGHT
+def waiting(candidates: Iterable[Candidate]) -> Counts:
+    """How many of those who wait are to become unavailable, and how many to come back."""
+    starts = ends = 0
+    for candidate in candidates:
+        if not is_spare(candidate.action):
+            ends += candidate.ends
+            starts += not candidate.ends
+    return Counts(starts, ends)
 
 
-def wait_after_429(retry_after: float | None, reset: float | None, now: float, chance: float) -> float:
-    """Seconds to wait: Retry-After if sane, else until Reset (seconds, or milliseconds above 1e12), else a minute.
+LOTS = 1_000_000
 
-    Clamped to 1..120 s, with jitter on top.
+
+def early(prices: Prices, coming: Coming, now: float, weights: Weights, window: float) -> Iterator[Boundary]:
+    """The boundaries ahead that are best served now, in the order in which they are.
+
+    In the minute before a crowd as many as the prices say; in the crowd's own minute, before its boundary, whatever
+    costs less than the crowd's price.
     """
-    if retry_after is not None and 0 < retry_after <= 86400:
-        wait = retry_after
-    elif reset is not None and reset > 0:
-        wait = (reset / 1000 if reset >= 1e12 else reset) - now
-    else:
-        wait = MINUTE_SECONDS
-    return min(max(wait, 1.0), 120.0) + chance
+    price = prices.current
+    own = Counts(
+        starts=LOTS if window * weights.unreachable < price else 0,
+        ends=LOTS if window * weights.ringing < price else 0,
+    )
+    yield from _those(coming, prices.first, own, now)
+    for planned in prices.early.get(prices.first, ()):
+        yield from _those(coming, planned.due, planned.counts, now)
+
+
+def _those(coming: Coming, minute: int, counts: Counts, now: float) -> Iterator[Boundary]:
+    starts, ends = counts.starts, counts.ends
+    if not starts and not ends:
+        return
+    for boundary in coming.in_minute(minute):
+        if boundary.at > now and (starts if boundary.starts else ends) > 0:
+            starts -= boundary.starts
+            ends -= not boundary.starts
+            yield boundary
+
+
+def next_crowd(coming: Coming, after: float, per_minute: int) -> int | None:
+    """The first minute later than `after` in which more is due than a minute grants."""
+    crowds = (
+        minute
+        for minute, counts in coming.counts().items()
+        if counts.starts + counts.ends > per_minute and minute * MINUTE_SECONDS > after
+    )
+    return min(crowds, default=None)
+
+
+def _is_patient(candidate: Candidate, now: float) -> bool:
+    return now - candidate.action.due < PATIENCE_SECONDS

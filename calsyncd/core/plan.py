@@ -40,6 +40,7 @@ BACK_AGE_SECONDS = 15 * 60.0
 DOUBT_LOOK_SECONDS = 30.0
 DOUBT_LIMIT_SECONDS = 10 * 60.0
 CALL_LOOK_SECONDS = 2 * 60.0
+EARLIEST_SECONDS = 5 * 60.0
 MISMATCH_LIMIT = 2
 MISMATCH_SLOW_SECONDS = 5 * 60.0
 
@@ -83,12 +84,16 @@ class Held:
         return self.put.availability_status, self.back.availability_status
 
 
-Why = Literal["override", "left_alone"]
+Why = Literal["override", "left_alone", "early_end"]
 
 
 @dataclass(frozen=True, slots=True)
 class StandingBack:
-    """We leave the agent alone until `until`: they changed the setting (`override`) or had it so (`left_alone`)."""
+    """We leave the agent alone until `until`.
+
+    They changed the setting (`override`) or had it so (`left_alone`), or they came back a little before the end of
+    their meeting, because the requests of a crowded minute do not suffice (`early_end`).
+    """
 
     why: Why
     since: float
@@ -119,16 +124,19 @@ class Pause:
     at: float = 0.0
 
 
+Cause = Literal["boundary", "hint"]
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Read the agent's setting; `live` asks for the live state too. `due` is the boundary that it serves.
+    """Read the agent's setting, and the live state too if `live`. `due` is its deadline: the boundary that it serves.
 
-    One that only a hint asks for (`hinted`) serves none.
+    One that only a hint asks for serves none.
     """
 
     due: float
+    why: Cause = "boundary"
     live: bool = False
-    hinted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +237,8 @@ class Orders:
 
     `timeline` is None while no calendar is known: then nothing begins. While it is not `complete` (a calendar is
     unread, or was read too long ago) a hold runs to its known end at least. `may_begin` false lets no hold
-    begin. `fresh_seconds` is how old a look may be that a PUT relies on: more in a crowd.
+    begin. `fresh_seconds` is how old a look may be that a PUT relies on: more in a crowd. `early` is the next boundary
+    if it is to be served now already.
     """
 
     timeline: Timeline | None
@@ -237,6 +246,11 @@ class Orders:
     may_begin: bool = True
     paused_until: float | None = None
     fresh_seconds: float = FRESH_SECONDS
+    early: float | None = None
+
+    def asked_at(self, now: float) -> float:
+        """The instant at which it is asked what is wanted: now, or the boundary that is served early."""
+        return now if self.early is None else max(now, self.early)
 
     def paused(self, now: float) -> bool:
         """Whether the agent is paused at `now`."""
@@ -286,7 +300,7 @@ def answered(sent: Sent, shown: Setting, facts: Facts, now: float) -> tuple[Stan
         return sent.written, facts
     if sent.put.releases:
         if taken and before_lost is None:
-            return FREE, facts
+            return StandingBack("early_end", now, sent.put.due) if sent.put.due > now else FREE, facts
         return replace(sent.written, lost_at=before_lost), facts
     return replace(sent.written, lost_at=before_lost, confirmed_at=now if taken else None), facts
 
@@ -340,17 +354,14 @@ def decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decision
     if facts.hint_due is not None:
         due = max(facts.hint_due, facts.retry_at)
         if decision.action is None and now >= due:
-            decision = replace(decision, action=Look(due, hinted=True))
+            decision = replace(decision, action=Look(due, "hint"))
         again = _earliest(again, due, after=now)
     return replace(decision, again=again, change=change)
 
 
 def _decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decision:
     if isinstance(stance, StandingBack):
-        over = now >= stance.until or (
-            stance.why == "left_alone" and orders.timeline is not None and orders.timeline.span_at(now) is None
-        )
-        if not over:
+        if now < stance.until and not _is_moot(stance, orders, now):
             return Decision(stance, again=stance.until)
         stance = FREE
     decision = _free(orders, facts, now) if isinstance(stance, Free) else _held(stance, orders, facts, now)
@@ -361,13 +372,23 @@ def _decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decisio
     return replace(decision, owes=owes)
 
 
+def _is_moot(stance: StandingBack, orders: Orders, now: float) -> bool:
+    """Whether the calendar has changed so that there is nothing to stand back from."""
+    if orders.timeline is None:
+        return False
+    if stance.why == "early_end":
+        return orders.timeline.span_at(stance.until) is not None
+    return stance.why == "left_alone" and orders.timeline.span_at(now) is None
+
+
 def _free(orders: Orders, facts: Facts, now: float) -> Decision:
     if orders.paused(now):
         return Decision(FREE, again=orders.paused_until)
     timeline = orders.timeline
     if timeline is None or not orders.may_begin:
         return Decision(FREE)
-    span = timeline.span_at(now)
+    at = orders.asked_at(now)
+    span = timeline.span_at(at)
     if span is None:
         start = timeline.next_start(now)
         if start is None:
@@ -381,7 +402,7 @@ def _free(orders: Orders, facts: Facts, now: float) -> Decision:
         return Decision(FREE, look)
     seen = facts.seen
     assert seen is not None  # noqa: S101 - _look_to_begin asks for a look where there is none
-    until = timeline.stretch_end(now) or span.end
+    until = timeline.stretch_end(at) or span.end
     if facts.way_back is not None:
         return _begin(span, facts.way_back, until, now)
     if seen.status in (AVAILABLE, CUSTOM):
@@ -495,17 +516,21 @@ def _held(held: Held, orders: Orders, facts: Facts, now: float) -> Decision:
     if held.lost_at is not None and seen is not None and seen.at >= held.lost_at + LOST_LAST_LOOK_SECONDS:
         held = replace(held, lost_at=None)
     timeline = orders.timeline
-    span = timeline.span_at(now) if timeline is not None and not orders.paused(now) else None
+    at = orders.asked_at(now)
+    if now < held.effective <= now + EARLIEST_SECONDS:
+        # What was sent early serves a boundary that is still ahead.
+        at = max(at, held.effective)
+    span = timeline.span_at(at) if timeline is not None and not orders.paused(now) else None
     if timeline is None or span is None:
         case = _Case(held, orders, facts, now, seen)
         if orders.complete or orders.paused(now) or now >= held.until:
             return _end(case)
         return _keep(case, held.put, held.until)
-    until = timeline.stretch_end(now) or span.end
+    until = timeline.stretch_end(at) or span.end
     if not orders.complete:
         until = max(until, held.until)
     case = _Case(replace(held, until=until, event=span.event), orders, facts, now, seen)
-    return _keep(case, span.setting, timeline.next_change(now) or until)
+    return _keep(case, span.setting, timeline.next_change(at) or until)
 
 
 def _keep(case: _Case, wanted: Setting, change: float) -> Decision:
@@ -553,7 +578,7 @@ def _keep(case: _Case, wanted: Setting, change: float) -> Decision:
 def _end(case: _Case) -> Decision:
     """A hold that is not wanted any more: put back what was there, unless the agent chose something since."""
     held, seen, now = case.held, case.seen, case.now
-    due = min(held.until, now)
+    due = min(held.until, case.orders.asked_at(now))
     if seen is None and case.facts.may_differ(held.back, now):
         return case.put(held.back, due, releases=True)
     if seen is not None and not case.ours:

@@ -46,7 +46,7 @@ class Agent:
     `owes_since` is the boundary that is due and not served; `missing` how many whole lists in a row lacked the user.
     `writing` counts the writes of the stance that are under way beside requests.
     `status` is the `availability_status` that the history has last. `foreseen` is what the ledger holds already of the
-    update that the next boundary needs.
+    update that the next boundary needs. `indexed` says for what and until when their boundaries are in the queue ahead.
     """
 
     email: str
@@ -76,6 +76,7 @@ class Agent:
     status: str | None = None
     foreseen: Foreseen | None = None
     writing: int = 0
+    indexed: tuple[Timeline, Stance, float] | None = None
 
     @property
     def serving(self) -> bool:

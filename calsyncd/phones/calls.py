@@ -11,6 +11,7 @@ from typing import Protocol
 
 from calsyncd.clock import Clock
 from calsyncd.core import dispatch, plan
+from calsyncd.core.budget import Budget, wait_after_429
 from calsyncd.core.model import Observation, Setting, User
 from calsyncd.core.plan import SETTLE_SECONDS, Decision, Held, Look, Put, Sent, is_doubtful
 from calsyncd.core.retry import backoff
@@ -59,7 +60,10 @@ class Aircall(Protocol):
 
 
 class Calls:
-    """Makes the requests. `credentials_bad` while Aircall refuses our key: then one request at a time probes."""
+    """Makes the requests. `credentials_bad` while Aircall refuses our key: then one request at a time probes.
+
+    `pages` is how many the list of everybody last had, `shown` whom its last page has told something about.
+    """
 
     def __init__(
         self,
@@ -68,12 +72,13 @@ class Calls:
         aircall: Aircall,
         record: Record,
         roster: Roster,
-        budget: dispatch.Budget,
+        budget: Budget,
         metrics: Metrics,
         chance: Callable[[], float],
     ) -> None:
         self.pages = 1
         self.credentials_bad = False
+        self.shown: set[str] = set()
         self._listed: dict[int, User] = {}
         self._page = 0
         self._clock = clock
@@ -94,7 +99,7 @@ class Calls:
             if look.live:
                 observation = replace(observation, live=await self._aircall.live_state(agent.user))
         except ServiceError as error:
-            if not look.hinted:
+            if not dispatch.is_spare(look):
                 # No boundary waits for it, so it says nothing of how long one has been waiting.
                 agent.facts = agent.facts.look_failed(self._clock.now())
             await self._failed(agent, error, "look")
@@ -109,6 +114,7 @@ class Calls:
         was read whole. Raises ServiceError when it cannot be: the list then begins anew.
         """
         listed, self._listed = self._listed, {}
+        self.shown = set()
         page = self._page + 1
         self._page = 0
         try:
@@ -153,6 +159,7 @@ class Calls:
                     # They are there after all: nothing is to wait for the next try.
                     self._succeeded(agent, by_update=False)
                 self._observed(agent, observation)
+                self.shown.add(agent.email)
 
     def _observed(self, agent: Agent, observation: Observation) -> None:
         self._note_change(agent, observation)
@@ -237,10 +244,11 @@ class Calls:
         """Say what an update did: to the log, the metrics and the history."""
         put, held = sent.put, sent.written
         assert isinstance(held, Held)  # noqa: S101 - every PUT serves a hold
-        late = max(0.0, now - max(put.due, agent.known_at))
+        early, late = max(0.0, put.due - now), max(0.0, now - max(put.due, agent.known_at))
         self._metrics.update("done")
         self._metrics.boundary_lateness(late)
         self._metrics.wrong_state("unreachable" if put.releases else "ringing", late)
+        self._metrics.wrong_state("ringing" if put.releases else "unreachable", early)
         if put.releases:
             action, from_, why = "released", held.put, "the meeting is over"
             sentence = f"{agent.email} is back to {put.setting.availability_status}"
@@ -248,7 +256,7 @@ class Calls:
             action, from_, why = "held", held.back, "a meeting"
             sentence = f"{agent.email} is unavailable until {rfc3339(held.until)}"
         agent.status = put.setting.availability_status
-        late_ms = round(late * 1000)
+        late_ms = round((late - early) * 1000)
         log.info(sentence, action=action, agent=agent.email, event_id=held.event, late_ms=late_ms)
         self._record.history(
             agent,
@@ -309,7 +317,7 @@ class Calls:
         """Whether the failure is the whole company's: then the budget waits, not the agent."""
         now = self._clock.now()
         if isinstance(error, RateLimited):
-            wait = dispatch.wait_after_429(error.retry_after, error.reset, now, self._chance())
+            wait = wait_after_429(error.retry_after, error.reset, now, self._chance())
             self._budget.limited(now, wait)
             log.warning("Aircall's requests are used up", action="rate_limited", retry_seconds=round(wait, 1))
             return True

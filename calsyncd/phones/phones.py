@@ -9,31 +9,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from calsyncd.core import dispatch, plan
+from calsyncd.core import dispatch, looks, plan
+from calsyncd.core.budget import MARK_MARGIN_SECONDS, Budget
+from calsyncd.core.coming import Boundary, Coming, boundaries
 from calsyncd.core.plan import FREE, Decision, Held, Look, Orders, Put, StandingBack
-from calsyncd.core.retry import spread
+from calsyncd.core.prices import MINUTE_SECONDS, Grant, Prices, Weights, minute_of, run_ahead
 from calsyncd.core.sync import rfc3339
 from calsyncd.core.timeline import Timeline
-from calsyncd.errors import ServiceError
 from calsyncd.logs import get_logger
 from calsyncd.metrics import Metrics, StanceName
 from calsyncd.phones.agent import FOREVER, Agent, Foreseen
 from calsyncd.phones.calls import LEDGER_PATIENCE_SECONDS, LEDGER_RETRY_SECONDS, Calls
+from calsyncd.phones.lists import Lists
 from calsyncd.phones.record import Record
 from calsyncd.phones.roster import Roster
 from calsyncd.scheduler import Scheduler
 
-SWEEP_SECONDS = 10 * 60.0
-SWEEP_RETRY_SECONDS = 30.0
-LIST_PAUSE_SECONDS = 10.0
 SPARE_RETRY_SECONDS = 1.0
 REQUESTS_AT_BOUNDARY = 2
 """A look and an update."""
 
-CROWD_FRESH_SECONDS = 90.0
+AHEAD_SECONDS = 6 * 3600.0
+"""How far ahead the queue is known: farther than any is long."""
+
+CLOCK_WINDOW_SECONDS = 2 * MARK_MARGIN_SECONDS
+NO_PRICES = Prices(0, (), {})
 FORESEEN_SECONDS = 0.1
 """Long enough for a disk, and short: after a crash in it, a minute of looks has to show that nothing was sent."""
 
@@ -50,8 +53,16 @@ class Credible(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What the settings say of a crowd: how many seconds an update may go early, and what the two wrong states cost."""
+
+    early: float = MINUTE_SECONDS
+    weights: Weights = field(default_factory=Weights)
+
+
 class Phones:
-    """All agents' phones. Built on a scheduler, it acts in its turns."""
+    """All agents' phones. Built on a scheduler, it acts in its turns; `spending` may change while it runs."""
 
     def __init__(
         self,
@@ -60,10 +71,11 @@ class Phones:
         roster: Roster,
         calls: Calls,
         record: Record,
-        budget: dispatch.Budget,
+        budget: Budget,
         metrics: Metrics,
         credible: Credible,
         chance: Callable[[], float],
+        spending: Spending = Spending(),
     ) -> None:
         self._scheduler = scheduler
         self._clock = scheduler.clock
@@ -73,21 +85,25 @@ class Phones:
         self._budget = budget
         self._metrics = metrics
         self._credible = credible
-        self._chance = chance
+        self.spending = spending
         self._touched: set[str] = set()
         self._needy: set[str] = set()
         self._curious: set[str] = set()
-        self._for_list: set[str] = set()
-        self._sweeping = False
-        self._listed_at = float("-inf")
-        self._list_again = False
+        self._coming = Coming()
+        self._prices = NO_PRICES
+        self._crowd: int | None = None
+        self._crowd_known: tuple[int, int, int] | None = None
+        self._fresh_seconds = plan.FRESH_SECONDS
         self._untold_at = 0.0
         self._untold: Callable[[float], None] = _nobody
         self._in_flight = 0
+        self.lists = Lists(
+            scheduler, calls=calls, roster=roster, budget=budget, price=self._price, seen=self._seen, chance=chance
+        )
         scheduler.handle("agent", lambda email, _: self._touched.add(email))
         scheduler.handle("dispatch", lambda *_: None)
         scheduler.handle("ledger", lambda email, _: self._write_again(email))
-        scheduler.handle("sweep", lambda _, now: self._start_sweep(now))
+        scheduler.handle("crowd", lambda *_: None)
         scheduler.after_turn(self._turn)
         scheduler.when_stepped(self._stepped)
 
@@ -97,7 +113,7 @@ class Phones:
         """Follow exactly these agents; who is not named any more is released."""
         self._roster.configure(agents)
         self._touch_all()
-        self._scheduler.at("sweep", "", self._clock.now())
+        self.lists.at(self._clock.now())
 
     def known(self, email: str, timeline: Timeline | None, now: float, *, complete: bool) -> None:
         """The agent's calendars say this now; from the first call on the agent is judged."""
@@ -126,17 +142,11 @@ class Phones:
 
     def users_changed(self) -> None:
         """Somebody joined or left the company: list everybody soon, but not all the time."""
-        if self._sweeping or self._calls.listing:
-            # Its pages may be past whoever it was.
-            self._list_again = True
-            return
-        due = max(self._clock.now(), self._listed_at + self._list_pause)
-        planned = self._scheduler.due_at("sweep", "")
-        self._scheduler.at("sweep", "", due if planned is None else min(due, planned))
+        self.lists.changed()
 
-    def listen(self, untold: Callable[[float], None]) -> None:
-        """Call `untold(at)` when a look of `at` found a change that no webhook had told."""
-        self._untold = untold
+    def listen(self, untold: Callable[[float], None], alive: Callable[[], bool]) -> None:
+        """Call `untold(at)` when a look of `at` found a change that no webhook had told; `alive` says if they tell."""
+        self._untold, self.lists.told = untold, alive
 
     async def pause(self, email: str, until: float | None) -> None:
         """Release the agent and leave them alone until `until` (None: until resumed); OSError if not written."""
@@ -199,11 +209,18 @@ class Phones:
         for agent in self._roster.agents.values():
             agent.stance, agent.facts = plan.stepped(agent.stance, agent.facts, now)
             agent.known_at = now
-        self._listed_at, self._untold_at = min(self._listed_at, now), 0.0
+        self._untold_at = 0.0
         self._touched.update(self._roster.agents)
-        self._scheduler.at("sweep", "", now)
+        self.lists.stepped(now)
+
+    def _seen(self, emails: Iterable[str]) -> None:
+        """The list told something about these."""
+        self._touched.update(emails)
+        self._scheduler.touch()
 
     def _turn(self, now: float) -> None:
+        self._coming.passed(now)
+        self._see_crowd(now)
         touched, self._touched = self._touched, set()
         for email in touched:
             agent = self._roster.agents.get(email)
@@ -211,8 +228,7 @@ class Phones:
                 self._judge(agent, now)
         self._needy &= self._roster.agents.keys()
         self._curious &= self._needy
-        if self._needy:
-            self._dispatch(now)
+        self._dispatch(now)
 
     def _judge(self, agent: Agent, now: float) -> None:
         """Decide what the agent needs; what changes without a request is written down at once."""
@@ -234,7 +250,7 @@ class Phones:
         if agent.paused_until is not None and now >= agent.paused_until:
             agent.paused_until = None
         try:
-            decision = plan.decide(agent.stance, self._orders(agent, now), agent.facts, now)
+            decision = plan.decide(agent.stance, self._orders(agent), agent.facts, now)
         except Exception as error:  # noqa: BLE001 - said in _quarantine
             self._quarantine(agent, error, now)
             return
@@ -257,6 +273,25 @@ class Phones:
             self._quarantine(agent, error, now)
             return
         self._scheduler.at("agent", agent.email, again)
+        self._index(agent, now)
+
+    def _index(self, agent: Agent, now: float) -> None:
+        """Keep what is known of the queue ahead: the boundaries that will take an update of this agent."""
+        stance, timeline = agent.stance, agent.timeline
+        if timeline is None or agent.paused_until is not None or agent.user is None:
+            self._coming.replace(agent.email, ())
+            agent.indexed = None
+            return
+        after = now
+        if isinstance(stance, StandingBack):
+            after = max(now, stance.until)
+        elif isinstance(stance, Held):
+            after = max(now, stance.effective)
+        known = agent.indexed
+        if known is not None and known[0] is timeline and known[1] == stance and now < known[2] - AHEAD_SECONDS / 2:
+            return
+        agent.indexed = (timeline, stance, now + AHEAD_SECONDS)
+        self._coming.replace(agent.email, boundaries(agent.email, timeline, after, now + AHEAD_SECONDS))
 
     def _foresee(self, agent: Agent, decision: Decision, now: float) -> float | None:
         """Have what the next boundary needs written down shortly before it; says when to judge the agent again.
@@ -274,7 +309,7 @@ class Phones:
             if now < boundary - FORESEEN_SECONDS:
                 again = min(boundary - FORESEEN_SECONDS, again or boundary)
             else:
-                coming = plan.decide(agent.stance, self._orders(agent, now), agent.facts, boundary)
+                coming = plan.decide(agent.stance, self._orders(agent), agent.facts, boundary)
         stance = coming.stance if coming is not None and isinstance(coming.action, Put) else FREE
         if agent.foreseen is not None:
             if agent.foreseen.user != agent.user or not agent.foreseen.is_for(stance):
@@ -306,14 +341,14 @@ class Phones:
         agent.facts = replace(agent.facts, retry_at=now + QUARANTINE_SECONDS)
         self._scheduler.at("agent", agent.email, now + QUARANTINE_SECONDS)
 
-    def _orders(self, agent: Agent, now: float) -> Orders:
-        crowded = len(self._needy) - len(self._curious) > self._budget.remaining(now)
+    def _orders(self, agent: Agent, early: float | None = None) -> Orders:
         return Orders(
             timeline=agent.timeline,
             complete=agent.complete,
             may_begin=self._roster.company_trouble is None and self._credible(),
             paused_until=agent.paused_until,
-            fresh_seconds=CROWD_FRESH_SECONDS if crowded else plan.FRESH_SECONDS,
+            fresh_seconds=self._fresh_seconds,
+            early=early,
         )
 
     def _needs(self, agent: Agent, decision: Decision | None) -> None:
@@ -329,6 +364,7 @@ class Phones:
         """Nothing is owed to somebody whom the settings do not name."""
         self._needs(agent, None)
         self._scheduler.at("agent", agent.email, None)
+        self._coming.replace(agent.email, ())
         self._roster.agents.pop(agent.email, None)
         # Somebody may have waited for their Aircall user.
         self._roster.bind()
@@ -369,15 +405,80 @@ class Phones:
             agent.writing -= 1
         self.touch(agent.email)
 
+    # -- crowds ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _early(self) -> int:
+        """How many minutes before its boundary an update may go."""
+        return int(self.spending.early // MINUTE_SECONDS)
+
+    def _see_crowd(self, now: float) -> None:
+        """Find the next minute in which more is due than is granted, and be there in time for what it needs."""
+        granted = self._budget.granted
+        known = (self._coming.version, int(now // MINUTE_SECONDS), granted)
+        if known != self._crowd_known:
+            self._crowd_known = known
+            self._crowd = dispatch.next_crowd(self._coming, now, granted)
+        pages, crowd = self.lists.pages, self._crowd
+        near = False
+        if crowd is not None:
+            look_at = looks.list_before(crowd, self._early, pages, granted)
+            near = now >= look_at
+            if near and self.lists.read_at < look_at and not self.lists.running:
+                self.lists.urgent(now)
+            self._scheduler.at("crowd", "", self._next_step(crowd, look_at, now))
+        crowded = near or len(self._needy) - len(self._curious) > self._budget.remaining(now)
+        self._fresh_seconds = looks.fresh_seconds(pages, told=self.lists.told(), crowded=crowded)
+
+    def _next_step(self, crowd: int, look_at: float, now: float) -> float | None:
+        """When the next thing is to be done about a crowd: the list, or what goes early."""
+        mark = crowd * MINUTE_SECONDS
+        if self._budget.by_clock:
+            steps = [mark - MARK_MARGIN_SECONDS - dispatch.BURST_SECONDS]
+        else:
+            steps = [mark - minutes * MINUTE_SECONDS for minutes in range(self._early, 0, -1)]
+        return next((at for at in (look_at, *steps) if at > now), None)
+
+    def _price(self, now: float) -> float:
+        """What a request costs the others now."""
+        return self._run_ahead(self._candidates(), now).current
+
+    def _run_ahead(self, candidates: list[dispatch.Candidate], now: float) -> Prices:
+        """The prices of the minutes; nothing to compute while there is enough for everybody."""
+        granted, crowd = self._budget.granted, self._crowd
+        far = crowd is None or now < (crowd - self._early - 1) * MINUTE_SECONDS
+        if far and len(candidates) <= self._budget.remaining(now):
+            return NO_PRICES
+        if self._budget.by_clock:
+            first = int(now // MINUTE_SECONDS)
+            near = crowd is not None and now >= crowd * MINUTE_SECONDS - MARK_MARGIN_SECONDS - dispatch.BURST_SECONDS
+            early, window = int(near and self.spending.early >= CLOCK_WINDOW_SECONDS), CLOCK_WINDOW_SECONDS
+        else:
+            first = minute_of(now - dispatch.JITTER_SECONDS)
+            early, window = self._early, MINUTE_SECONDS
+        room = self._budget.room_until(now, first * MINUTE_SECONDS + dispatch.JITTER_SECONDS)
+        grant = Grant(granted, room, early, window)
+        return run_ahead(first, grant, dispatch.waiting(candidates), self._coming.counts(), self.spending.weights)
+
     # -- dispatch --------------------------------------------------------------------------------------------------
 
     def _dispatch(self, now: float) -> None:
         """Start what the budget allows, the most urgent first."""
+        next_at = self._budget.next_at(now) if self._needy or self._crowd is not None else None
+        if next_at is None or next_at > now:
+            self._scheduler.at("dispatch", "", next_at if self._needy else None)
+            return
         candidates = self._candidates()
-        self._use_list(candidates, now)
-        for candidate in dispatch.order(candidates, now):
+        prices = self._run_ahead(candidates, now)
+        self._use_list(candidates, prices, now)
+        again = None
+        for candidate in dispatch.order(candidates, now, self.spending.weights):
             if self._calls.credentials_bad and self._in_flight:
                 break
+            if not dispatch.is_worth(candidate, prices, now, self.spending.weights):
+                # What it costs the others falls with the queue.
+                again = now + MINUTE_SECONDS / 4
+                continue
             agent = self._roster.agents.get(candidate.agent)
             if agent is None:
                 continue
@@ -385,51 +486,86 @@ class Phones:
             self._judge(agent, now)
             if agent.waiting is None or agent.waiting.action is None:
                 continue
-            if agent.email in self._for_list and isinstance(agent.waiting.action, Look):
+            if agent.email in self.lists.serves and isinstance(agent.waiting.action, Look):
                 continue
             if dispatch.is_spare(agent.waiting.action):
-                if not self._has_spare(now) or not self._budget.take_spare(now):
-                    again = self._budget.spare_at(now)
-                    self._scheduler.at("dispatch", "", again and max(again, now + SPARE_RETRY_SECONDS))
+                if prices.current or not self._has_spare(now) or not self._budget.take_spare(now):
+                    spare_at = self._budget.spare_at(now)
+                    again = _earlier(again, max(spare_at or now, now + SPARE_RETRY_SECONDS))
                     break
                 self._launch(agent, agent.waiting, 1)
                 continue
             requests = 2 if isinstance(agent.waiting.action, Look) and agent.waiting.action.live else 1
-            if not self._budget.take(now, min(requests, self._budget.per_minute)):
-                self._scheduler.at("dispatch", "", self._budget.next_at(now, min(requests, self._budget.per_minute)))
+            if not self._budget.take(now, min(requests, self._budget.granted)):
+                again = _earlier(again, self._budget.next_at(now, min(requests, self._budget.granted)))
                 break
-            self._launch(agent, agent.waiting, min(requests, self._budget.per_minute))
+            self._launch(agent, agent.waiting, min(requests, self._budget.granted))
+        else:
+            self._send_early(prices, now)
+        self._scheduler.at("dispatch", "", again)
 
-    def _use_list(self, candidates: list[dispatch.Candidate], now: float) -> None:
+    def _send_early(self, prices: Prices, now: float) -> None:
+        """Nobody waits: send what of a crowd ahead is best sent now."""
+        window = CLOCK_WINDOW_SECONDS if self._budget.by_clock else MINUTE_SECONDS
+        weights = self.spending.weights
+        for boundary in list(dispatch.early(prices, self._coming, now, weights, window)):
+            agent = self._roster.agents.get(boundary.agent)
+            if boundary.at > now + self.spending.early or agent is None:
+                continue
+            decision = self._decide_early(agent, boundary, now)
+            if decision is None:
+                continue
+            assert isinstance(decision.action, Put)  # noqa: S101 - nothing else is sent early
+            candidate = dispatch.Candidate(agent.email, decision.action, not boundary.starts, decision.change)
+            if not dispatch.is_worth_early(candidate, prices, weights, window):
+                continue
+            if not self._budget.take(now):
+                return
+            self._launch(agent, decision, 1)
+
+    def _decide_early(self, agent: Agent, boundary: Boundary, now: float) -> Decision | None:
+        """The update that serves this boundary, if nothing else has to be known or done before."""
+        if agent.busy or not agent.ready or agent.user is None or agent.waiting is not None or agent.foreseen:
+            return None
+        try:
+            decision = plan.decide(agent.stance, self._orders(agent, boundary.at), agent.facts, now)
+        except Exception as error:  # noqa: BLE001 - said in _quarantine
+            self._quarantine(agent, error, now)
+            return None
+        put = decision.action
+        if not isinstance(put, Put) or put.due != boundary.at or put.releases == boundary.starts:
+            return None
+        timeline = agent.timeline
+        return replace(decision, change=timeline.next_change(boundary.at) if timeline is not None else None)
+
+    def _use_list(self, candidates: list[dispatch.Candidate], prices: Prices, now: float) -> None:
         """Let the list of everybody serve those who need a look, where that is cheaper; nobody waits for it twice."""
-        if self._sweeping or self._calls.listing or self._for_list:
+        if self.lists.running or self.lists.serves:
             return
         affordable = self._budget.remaining(now) // 2
         waited_for = [c for c in candidates if not dispatch.is_spare(c.action)]
-        if len(waited_for) == len(candidates) or self._has_spare(now):
+        if len(waited_for) == len(candidates) or (not prices.current and self._has_spare(now)):
             waited_for = candidates
-        looks = {c.agent for c in waited_for if self._may_use_list(c)}
-        if self._calls.pages < len(looks) and self._calls.pages <= affordable:
-            self._for_list = looks
-            for email in looks:
+        those = {c.agent for c in waited_for if self._may_use_list(c)}
+        if self.lists.pages < len(those) and self.lists.pages <= affordable:
+            for email in those:
                 self._roster.agents[email].look_alone = True
-            self._start_sweep(now)
+            self.lists.for_those(those, now)
 
     def _has_spare(self, now: float) -> bool:
         """Whether the budget is enough for the boundaries of the next minute, and for something beside them."""
-        names = self._roster.agents
-        dues = (self._scheduler.due_at("agent", name) for name in names)
-        coming = sum(due is not None and due < now + dispatch.MINUTE_SECONDS for due in dues)
+        minute = minute_of(now)
+        coming = self._coming.number_in(minute) + self._coming.number_in(minute + 1)
         remaining = self._budget.remaining(now)
         return self._budget.spare_at(now) == now and remaining > coming * REQUESTS_AT_BOUNDARY
 
     def _candidates(self) -> list[dispatch.Candidate]:
         candidates = []
         for email in self._needy:
-            agent = self._roster.agents[email]
-            if agent.waiting is not None and agent.waiting.action is not None:
+            agent = self._roster.agents.get(email)
+            if agent is not None and agent.waiting is not None and agent.waiting.action is not None:
                 held = isinstance(agent.stance, Held)
-                candidates.append(dispatch.Candidate(email, agent.waiting.action, held))
+                candidates.append(dispatch.Candidate(email, agent.waiting.action, held, agent.waiting.change))
         return candidates
 
     def _may_use_list(self, candidate: dispatch.Candidate) -> bool:
@@ -459,48 +595,9 @@ class Phones:
             agent.busy = agent.hinting = agent.updating = agent.putting = False
             self.touch(agent.email)
 
-    def _start_sweep(self, now: float) -> None:
-        if self._sweeping:
-            return
-        if not self._budget.take(now):
-            self._scheduler.at("sweep", "", self._budget.next_at(now) or now + SWEEP_RETRY_SECONDS)
-            return
-        self._sweeping = True
-        if not self._calls.listing:
-            self._list_again = False
-        self._in_flight += 1
-        self._scheduler.start(self._sweep(), "sweep")
 
-    async def _sweep(self) -> None:
-        """One page of the list of everybody; the next one is due at once, as far as the budget goes."""
-        wait, more = SWEEP_RETRY_SECONDS, False
-        try:
-            more = await self._calls.list_page()
-            wait = 0.0 if more else self._until_sweep()
-        except ServiceError:
-            # Said where it happened; whoever waits for the list looks alone.
-            more = False
-        finally:
-            self._sweeping = False
-            self._in_flight -= 1
-            self._budget.give_back()
-        if not more:
-            self._for_list = set()
-            self._listed_at = self._clock.now()
-            wait = min(wait, self._list_pause) if self._list_again else wait
-        self._scheduler.at("sweep", "", self._clock.now() + wait)
-        self._touch_all()
-
-    @property
-    def _list_pause(self) -> float:
-        """How long after a list another may be asked for by hints: its pages are a small part of the budget."""
-        return LIST_PAUSE_SECONDS * self._calls.pages
-
-    def _until_sweep(self) -> float:
-        """Seconds until the next list; soon when somebody whom we follow was missing from the last one."""
-        if any(agent.missing == 1 for agent in self._roster.agents.values()):
-            return SWEEP_RETRY_SECONDS
-        return spread(SWEEP_SECONDS, self._chance())
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return min((at for at in (one, other) if at is not None), default=None)
 
 
 def _nobody(at: float) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Protocol, TypeVar
 
-from calsyncd.core import dispatch, webhooks
+from calsyncd.core import webhooks
+from calsyncd.core.budget import Budget, wait_after_429
 from calsyncd.core.retry import backoff, spread
 from calsyncd.core.webhooks import CREATED, DELETED, EVENTS, Delivery, Tokens, Webhook
 from calsyncd.errors import USER_GONE, RateLimited, Refused, ServiceError, Unavailable
@@ -25,6 +26,7 @@ RETRY_CAP_SECONDS = 60 * 60.0
 BUDGET_RETRY_SECONDS = 5.0
 HEARD_BEFORE_SECONDS = 60.0
 HEARD_AFTER_SECONDS = 30.0
+DISTRUST_SECONDS = 6 * 3600.0
 MISSED_PAUSE_SECONDS = 10 * 60.0
 REMOVE_SECONDS = 10.0
 MAX_PAGES = 10
@@ -76,7 +78,7 @@ class Webhooks:
         aircall: Aircall,
         phones: Hinted,
         address: str | None,
-        budget: dispatch.Budget,
+        budget: Budget,
         learned: Callable[[str], None],
         chance: Callable[[], float],
     ) -> None:
@@ -128,6 +130,12 @@ class Webhooks:
                 action="webhook_failed",
                 why=why,
             )
+
+    @property
+    def alive(self) -> bool:
+        """Whether a change made in Aircall would be told: it was in order at the last check, and nothing was missed."""
+        missed = self._clock.now() < self._missed_at + DISTRUST_SECONDS and self._heard_at <= self._missed_at
+        return self._kept and bool(self._tokens) and self._said == "" and not missed and self._doubted_at is None
 
     # -- what arrives ----------------------------------------------------------------------------------------------
 
@@ -265,7 +273,7 @@ class Webhooks:
         now = self._clock.now()
         self._failures += 1
         if isinstance(error, RateLimited):
-            self._budget.limited(now, dispatch.wait_after_429(error.retry_after, error.reset, now, self._chance()))
+            self._budget.limited(now, wait_after_429(error.retry_after, error.reset, now, self._chance()))
         wait = backoff(self._failures, self._chance(), first=FIRST_RETRY_SECONDS, cap=RETRY_CAP_SECONDS)
         wait = RETRY_CAP_SECONDS if isinstance(error, Refused) else wait
         say = log.debug if self._said == error.code else log.warning

@@ -189,7 +189,7 @@ class Driver:
         if self.failing_looks:
             self.failing_looks -= 1
             self._pass(self.now + TIMEOUT_SECONDS)
-            if not look.hinted:
+            if look.why != "hint":
                 self.facts = self.facts.look_failed(self.clock)
             self._failed()
             return

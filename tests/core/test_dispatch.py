@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calsyncd.core.dispatch import Budget, Candidate, order, wait_after_429
+from calsyncd.core.budget import Budget, wait_after_429
+from calsyncd.core.dispatch import Candidate, order
 from calsyncd.core.model import Setting
 from calsyncd.core.plan import Look, Put
+from calsyncd.core.prices import Weights
 from calsyncd.sandbox.limits import Kind, Window
 
 NOW = 1_800_000_000.0
@@ -180,7 +182,7 @@ def look(agent: str, ago: float, *, holding: bool = False) -> Candidate:
 
 def hinted(agent: str, ago: float) -> Candidate:
     """A look that only a hint has asked for, so long ago."""
-    return Candidate(agent, Look(NOW - ago, hinted=True), holding=True)
+    return Candidate(agent, Look(NOW - ago, "hint"), holding=True)
 
 
 @pytest.mark.parametrize(
@@ -195,9 +197,9 @@ def hinted(agent: str, ago: float) -> Candidate:
         pytest.param([put("b", 1), put("a", 5)], "ab", id="of two alike the longest due"),
         pytest.param([look("b", 5, holding=True), look("a", 1)], "ab", id="a look costs what it stands for"),
         pytest.param([put("b", 1), look("a", 5)], "ab", id="looks stand in the same queue"),
-        pytest.param([put("b", 59), put("a", 60, releases=True)], "ab", id="who waited a minute goes before all"),
+        pytest.param([put("b", 899), put("a", 900, releases=True)], "ab", id="who waited a minute goes before all"),
         pytest.param(
-            [put("b", 70), put("a", 80, releases=True)], "ab", id="of those who waited a minute the longest due"
+            [put("b", 910), put("a", 920, releases=True)], "ab", id="of those who waited a minute the longest due"
         ),
         pytest.param([put("b", -2), put("a", 1)], "ab", id="what is not due yet comes later"),
         pytest.param([put("a", 1), put("b", 1)], "ab", id="of two equal the first"),
@@ -205,7 +207,7 @@ def hinted(agent: str, ago: float) -> Candidate:
 )
 def test_order(candidates: list[Candidate], expected: str) -> None:
     """Those first whose wrong state costs most; nobody waits for ever."""
-    assert list(expected) == [candidate.agent for candidate in order(candidates, NOW)]
+    assert list(expected) == [candidate.agent for candidate in order(candidates, NOW, Weights())]
 
 
 # -- a minute that lets requests through bit by bit ------------------------------------------------------------------

@@ -838,7 +838,7 @@ def test_a_hint_asks_for_a_look_that_serves_no_boundary(
     before = decide(stance, orders, facts, DURING)
     after = decide(stance, orders, hinted(facts, "custom", DURING), DURING)
 
-    assert (before.action, Look(DURING, hinted=True)) == (None, after.action)
+    assert (before.action, Look(DURING, "hint")) == (None, after.action)
     assert (stance, None) == (after.stance, after.owes)
     assert before.again == after.again
 
@@ -859,7 +859,7 @@ def test_a_hint_just_after_our_own_put_waits_until_reads_show_it() -> None:
     then = decide(held(), MEETING, facts, START + 6)
 
     assert (None, START + 6) == (waiting.action, waiting.again)
-    assert Look(START + 6, hinted=True) == then.action
+    assert Look(START + 6, "hint") == then.action
 
 
 def test_a_hint_never_chooses() -> None:
@@ -942,7 +942,7 @@ def test_a_hint_while_our_put_is_under_way_is_compared_with_its_answer() -> None
     later = decide(stance, MEETING, after_both, START + 6)
 
     assert after_echo.hint_due is None
-    assert (START + 6, Look(START + 6, hinted=True)) == (after_both.hint_due, later.action)
+    assert (START + 6, Look(START + 6, "hint")) == (after_both.hint_due, later.action)
 
 
 def test_a_hint_after_a_put_without_an_answer_settles_nothing() -> None:

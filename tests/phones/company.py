@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Literal, Self
 
-from calsyncd.core.dispatch import Budget
+from calsyncd.core.budget import Budget
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting, User
 from calsyncd.core.plan import Entry, Held, Pause
 from calsyncd.core.rules import Rules

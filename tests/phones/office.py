@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from calsyncd.core.dispatch import Budget
+from calsyncd.core.budget import Budget
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting, User
 from calsyncd.core.plan import Entry, Held, Pause
 from calsyncd.core.rules import Rules

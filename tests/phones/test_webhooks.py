@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 from structlog.testing import capture_logs
 
-from calsyncd.core.dispatch import Budget
+from calsyncd.core.budget import Budget
 from calsyncd.core.webhooks import EVENTS, Delivery, Webhook
 from calsyncd.errors import CREDENTIALS, RateLimited, Refused, ServiceError, Unavailable
 from calsyncd.phones import Webhooks

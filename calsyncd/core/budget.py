@@ -1,0 +1,318 @@
+"""How many requests Aircall grants, and when: what the settings allow, less what refusals and headers teach.
+
+Facts (all of Aircall's budget): 120 requests a minute for the whole company; whether the minute is fixed, sliding or
+leaky is not established; `X-AircallApi-Limit`, `-Remaining` and `-Reset` come with a 429, perhaps with every answer.
+
+Theory. A request is counted from before it is sent until a minute after its answer, so that no sixty seconds ever see
+more than is granted, wherever in between the server counts it. That is right under a sliding and a fixed minute. After
+the wait of a 429 requests begin one by one and double while they pass. A second 429 soon after it means that others
+spend too, or that the bucket is smaller or leaks: what passed in the minute before is what is granted from then on.
+It is handed back step by step, more slowly each time that it was in vain, and what goes beyond what is sure goes two
+at a time, so that a wrong guess costs two refusals. Meanwhile more is tried one by one, as evenly as the number of the
+settings would go: so a minute that leaks is used.
+
+A clock minute lets a burst end at :59 and another begin at :00. It is believed only when answers have shown it often
+(`Remaining` did not recover within a minute and did at its mark), and not for a while once an answer has shown the
+opposite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+MINUTE_SECONDS = 60.0
+MARGIN_SECONDS = 1.0
+MARK_MARGIN_SECONDS = 1.0
+SOON_SECONDS = 10.0
+PROBE_FASTER = 0.8
+SLOWEST_PROBE_SECONDS = 60.0
+HAND_BACK_SECONDS = 60.0
+SLOWEST_HAND_BACK_SECONDS = 4 * 3600.0
+UNSURE_AT_ONCE = 2
+PROOFS_NEEDED = 3
+DISPROVED_SECONDS = 4 * 3600.0
+STILL_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the headers of an answer said: the company's limit, what is left of it, when it is whole again."""
+
+    limit: int | None = None
+    remaining: int | None = None
+
+
+class Budget:
+    """At most `per_minute` requests in any minute, and the waits that 429s demand.
+
+    `margin` seconds are added to the minute, for the difference between the clocks' rates and the server's rounding.
+    """
+
+    def __init__(self, per_minute: int, *, margin: float = MARGIN_SECONDS) -> None:
+        self.per_minute = per_minute
+        self._margin = margin
+        self._spent: deque[float] = deque()
+        self._refusals: deque[float] = deque()
+        self._out = 0
+        self._blocked_until = 0.0
+        self._soon_until = 0.0
+        self._at_once = per_minute
+        self._learned: int | None = None
+        self._sure = per_minute
+        self._hand_back_after = HAND_BACK_SECONDS
+        self._hand_back_at = 0.0
+        self._handed_back = False
+        self._probe_gap = MINUTE_SECONDS / per_minute
+        self._probe_at = math.inf
+        self._minute = ClockMinute()
+
+    # -- what may go -----------------------------------------------------------------------------------------------
+
+    @property
+    def granted(self) -> int:
+        """How many requests a minute are known to pass: the settings' number, or less."""
+        return self.per_minute if self._learned is None else max(1, min(self.per_minute, self._learned))
+
+    @property
+    def by_clock(self) -> bool:
+        """Whether Aircall is known to count by the clock's minutes."""
+        return self._minute.is_known
+
+    def take(self, now: float, requests: int = 1) -> bool:
+        """Reserve `requests` if they may go at `now`; all or none."""
+        if now < self._blocked_until or self._waits_for_answers(now, requests):
+            return False
+        if self.remaining(now) < requests:
+            if not self._may_probe(now, requests) or now < self._probe_at:
+                return False
+            self._probe_at = now + self._probe_gap
+        self._out += requests
+        return True
+
+    def _waits_for_answers(self, now: float, requests: int) -> bool:
+        """Whether those that are out have to be answered first: after a 429, and beyond what is sure."""
+        at_once = self._at_once
+        if self._used(now) + self._out + requests > self._sure:
+            at_once = min(at_once, UNSURE_AT_ONCE)
+        return self._out > 0 and self._out + requests > at_once
+
+    def _may_probe(self, now: float, requests: int) -> bool:
+        """Whether one request beyond what is granted may be tried, once its time has come."""
+        return requests == 1 and not self._out and self._used(now) < self.per_minute
+
+    def take_spare(self, now: float) -> bool:
+        """Reserve a request that nobody waits for: half of the minute is left to what is owed."""
+        return self.remaining(now) > self._kept and self.take(now)
+
+    def spare_at(self, now: float) -> float | None:
+        """When a request may go that nobody waits for; None while that depends on answers that are still out."""
+        return self.next_at(now, self._kept + 1)
+
+    @property
+    def _kept(self) -> int:
+        return self.granted // 2
+
+    def remaining(self, now: float) -> int:
+        """How many requests may go at `now`, waits apart."""
+        self._hand_back(now)
+        return max(0, self.granted - self._used(now) - self._out)
+
+    def next_at(self, now: float, requests: int = 1) -> float | None:
+        """When `requests` may go; None while that depends on answers that are still out."""
+        if self._waits_for_answers(now, requests):
+            return None
+        if self.remaining(now) >= requests:
+            return max(now, self._blocked_until)
+        at = self._minute.next_at(now) if self.by_clock and self._out + requests <= self.granted else None
+        if not self.by_clock:
+            short = len(self._spent) + self._out + requests - self.granted
+            at = self._spent[short - 1] + MINUTE_SECONDS + self._margin if 0 < short <= len(self._spent) else None
+        if self._may_probe(now, requests):
+            at = self._probe_at if at is None else min(at, self._probe_at)
+        return None if at is None or math.isinf(at) else max(at, now, self._blocked_until)
+
+    def room_until(self, now: float, until: float) -> int:
+        """How many requests may go from `now` to `until`, each counted once."""
+        if self.by_clock:
+            return self.granted * (1 + int(until // MINUTE_SECONDS) - int(now // MINUTE_SECONDS)) - self._used(now)
+        self._forget(now)
+        kept = sum(at > until - MINUTE_SECONDS - self._margin for at in self._spent)
+        return max(0, self.granted - kept - self._out)
+
+    def _used(self, now: float) -> int:
+        self._forget(now)
+        return self._minute.used(self._spent, now) if self.by_clock else len(self._spent)
+
+    # -- what happened ---------------------------------------------------------------------------------------------
+
+    def give_back(self, requests: int = 1) -> None:
+        """What was reserved has ended; what was really sent of it is counted by `spent`."""
+        self._out -= requests
+
+    def spent(self, now: float) -> None:
+        """A request has ended, answered or not."""
+        self._forget(now)
+        self._spent.append(now)
+        passed = self._passed(now)
+        if passed <= self.granted:
+            self._sure = max(self._sure, passed)
+        if now >= self._blocked_until:
+            self._at_once = min(2 * self._at_once, self.per_minute)
+            if passed > self.granted:
+                self._probe_gap = max(self._probe_gap * PROBE_FASTER, MINUTE_SECONDS / self.per_minute)
+
+    def shown(self, now: float, shown: Shown) -> None:
+        """The headers of the answer that has just come said this."""
+        if shown.remaining is None:
+            return
+        self._forget(now)
+        passed = self._passed(now)
+        self._minute.shown(now, shown, passed)
+        grant = passed + max(shown.remaining, 0)
+        if grant < self.granted:
+            # Others spend too.
+            self._sure = self._learned = max(1, grant)
+            self._hand_back_at = now + self._hand_back_after
+
+    def limited(self, now: float, wait: float) -> None:
+        """A 429 came: nothing goes for `wait` seconds, and then one by one."""
+        self._forget(now)
+        self._refusals.append(now)
+        if now < self._blocked_until:
+            # Of the same crowd as one before.
+            self.refused(now + wait)
+            return
+        passed = self._passed(now)
+        self._minute.refused(now, within=passed < self.granted)
+        if now < self._soon_until:
+            self._learn(passed)
+        self._sure = max(1, min(passed, self._sure))
+        self._soon_until = now + wait + SOON_SECONDS
+        self._at_once = 1
+        self._hand_back_at = now + wait + self._hand_back_after
+        self._probe_at = now + wait
+        self.refused(now + wait)
+
+    def _learn(self, passed: int) -> None:
+        """The second 429 in a row."""
+        if self._learned is not None and passed > self._learned:
+            # It was one of those that were only tried.
+            self._probe_gap = min(2 * self._probe_gap, SLOWEST_PROBE_SECONDS)
+        if self._handed_back:
+            self._hand_back_after = min(2 * self._hand_back_after, SLOWEST_HAND_BACK_SECONDS)
+        self._handed_back = False
+        self._sure = self._learned = max(1, passed if self._learned is None else min(passed, self._learned))
+
+    def refused(self, until: float) -> None:
+        """Nothing goes before `until`."""
+        self._blocked_until = max(self._blocked_until, until)
+
+    def stepped(self, seconds: float) -> None:
+        """The clock jumped by so many seconds: what was spent stays as long ago as it was."""
+        self._spent = deque(at + seconds for at in self._spent)
+        self._refusals = deque(at + seconds for at in self._refusals)
+        self._blocked_until += seconds
+        self._soon_until += seconds
+        self._hand_back_at += seconds
+        self._probe_at += seconds
+        self._minute = ClockMinute()
+
+    def _passed(self, now: float) -> int:
+        """How many requests passed in the last minute."""
+        recent = sum(at > now - MINUTE_SECONDS for at in self._spent)
+        return max(0, recent - sum(at > now - MINUTE_SECONDS for at in self._refusals))
+
+    def _hand_back(self, now: float) -> None:
+        if self._learned is None or now < self._hand_back_at:
+            return
+        self._learned += max(1, self._learned // 4)
+        self._hand_back_at, self._handed_back = now + self._hand_back_after, True
+        if self._learned >= self.per_minute:
+            self._learned, self._probe_at = None, math.inf
+
+    def _forget(self, now: float) -> None:
+        for times in (self._spent, self._refusals):
+            while times and times[0] <= now - MINUTE_SECONDS - self._margin:
+                times.popleft()
+            while times and times[-1] > now + MINUTE_SECONDS:
+                times.pop()
+
+
+class ClockMinute:
+    """Whether Aircall counts by the clock's minutes, as far as answers have shown it."""
+
+    def __init__(self) -> None:
+        self._stood_still = 0
+        self._recovered = 0
+        self._disproved_until = 0.0
+        self._last: tuple[float, int, int] | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it does: shown often enough in both ways, and not contradicted since."""
+        return min(self._stood_still, self._recovered) >= PROOFS_NEEDED
+
+    def used(self, spent: deque[float], now: float) -> int:
+        """How much of the minute at `now` is used; near a mark, of the fuller of the two that it may be counted in."""
+        low, high = (
+            math.floor((now - MARK_MARGIN_SECONDS) / MINUTE_SECONDS),
+            math.floor((now + MARK_MARGIN_SECONDS) / MINUTE_SECONDS),
+        )
+        return max(_within(spent, minute) for minute in {low, high})
+
+    def next_at(self, now: float) -> float:
+        """When the next minute has begun for sure."""
+        return (math.floor((now - MARK_MARGIN_SECONDS) / MINUTE_SECONDS) + 1) * MINUTE_SECONDS + MARK_MARGIN_SECONDS
+
+    def shown(self, now: float, shown: Shown, passed: int) -> None:
+        """An answer showed so much as remaining, after `passed` requests of ours in the last sixty seconds."""
+        remaining = shown.remaining
+        if remaining is None or shown.limit is None or _near_mark(now):
+            return
+        last, self._last = self._last, (now, remaining, passed)
+        if now < self._disproved_until:
+            return
+        if remaining + passed > shown.limit:
+            # A sliding minute could not have so much left.
+            self._recovered += 1
+        if last is None or math.floor(last[0] / MINUTE_SECONDS) != math.floor(now / MINUTE_SECONDS):
+            return
+        if remaining >= last[1]:
+            self._disprove(now)
+        elif now >= last[0] + STILL_SECONDS:
+            self._stood_still += 1
+
+    def refused(self, now: float, *, within: bool) -> None:
+        """A 429 came, `within` what was thought to be granted."""
+        if within and self.is_known:
+            self._disprove(now)
+
+    def _disprove(self, now: float) -> None:
+        self._stood_still = self._recovered = 0
+        self._disproved_until = now + DISPROVED_SECONDS
+
+
+def _within(spent: deque[float], minute: int) -> int:
+    """How many may have been counted in this minute of the clock."""
+    begin = minute * MINUTE_SECONDS
+    return sum(begin - MARK_MARGIN_SECONDS <= at < begin + MINUTE_SECONDS + MARK_MARGIN_SECONDS for at in spent)
+
+
+def _near_mark(now: float) -> bool:
+    return not MARK_MARGIN_SECONDS <= now % MINUTE_SECONDS <= MINUTE_SECONDS - MARK_MARGIN_SECONDS
+
+
+def wait_after_429(retry_after: float | None, reset: float | None, now: float, chance: float) -> float:
+    """Seconds to wait: Retry-After if sane, else until Reset (seconds, or milliseconds above 1e12), else a minute.
+
+    Clamped to 1..120 s, with jitter on top.
+    """
+    if retry_after is not None and 0 < retry_after <= 86400:
+        wait = retry_after
+    elif reset is not None and reset > 0:
+        wait = (reset / 1000 if reset >= 1e12 else reset) - now
+    else:
+        wait = MINUTE_SECONDS
+    return min(max(wait, 1.0), 120.0) + chance

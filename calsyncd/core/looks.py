@@ -1,0 +1,41 @@
+"""How old a look may be that an update relies on, and when everybody is looked at.
+
+Facts: one request reads one user or a page of fifty. Aircall's webhooks tell when a setting turns to or from
+`unavailable`, not when it goes from `available` to `custom`.
+
+Theory. In a company of one page a look costs the same for one or for all, and each boundary has its own, a moment
+before it. In a bigger one pages cost requests that others need: there a look may be as old as it takes to read all
+pages at a polite pace, and older still while webhooks would tell of what matters. In a crowd a look takes the place of
+an update, so everybody is looked at before it, in the quiet, and nobody in it.
+"""
+
+from __future__ import annotations
+
+from calsyncd.core.plan import BACK_AGE_SECONDS, FRESH_SECONDS
+from calsyncd.core.prices import MINUTE_SECONDS
+
+PAGE_PACE_SECONDS = 150.0
+TOLD_FRESH_SECONDS = 45 * 60.0
+CROWD_FRESH_SECONDS = 45 * 60.0
+SWEEP_SECONDS = 10 * 60.0
+BEFORE_CROWD_SECONDS = 2.0
+
+
+def fresh_seconds(pages: int, *, told: bool, crowded: bool) -> float:
+    """How old a look may be, in a company of so many pages; `told` while webhooks tell of changes."""
+    if crowded:
+        return CROWD_FRESH_SECONDS
+    if pages <= 1:
+        return FRESH_SECONDS
+    return TOLD_FRESH_SECONDS if told else min(pages * PAGE_PACE_SECONDS, BACK_AGE_SECONDS)
+
+
+def sweep_seconds(pages: int, *, told: bool) -> float:
+    """How long after a list of everybody the next one is due, if no look has asked for one before."""
+    return max(SWEEP_SECONDS, fresh_seconds(pages, told=told, crowded=False))
+
+
+def list_before(crowd: int, early: int, pages: int, per_minute: int) -> float:
+    """When to look at everybody before a crowded minute: so that the requests are there again for what goes early."""
+    minutes = early + 1 + pages // per_minute
+    return (crowd - minutes) * MINUTE_SECONDS - BEFORE_CROWD_SECONDS

@@ -1,0 +1,226 @@
+"""What a request costs the others: the price of a minute, found by running the known queue ahead by counts.
+
+Theory. While more updates are due than the minute grants, they queue, the heavier weight first. One request more in a
+minute pushes an update into the next, which pushes one into the one after, and so on until the queue is empty: each
+minute on the way somebody waits sixty seconds longer whose weight is the heaviest of those who wait anyway. That sum is
+the price of the minute, in weighted seconds. It tells what is worth a request: an update sent a window early costs its
+agent sixty seconds of the other wrong state and saves the price of its boundary; a meeting whose whole length weighs
+less than the prices of its two updates is left alone; and a read goes where the price is nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+MINUTE_SECONDS = 60.0
+LONGEST_MINUTES = 24 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What a second costs of a phone that rings in a meeting, and of one that does not ring outside of one."""
+
+    ringing: float = 2.0
+    unreachable: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many updates make somebody unavailable, and how many let somebody come back."""
+
+    starts: int = 0
+    ends: int = 0
+
+
+NOBODY = Counts()
+
+
+def minute_of(at: float) -> int:
+    """The minute in which what is due at `at` is counted: the one that ends then, or next."""
+    return -int(-at // MINUTE_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Early:
+    """So many of the updates that are due in minute `due` are best sent in an earlier one."""
+
+    due: int
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """The price of each minute from `first` on, nothing beyond the last; and what is best sent early in each."""
+
+    first: int
+    prices: Sequence[float]
+    early: Mapping[int, Sequence[Early]]
+
+    @property
+    def current(self) -> float:
+        """What one request more costs the others when it goes now."""
+        return self.of(self.first)
+
+    def at(self, at: float) -> float:
+        """What one request more costs the others when it goes at `at`."""
+        return self.of(minute_of(at))
+
+    def of(self, minute: int) -> float:
+        """What one request more in this minute costs the others."""
+        index = max(0, minute - self.first)
+        return self.prices[index] if index < len(self.prices) else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The requests of a minute, what is left of the first one, and how early an update may go.
+
+    `early` is a number of minutes before the boundary; `window` the seconds between two uses of the same request: a
+    minute, or next to nothing where a burst may go just before a mark of the clock and another just after it.
+    """
+
+    per_minute: int
+    room: int
+    early: int = 1
+    window: float = MINUTE_SECONDS
+
+
+def run_ahead(first: int, grant: Grant, waiting: Counts, coming: Mapping[int, Counts], weights: Weights) -> Prices:
+    """The prices from the minute `first` on, when `waiting` wait before it and `coming` come."""
+    return _Ahead(first, grant, coming, weights).run(waiting)
+
+
+@dataclass(slots=True)
+class _Queue:
+    """Who waits at the end of a minute."""
+
+    starts: int
+    ends: int
+    weights: Weights
+
+    def minute(self, coming: Counts, room: int) -> int:
+        """One minute: these join, and so many are served, the heavier first. What is left of the room."""
+        starts, ends = self.starts + coming.starts, self.ends + coming.ends
+        if self.weights.ringing >= self.weights.unreachable:
+            served = min(room, starts)
+            others = min(room - served, ends)
+            self.starts, self.ends = starts - served, ends - others
+        else:
+            served = min(room, ends)
+            others = min(room - served, starts)
+            self.starts, self.ends = starts - others, ends - served
+        return room - served - others
+
+    @property
+    def heaviest(self) -> float:
+        """The heaviest weight that waits."""
+        return max(
+            self.weights.ringing if self.starts else 0.0,
+            self.weights.unreachable if self.ends else 0.0,
+        )
+
+
+class _Ahead:
+    """One run of the queue."""
+
+    def __init__(self, first: int, grant: Grant, coming: Mapping[int, Counts], weights: Weights) -> None:
+        self._first = first
+        self._grant = grant
+        self._coming = coming
+        self._weights = weights
+        self._last = max(coming, default=first)
+        self._early: dict[int, list[Early]] = {}
+        self._moved: dict[int, Counts] = {}
+        self._spare_price: dict[int, float] = {}
+
+    def run(self, waiting: Counts) -> Prices:
+        queue = _Queue(waiting.starts, waiting.ends, self._weights)
+        room, minute = self._grant.room, self._first
+        heaviest: list[float] = []
+        while (minute <= self._last or queue.heaviest) and len(heaviest) < LONGEST_MINUTES:
+            left = queue.minute(self._own(minute), room)
+            sent = sum(one.counts.starts + one.counts.ends for one in self._early.get(minute, ()))
+            heaviest.append(queue.heaviest)
+            if left > sent and self._grant.early:
+                self._plan(minute, left - sent)
+            room = self._grant.per_minute
+            minute += 1
+        prices = [0.0] * len(heaviest)
+        following = 0.0
+        for index in range(len(heaviest) - 1, -1, -1):
+            weight = heaviest[index]
+            following = following + MINUTE_SECONDS * weight if weight else 0.0
+            prices[index] = following or self._spare_price.get(self._first + index, 0.0)
+        return Prices(self._first, prices, self._early)
+
+    def _own(self, minute: int) -> Counts:
+        own, moved = self._coming.get(minute, NOBODY), self._moved.get(minute, NOBODY)
+        return Counts(own.starts - moved.starts, own.ends - moved.ends)
+
+    def _plan(self, minute: int, spare: int) -> None:
+        """Plan what of the next crowd goes early, in this minute and in those between, the nearest first."""
+        for crowd in range(minute + 1, minute + self._grant.early + 1):
+            own = self._own(crowd)
+            if own.starts + own.ends > self._grant.per_minute:
+                break
+        else:
+            return
+        if crowd in self._moved:
+            return
+        places = [(minute, spare)]
+        for between in range(minute + 1, crowd):
+            coming = self._own(between)
+            places.append((between, self._grant.per_minute - coming.starts - coming.ends))
+        places.reverse()
+        starts_first = self._weights.unreachable <= self._weights.ringing
+        cheap, dear = sorted((self._weights.unreachable, self._weights.ringing))
+        cheap_most, dear_most = (own.starts, own.ends) if starts_first else (own.ends, own.starts)
+
+        def moved(number: int) -> Counts:
+            one, other = min(number, cheap_most), max(0, number - cheap_most)
+            return Counts(one, other) if starts_first else Counts(other, one)
+
+        def cost(number: int) -> float:
+            """What the update of this number pays for its way: it waits in the other wrong state."""
+            left = number
+            for windows, (_, room) in enumerate(places, 1):
+                left -= room
+                if left <= 0:
+                    return windows * self._grant.window * (cheap if number <= cheap_most else dear)
+            return float("inf")
+
+        low, high = 0, min(sum(room for _, room in places), cheap_most + dear_most)
+        most = high
+        while low < high:
+            middle = (low + high + 1) // 2
+            pays = cost(middle) < self._price(crowd, moved(middle - 1))
+            low, high = (middle, high) if pays else (low, middle - 1)
+        if not low:
+            return
+        self._moved[crowd] = moved(low)
+        worth = self._price(crowd, moved(low)) if low == most else 0.0
+        done = 0
+        for windows, (place, room) in enumerate(places, 1):
+            here = moved(min(low, done + room))
+            before = moved(done)
+            counts = Counts(here.starts - before.starts, here.ends - before.ends)
+            if counts != NOBODY:
+                self._early.setdefault(place, []).append(Early(crowd, counts))
+                self._spare_price[place] = max(0.0, worth - windows * self._grant.window * cheap)
+            done = min(low, done + room)
+
+    def _price(self, minute: int, moved: Counts) -> float:
+        """The price of `minute` when nobody waits before it, and so many of its own were sent early."""
+        own = self._coming.get(minute, NOBODY)
+        queue = _Queue(0, 0, self._weights)
+        coming = Counts(own.starts - moved.starts, own.ends - moved.ends)
+        price = 0.0
+        for _ in range(LONGEST_MINUTES):
+            queue.minute(coming, self._grant.per_minute)
+            if not queue.heaviest:
+                break
+            price += MINUTE_SECONDS * queue.heaviest
+            minute += 1
+            coming = self._coming.get(minute, NOBODY)
+        return price
