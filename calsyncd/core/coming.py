@@ -76,6 +76,10 @@ class Coming:
         else:
             self._counts[minute] = counts
 
+    def served(self, boundary: Boundary) -> None:
+        """This one is served before its time."""
+        self.replace(boundary.agent, [one for one in self._own.get(boundary.agent, ()) if one != boundary])
+
     def passed(self, now: float) -> None:
         """What was due by `now` is not ahead any more."""
         current = minute_of(now)

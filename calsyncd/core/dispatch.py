@@ -9,7 +9,7 @@ the price is nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from calsyncd.core.coming import Boundary, Coming
@@ -95,34 +95,20 @@ def waiting(candidates: Iterable[Candidate]) -> Counts:
     return Counts(starts, ends)
 
 
-LOTS = 1_000_000
+class Quota:
+    """How many boundaries of each kind are still to be served early."""
 
+    def __init__(self, counts: Counts) -> None:
+        self._starts, self._ends = counts.starts, counts.ends
 
-def early(prices: Prices, coming: Coming, now: float, weights: Weights, window: float) -> Iterator[Boundary]:
-    """The boundaries ahead that are best served now, in the order in which they are.
+    def wants(self, boundary: Boundary) -> bool:
+        """Whether one of this kind is still wanted."""
+        return (self._starts if boundary.starts else self._ends) > 0
 
-    In the minute before a crowd as many as the prices say; in the crowd's own minute, before its boundary, whatever
-    costs less than the crowd's price.
-    """
-    price = prices.current
-    own = Counts(
-        starts=LOTS if window * weights.unreachable < price else 0,
-        ends=LOTS if window * weights.ringing < price else 0,
-    )
-    yield from _those(coming, prices.first, own, now)
-    for planned in prices.early.get(prices.first, ()):
-        yield from _those(coming, planned.due, planned.counts, now)
-
-
-def _those(coming: Coming, minute: int, counts: Counts, now: float) -> Iterator[Boundary]:
-    starts, ends = counts.starts, counts.ends
-    if not starts and not ends:
-        return
-    for boundary in coming.in_minute(minute):
-        if boundary.at > now and (starts if boundary.starts else ends) > 0:
-            starts -= boundary.starts
-            ends -= not boundary.starts
-            yield boundary
+    def took(self, boundary: Boundary) -> None:
+        """This one is served."""
+        self._starts -= boundary.starts
+        self._ends -= not boundary.starts
 
 
 def next_crowd(coming: Coming, after: float, per_minute: int) -> int | None:

@@ -16,7 +16,7 @@ from calsyncd.core import dispatch, looks, plan
 from calsyncd.core.budget import MARK_MARGIN_SECONDS, Budget
 from calsyncd.core.coming import Boundary, Coming, boundaries
 from calsyncd.core.plan import FREE, Decision, Held, Look, Orders, Put, StandingBack
-from calsyncd.core.prices import MINUTE_SECONDS, Grant, Prices, Weights, minute_of, run_ahead
+from calsyncd.core.prices import MINUTE_SECONDS, NOBODY, Grant, Prices, Weights, minute_of, run_ahead
 from calsyncd.core.sync import rfc3339
 from calsyncd.core.timeline import Timeline
 from calsyncd.logs import get_logger
@@ -449,16 +449,17 @@ class Phones:
         far = crowd is None or now < (crowd - self._early - 1) * MINUTE_SECONDS
         if far and len(candidates) <= self._budget.remaining(now):
             return NO_PRICES
+        waiting, room = dispatch.waiting(candidates), self._budget.remaining(now)
+        first, early, window = int(now // MINUTE_SECONDS), self._early, MINUTE_SECONDS
         if self._budget.by_clock:
-            first = int(now // MINUTE_SECONDS)
             near = crowd is not None and now >= crowd * MINUTE_SECONDS - MARK_MARGIN_SECONDS - dispatch.BURST_SECONDS
             early, window = int(near and self.spending.early >= CLOCK_WINDOW_SECONDS), CLOCK_WINDOW_SECONDS
-        else:
+        elif waiting != NOBODY:
+            # What is sent just after a mark belongs to the minute that ends there.
             first = minute_of(now - dispatch.JITTER_SECONDS)
-            early, window = self._early, MINUTE_SECONDS
-        room = self._budget.room_until(now, first * MINUTE_SECONDS + dispatch.JITTER_SECONDS)
+            room = self._budget.room_until(now, first * MINUTE_SECONDS + dispatch.JITTER_SECONDS)
         grant = Grant(granted, room, early, window)
-        return run_ahead(first, grant, dispatch.waiting(candidates), self._coming.counts(), self.spending.weights)
+        return run_ahead(first, grant, waiting, self._coming.counts(), self.spending.weights)
 
     # -- dispatch --------------------------------------------------------------------------------------------------
 
@@ -490,8 +491,10 @@ class Phones:
                 continue
             if dispatch.is_spare(agent.waiting.action):
                 if prices.current or not self._has_spare(now) or not self._budget.take_spare(now):
+                    # They come last: nobody is behind them but what goes early.
                     spare_at = self._budget.spare_at(now)
                     again = _earlier(again, max(spare_at or now, now + SPARE_RETRY_SECONDS))
+                    self._send_early(prices, now)
                     break
                 self._launch(agent, agent.waiting, 1)
                 continue
@@ -506,26 +509,25 @@ class Phones:
 
     def _send_early(self, prices: Prices, now: float) -> None:
         """Nobody waits: send what of a crowd ahead is best sent now."""
-        window = CLOCK_WINDOW_SECONDS if self._budget.by_clock else MINUTE_SECONDS
-        weights = self.spending.weights
-        for boundary in list(dispatch.early(prices, self._coming, now, weights, window)):
-            agent = self._roster.agents.get(boundary.agent)
-            if boundary.at > now + self.spending.early or agent is None:
-                continue
-            decision = self._decide_early(agent, boundary, now)
-            if decision is None:
-                continue
-            assert isinstance(decision.action, Put)  # noqa: S101 - nothing else is sent early
-            candidate = dispatch.Candidate(agent.email, decision.action, not boundary.starts, decision.change)
-            if not dispatch.is_worth_early(candidate, prices, weights, window):
-                continue
-            if not self._budget.take(now):
-                return
-            self._launch(agent, decision, 1)
+        for planned in prices.early.get(prices.first, ()):
+            quota = dispatch.Quota(planned.counts)
+            for boundary in self._coming.in_minute(planned.due):
+                if not quota.wants(boundary) or not now < boundary.at <= now + self.spending.early:
+                    continue
+                agent = self._roster.agents.get(boundary.agent)
+                decision = self._decide_early(agent, boundary, prices, now) if agent is not None else None
+                if agent is None or decision is None:
+                    continue
+                if not self._budget.take(now):
+                    return
+                quota.took(boundary)
+                self._coming.served(boundary)
+                agent.indexed = None
+                self._launch(agent, decision, 1)
 
-    def _decide_early(self, agent: Agent, boundary: Boundary, now: float) -> Decision | None:
+    def _decide_early(self, agent: Agent, boundary: Boundary, prices: Prices, now: float) -> Decision | None:
         """The update that serves this boundary, if nothing else has to be known or done before."""
-        if agent.busy or not agent.ready or agent.user is None or agent.waiting is not None or agent.foreseen:
+        if agent.busy or not agent.ready or agent.user is None or agent.serving or agent.foreseen is not None:
             return None
         try:
             decision = plan.decide(agent.stance, self._orders(agent, boundary.at), agent.facts, now)
@@ -535,8 +537,10 @@ class Phones:
         put = decision.action
         if not isinstance(put, Put) or put.due != boundary.at or put.releases == boundary.starts:
             return None
-        timeline = agent.timeline
-        return replace(decision, change=timeline.next_change(boundary.at) if timeline is not None else None)
+        change = agent.timeline.next_change(boundary.at) if agent.timeline is not None else None
+        candidate = dispatch.Candidate(agent.email, put, not boundary.starts, change)
+        window = CLOCK_WINDOW_SECONDS if self._budget.by_clock else MINUTE_SECONDS
+        return decision if dispatch.is_worth_early(candidate, prices, self.spending.weights, window) else None
 
     def _use_list(self, candidates: list[dispatch.Candidate], prices: Prices, now: float) -> None:
         """Let the list of everybody serve those who need a look, where that is cheaper; nobody waits for it twice."""
