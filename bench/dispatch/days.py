@@ -21,9 +21,11 @@ COUNTED_TO = END + 30 * MINUTE
 KNOWN_BEFORE = 0.0
 """What stands in the calendars since before the day."""
 
-MEETINGS = (4, 4, 5, 5, 5, 6, 6, 7)
+MEETINGS = (4, 4, 5, 5, 5, 5, 6, 6)
 LENGTHS = (15, 30, 30, 30, 30, 45, 60, 60, 60)
-ON_THE_HALF_HOUR = 0.9
+STEPS = ((0.3, HOUR), (0.6, 30 * MINUTE), (1.0, 5 * MINUTE))
+"""Up to this chance meetings begin at multiples of this: on the hour most of all."""
+
 BACK_TO_BACK = 0.1
 NESTED = 0.05
 CHANGED = 0.12
@@ -97,7 +99,8 @@ def _meeting(rng: random.Random, before: list[tuple[float, float]]) -> tuple[flo
         length = min(length, outer[1] - start - 5 * MINUTE)
     else:
         for _ in range(8):
-            step = 30 * MINUTE if rng.random() < ON_THE_HALF_HOUR else 5 * MINUTE
+            place = rng.random()
+            step = next(step for most, step in STEPS if place < most)
             start = BEGIN + step * rng.randrange(int((END - BEGIN - length) // step) + 1)
             if all(start + length <= low or start >= high for low, high in before):
                 break
