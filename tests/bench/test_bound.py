@@ -9,9 +9,10 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from bench.dispatch.bound import Agent, Span, Terms, agents_of, agents_with, check, evaluate, lower_bound
+from bench.dispatch.bound import Agent, Priced, Span, Terms, agents_of, agents_with, check, evaluate, lower_bound
 from bench.dispatch.days import COUNTED_FROM, COUNTED_TO, MINUTE, Change, Day, company_day
 from bench.dispatch.exact import least, relaxed
 
@@ -107,6 +108,18 @@ def test_no_prices_prove_more_than_the_exact_least() -> None:
 
     print(f"bounds {bounds / leasts:.3f} of the exact")
     assert bounds >= 0.9 * leasts
+
+
+def test_the_rise_overestimates_at_any_other_prices() -> None:
+    """The bound is concave in the prices: what `walk` says of its rise leads to a value that is not exceeded."""
+    rng = random.Random(1)
+    terms = Terms(2, counted_from=0.0, counted_to=40 * MINUTE)
+    priced = Priced(agents_with(crowd(rng, 12, 40, 10.0), terms), terms)
+    some = [np.array([rng.random() * 200 for _ in range(priced.minutes)]) for _ in range(12)]
+    walked = [priced.walk(prices) for prices in some]
+
+    for (here, (value, rise)), (there, (other, _)) in itertools.permutations(zip(some, walked, strict=True), 2):
+        assert other <= value + float(rise @ (there - here)) + 1e-6
 
 
 def test_a_day_reckoned_by_hand() -> None:
