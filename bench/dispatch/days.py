@@ -62,7 +62,7 @@ class Day:
                     start, end = max(one.span[0], one.at), min(one.span[1], following)
                     if start < end:
                         spans[agent].append((start, end))
-        return [_united(own) for own in spans]
+        return [united(own) for own in spans]
 
 
 def company_day(seed: int, agents: int) -> Day:
@@ -124,11 +124,12 @@ def _changed(rng: random.Random, agent: int, name: str, span: tuple[float, float
     return [first, Change(at, agent, name, moved if moved[0] < moved[1] else None)]
 
 
-def _united(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    united: list[tuple[float, float]] = []
+def united(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The same instants as disjoint spans in order; spans that touch are one."""
+    joined: list[tuple[float, float]] = []
     for start, end in sorted(spans):
-        if united and start <= united[-1][1]:
-            united[-1] = (united[-1][0], max(united[-1][1], end))
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
         else:
-            united.append((start, end))
-    return united
+            joined.append((start, end))
+    return joined
