@@ -5,37 +5,57 @@ An agent's boundaries are replaced whole when their calendar or stance changes; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from calsyncd.core.prices import NOBODY, Counts, minute_of
+from calsyncd.core.prices import Group, minute_of
 from calsyncd.core.timeline import Timeline
+
+NEVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Boundary:
-    """At `at` a stretch of `agent` starts, or ends."""
+    """At `at` a stretch of `agent` starts, or ends; the opposite is known to come at `until`."""
 
     at: float
     agent: str
     starts: bool
+    until: float = NEVER
+
+    @property
+    def group(self) -> Group:
+        """Whom it is counted with."""
+        return group_of(self.at, self.until, starts=self.starts)
 
 
-def boundaries(agent: str, timeline: Timeline, after: float, before: float) -> Iterator[Boundary]:
+def group_of(at: float, until: float | None, *, starts: bool) -> Group:
+    """Whom an update that is due at `at` is counted with."""
+    known = until is not None and until != NEVER
+    return Group(minute_of(at), minute_of(until) if known and until is not None else None, starts)
+
+
+def boundaries(agent: str, timeline: Timeline, after: float, before: float) -> list[Boundary]:
     """The starts and ends of the agent's stretches later than `after` and earlier than `before`, in order."""
+    found: list[tuple[float, bool]] = []
     at = after
     while True:
         end = timeline.stretch_end(at)
         if end is not None:
-            if end >= before:
-                return
-            yield Boundary(end, agent, starts=False)
+            found.append((end, False))
             at = end
         start = timeline.next_start(at)
-        if start is None or start >= before:
-            return
-        yield Boundary(start, agent, starts=True)
-        at = start
+        if start is not None:
+            found.append((start, True))
+            at = start
+        if start is None or at >= before:
+            break
+    untils = [*(later for later, _ in found[1:]), NEVER]
+    return [
+        Boundary(at, agent, starts, until)
+        for (at, starts), until in zip(found, untils, strict=False)
+        if after < at < before
+    ]
 
 
 class Coming:
@@ -45,7 +65,7 @@ class Coming:
         self.version = 0
         self._own: dict[str, tuple[Boundary, ...]] = {}
         self._minutes: dict[int, set[Boundary]] = {}
-        self._counts: dict[int, Counts] = {}
+        self._groups: dict[int, dict[Group, int]] = {}
         self._current = 0
 
     def replace(self, agent: str, boundaries: Iterable[Boundary]) -> None:
@@ -68,13 +88,13 @@ class Coming:
             self._own.pop(agent, None)
 
     def _count(self, boundary: Boundary, by: int) -> None:
-        minute = minute_of(boundary.at)
-        known = self._counts.get(minute, NOBODY)
-        counts = Counts(known.starts + by, known.ends) if boundary.starts else Counts(known.starts, known.ends + by)
-        if counts == NOBODY:
-            del self._counts[minute]
+        group = boundary.group
+        groups = self._groups.setdefault(group.minute, {})
+        number = groups.get(group, 0) + by
+        if number:
+            groups[group] = number
         else:
-            self._counts[minute] = counts
+            del groups[group]
 
     def served(self, boundary: Boundary) -> None:
         """This one is served before its time."""
@@ -87,19 +107,22 @@ class Coming:
             self._current = current
             for minute in [minute for minute in self._minutes if minute < current]:
                 del self._minutes[minute]
-                self._counts.pop(minute, None)
+                self._groups.pop(minute, None)
         for boundary in [one for one in self._minutes.get(current, ()) if one.at <= now]:
             self._minutes[current].remove(boundary)
             self._count(boundary, -1)
 
-    def counts(self) -> dict[int, Counts]:
-        """How many start and end in each minute."""
-        return self._counts
+    def groups(self) -> dict[Group, int]:
+        """How many updates of each group are ahead."""
+        return {group: number for groups in self._groups.values() for group, number in groups.items()}
+
+    def numbers(self) -> dict[int, int]:
+        """How many updates are due in each minute."""
+        return {minute: sum(groups.values()) for minute, groups in self._groups.items()}
 
     def number_in(self, minute: int) -> int:
-        """How many start or end in a minute."""
-        counts = self._counts.get(minute, NOBODY)
-        return counts.starts + counts.ends
+        """How many updates are due in a minute."""
+        return sum(self._groups.get(minute, {}).values())
 
     def in_minute(self, minute: int) -> list[Boundary]:
         """What is due in a minute, in order."""

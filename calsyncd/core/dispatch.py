@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from calsyncd.core.coming import Boundary, Coming
 from calsyncd.core.plan import Action, Look, Put
-from calsyncd.core.prices import MINUTE_SECONDS, Counts, Prices, Weights
+from calsyncd.core.prices import MINUTE_SECONDS, Counts, Group, Prices, Weights, minute_of
 
 PATIENCE_SECONDS = 15 * 60.0
 """Whoever has waited so long goes before all, and whatever it costs: nobody starves."""
@@ -85,14 +85,15 @@ def is_spare(action: Action | None) -> bool:
     return isinstance(action, Look) and action.why == "hint"
 
 
-def waiting(candidates: Iterable[Candidate]) -> Counts:
-    """How many of those who wait are to become unavailable, and how many to come back."""
-    starts = ends = 0
+def queue(candidates: Iterable[Candidate], coming: Coming, minute: int) -> dict[Group, int]:
+    """Everybody who waits, as of `minute`, and everybody ahead."""
+    groups = coming.groups()
     for candidate in candidates:
         if not is_spare(candidate.action):
-            ends += candidate.ends
-            starts += not candidate.ends
-    return Counts(starts, ends)
+            until = minute_of(candidate.change) if candidate.change is not None else None
+            group = Group(minute, until, starts=not candidate.ends)
+            groups[group] = groups.get(group, 0) + 1
+    return groups
 
 
 class Quota:
@@ -114,9 +115,7 @@ class Quota:
 def next_crowd(coming: Coming, after: float, per_minute: int) -> int | None:
     """The first minute later than `after` in which more is due than a minute grants."""
     crowds = (
-        minute
-        for minute, counts in coming.counts().items()
-        if counts.starts + counts.ends > per_minute and minute * MINUTE_SECONDS > after
+        minute for minute, number in coming.numbers().items() if number > per_minute and minute * MINUTE_SECONDS > after
     )
     return min(crowds, default=None)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 MINUTE_SECONDS = 60.0
 LONGEST_MINUTES = 24 * 60
+ROUNDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,68 @@ class Grant:
     window: float = MINUTE_SECONDS
 
 
-def run_ahead(first: int, grant: Grant, waiting: Counts, coming: Mapping[int, Counts], weights: Weights) -> Prices:
-    """The prices from the minute `first` on, when `waiting` wait before it and `coming` come."""
-    return _Ahead(first, grant, coming, weights).run(waiting)
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Updates of one kind that are due in the same minute, and whose opposite is due in the same minute `until`."""
+
+    minute: int
+    until: int | None
+    starts: bool
+
+    def is_worth(self, prices: Prices, weights: Weights) -> bool:
+        """Whether one of them gains as much, until its opposite is due, as the two cost the others."""
+        if self.until is None:
+            return True
+        weight = weights.ringing if self.starts else weights.unreachable
+        gain = (self.until - self.minute) * MINUTE_SECONDS * weight
+        return gain >= prices.of(self.minute) + prices.of(self.until)
+
+
+def run_ahead(first: int, grant: Grant, groups: Mapping[Group, int], weights: Weights) -> Prices:
+    """The prices from the minute `first` on, of which what is due in it waits already.
+
+    What is not worth its prices is left out, which makes them fall: they are the mean of prices with too much and with
+    too little left out, found in a few rounds.
+    """
+    known = _counts(groups)
+    found = _Ahead(first, grant, known, weights).run()
+    for _ in range(ROUNDS):
+        left_out = {group: number for group, number in groups.items() if not group.is_worth(found, weights)}
+        if not left_out:
+            break
+        again = _Ahead(first, grant, _without(known, left_out), weights).run()
+        found = _between(found, again)
+    return found
+
+
+def _counts(groups: Mapping[Group, int]) -> dict[int, Counts]:
+    counts: dict[int, Counts] = {}
+    for group, number in groups.items():
+        known = counts.get(group.minute, NOBODY)
+        counts[group.minute] = (
+            Counts(known.starts + number, known.ends) if group.starts else Counts(known.starts, known.ends + number)
+        )
+    return counts
+
+
+def _without(known: Mapping[int, Counts], left_out: Mapping[Group, int]) -> dict[int, Counts]:
+    """The counts without these, nor their opposites."""
+    counts = dict(known)
+    for group, number in left_out.items():
+        for minute, starts in ((group.minute, group.starts), (group.until, not group.starts)):
+            one = counts.get(minute, NOBODY) if minute is not None else NOBODY
+            if minute is None or one == NOBODY:
+                continue
+            counts[minute] = Counts(
+                max(0, one.starts - number) if starts else one.starts, one.ends if starts else max(0, one.ends - number)
+            )
+    return counts
+
+
+def _between(one: Prices, other: Prices) -> Prices:
+    length = max(len(one.prices), len(other.prices))
+    prices = [(one.of(one.first + index) + other.of(one.first + index)) / 2 for index in range(length)]
+    return Prices(one.first, prices, other.early)
 
 
 @dataclass(slots=True)
@@ -134,8 +194,8 @@ class _Ahead:
         self._moved: dict[int, Counts] = {}
         self._spare_price: dict[int, float] = {}
 
-    def run(self, waiting: Counts) -> Prices:
-        queue = _Queue(waiting.starts, waiting.ends, self._weights)
+    def run(self) -> Prices:
+        queue = _Queue(0, 0, self._weights)
         room, minute = self._grant.room, self._first
         heaviest: list[float] = []
         while (minute <= self._last or queue.heaviest) and len(heaviest) < LONGEST_MINUTES:

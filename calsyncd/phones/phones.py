@@ -16,7 +16,7 @@ from calsyncd.core import dispatch, looks, plan
 from calsyncd.core.budget import MARK_MARGIN_SECONDS, Budget
 from calsyncd.core.coming import Boundary, Coming, boundaries
 from calsyncd.core.plan import FREE, Decision, Held, Look, Orders, Put, StandingBack
-from calsyncd.core.prices import MINUTE_SECONDS, NOBODY, Grant, Prices, Weights, minute_of, run_ahead
+from calsyncd.core.prices import MINUTE_SECONDS, Grant, Prices, Weights, minute_of, run_ahead
 from calsyncd.core.sync import rfc3339
 from calsyncd.core.timeline import Timeline
 from calsyncd.logs import get_logger
@@ -449,17 +449,17 @@ class Phones:
         far = crowd is None or now < (crowd - self._early - 1) * MINUTE_SECONDS
         if far and len(candidates) <= self._budget.remaining(now):
             return NO_PRICES
-        waiting, room = dispatch.waiting(candidates), self._budget.remaining(now)
+        room = self._budget.remaining(now)
         first, early, window = int(now // MINUTE_SECONDS), self._early, MINUTE_SECONDS
         if self._budget.by_clock:
             near = crowd is not None and now >= crowd * MINUTE_SECONDS - MARK_MARGIN_SECONDS - dispatch.BURST_SECONDS
             early, window = int(near and self.spending.early >= CLOCK_WINDOW_SECONDS), CLOCK_WINDOW_SECONDS
-        elif waiting != NOBODY:
+        elif any(not dispatch.is_spare(candidate.action) for candidate in candidates):
             # What is sent just after a mark belongs to the minute that ends there.
             first = minute_of(now - dispatch.JITTER_SECONDS)
             room = self._budget.room_until(now, first * MINUTE_SECONDS + dispatch.JITTER_SECONDS)
         grant = Grant(granted, room, early, window)
-        return run_ahead(first, grant, waiting, self._coming.counts(), self.spending.weights)
+        return run_ahead(first, grant, dispatch.queue(candidates, self._coming, first), self.spending.weights)
 
     # -- dispatch --------------------------------------------------------------------------------------------------
 
