@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from calsyncd.core.dispatch import is_spare
+from calsyncd.core.drift import Drift, Left
 from calsyncd.core.model import Trouble
 from calsyncd.core.plan import FREE, Decision, Facts, Held, Stance
 from calsyncd.core.rules import Rules
@@ -46,7 +47,8 @@ class Agent:
     `owes_since` is the boundary that is due and not served; `missing` how many whole lists in a row lacked the user.
     `writing` counts the writes of the stance that are under way beside requests.
     `status` is the `availability_status` that the history has last. `foreseen` is what the ledger holds already of the
-    update that the next boundary needs.
+    update that the next boundary needs. `left` is an `unavailable` of ours without a debt, if history tells of one;
+    `drift` what the list showed otherwise than we believe, while it lasts.
     """
 
     email: str
@@ -76,6 +78,8 @@ class Agent:
     status: str | None = None
     foreseen: Foreseen | None = None
     writing: int = 0
+    left: Left | None = None
+    drift: Drift | None = None
 
     @property
     def serving(self) -> bool:

@@ -91,9 +91,9 @@ class Record:
             await asyncio.ensure_future(self._ledger.record(entry))
             foreseen.on_disk = True
 
-    async def pause(self, agent: Agent) -> None:
-        """Return once the agent's pause is on disk; OSError if it cannot be put there."""
-        await self._ledger.record(Pause(agent.email, agent.paused_until, self._clock.now()))
+    async def pause(self, email: str, until: float | None) -> None:
+        """Return once the agent's pause, or its end (None), is on disk; OSError if it cannot be put there."""
+        await self._ledger.record(Pause(email, until, self._clock.now()))
 
     def history(
         self,

@@ -72,6 +72,7 @@ class Driver:
     skew: float = 0.0
     timeline: Timeline | None = field(default_factory=Timeline)
     complete: bool = True
+    enforce: bool = False
     paused_until: float | None = None
     status: str = AVAILABLE
     chosen: str = AVAILABLE
@@ -158,7 +159,7 @@ class Driver:
         return self.now < until
 
     def _orders(self) -> Orders:
-        return Orders(self.timeline, complete=self.complete, paused_until=self.paused_until)
+        return Orders(self.timeline, complete=self.complete, paused_until=self.paused_until, enforce=self.enforce)
 
     def _decide(self) -> Decision:
         self.decisions += 1

@@ -246,7 +246,7 @@ class Office:
         self.journal = ModelJournal()
         self.aircall = aircall if aircall is not None else ModelAircall()
         self.aircall.office = self
-        metrics = Metrics("test")
+        metrics = self.metrics = Metrics("test")
         record = Record(self.ledger, self.journal, self.clock)
         self.calls = Calls(
             self.clock,
