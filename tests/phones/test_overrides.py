@@ -64,7 +64,9 @@ async def test_a_change_that_does_not_stand_is_put_again_and_told() -> None:
         await office.until(2100)
 
         assert (again, office.aircall.status(1)) == ("unavailable", "available")
-        rows = [(row.outcome, row.actor, row.from_, row.to) for row in office.journal.rows if row.at > office.opened + 100]
+        rows = [
+            (row.outcome, row.actor, row.from_, row.to) for row in office.journal.rows if row.at > office.opened + 100
+        ]
         assert rows == [
             ("seen", "aircall", "unavailable", "available"),
             ("done", "calsyncd", "available", "unavailable"),

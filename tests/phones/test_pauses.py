@@ -21,7 +21,9 @@ async def test_a_pause_and_its_end_are_told_with_who_and_why() -> None:
         await office.phones.pause(AMY, None, "lena")
         await office.phones.resume(AMY, "otto", "new headset")
 
-        rows = [(row.outcome, row.actor, row.why) for row in office.journal.rows if row.outcome in ("paused", "resumed")]
+        rows = [
+            (row.outcome, row.actor, row.why) for row in office.journal.rows if row.outcome in ("paused", "resumed")
+        ]
         assert during == "available"
         assert office.aircall.status(1) == "unavailable"
         assert rows[0][:2] == ("paused", "lena")
