@@ -159,7 +159,8 @@ class Facts:
     `retry_at` holds every request for this agent back until then. `mismatches` counts the 200s in a row that showed
     another status than `asked`. `looks_fail_since` is the first of the looks in a row that failed, `back_since` the
     first of those in a row that showed the agent as not unavailable since our last PUT. `enforced_at` is when an update
-    that undid the agent's own change ended last.
+    that undid the agent's own change ended last, `closed_at` when a webhook says that the agent turned `unavailable`
+    last, by Aircall's clock.
     """
 
     seen: Observation | None = None
@@ -172,6 +173,7 @@ class Facts:
     looks_fail_since: float | None = None
     back_since: float | None = None
     enforced_at: float | None = None
+    closed_at: float = 0.0
     hints: Hints = field(default_factory=Hints)
 
     @property
@@ -189,14 +191,21 @@ class Facts:
         """Whether what was seen is not to be relied on, because a hint's look is due."""
         return self.hint_due is not None and now >= self.hint_due
 
-    def hinted(self, status: str | None, now: float, *, putting: bool) -> Facts:
-        """These facts after a webhook that named `status`, or none; while we are `putting`, nothing is known."""
-        return replace(self, hints=self.hints.told(status, None if putting else self.known, now))
+    def hinted(self, status: str | None, now: float, *, putting: bool, at: float | None = None) -> Facts:
+        """These facts after a webhook named `status`, or none, as of `at`; while we are `putting`, nothing is known."""
+        closed = at is not None and status == UNAVAILABLE and self.closed_at < at <= now
+        hints = self.hints.told(status, None if putting else self.known, now)
+        return replace(self, hints=hints, closed_at=at if closed and at is not None else self.closed_at)
 
     @property
     def way_back(self) -> Setting | None:
-        """What we put back a moment ago, where a look shows the hold before it: a read may lag behind an update."""
+        """What we put back a moment ago, where a look shows the hold before it: a read may lag behind an update.
+
+        Not where a webhook says that the agent turned unavailable since.
+        """
         if self.seen is None or self.asked not in (AVAILABLE, CUSTOM) or self.mismatches:
+            return None
+        if self.closed_at > self.acted_at:
             return None
         unseen = self.seen.status == UNAVAILABLE and self.seen.at < self.acted_at + SETTLE_SECONDS
         return Setting(self.asked) if unseen else None

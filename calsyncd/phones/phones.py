@@ -115,12 +115,15 @@ class Phones:
         self._touched.add(email)
         self._scheduler.touch()
 
-    def told(self, user: int, status: str | None) -> None:
-        """A webhook named this `availability_status` of an Aircall user, or none: look, unless that is known."""
+    def told(self, user: int, status: str | None, at: float | None = None) -> None:
+        """A webhook named this `availability_status` of an Aircall user, or none: look, unless that is known.
+
+        It happened at `at` by Aircall's clock, if it says so.
+        """
         agent = next((one for one in self._roster.agents.values() if one.user == user and one.configured), None)
         if agent is None:
             return
-        facts = agent.facts.hinted(status, self._clock.now(), putting=agent.putting)
+        facts = agent.facts.hinted(status, self._clock.now(), putting=agent.putting, at=at)
         if facts != agent.facts:
             agent.facts = facts
             self.touch(agent.email)
