@@ -183,9 +183,14 @@ class Facts:
 
     @property
     def hint_due(self) -> float | None:
-        """From when on a hint wants a look: not while a read may not show our own PUT yet. None where none does."""
+        """From when on a hint wants a look: not while a read may not show our own PUT yet. None where none does.
+
+        An `unavailable` that a webhook says to be later than our PUT is looked at without that wait.
+        """
         due = self.hints.due
-        return None if due is None else max(due, self.acted_at + SETTLE_SECONDS)
+        if due is None or self.closed_at > self.acted_at:
+            return due
+        return max(due, self.acted_at + SETTLE_SECONDS)
 
     def is_stale(self, now: float) -> bool:
         """Whether what was seen is not to be relied on, because a hint's look is due."""

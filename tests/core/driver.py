@@ -126,9 +126,9 @@ class Driver:
         """A list of everybody, asked for by somebody else, shows the agent too."""
         self.facts = self.facts.looked(Observation(Setting(self.status), self.clock))
 
-    def hint(self, status: str | None) -> None:
-        """A webhook names a status of the agent, true or not."""
-        self.facts = self.facts.hinted(status, self.clock, putting=False)
+    def hint(self, status: str | None, at: float | None = None) -> None:
+        """A webhook names a status of the agent, true or not, as of `at`."""
+        self.facts = self.facts.hinted(status, self.clock, putting=False, at=at)
 
     def run(self, until: float) -> None:
         """Decide and do until `until`, as the loop would."""

@@ -22,7 +22,7 @@ YEAR = 365 * 86400.0
 
 
 class OddAircall(ModelAircall):
-    """`answers` says what an update of user 1 shows, or why it fails; None: as it should be. `odd_live` is theirs too."""
+    """`answers` says what an update of user 1 shows, or why it fails; None: as it should be. `odd_live` is theirs."""
 
     def __init__(self) -> None:
         super().__init__()

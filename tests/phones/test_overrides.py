@@ -148,3 +148,33 @@ async def test_removed_or_paused_in_a_meeting_is_released_first() -> None:
 
             assert (released, office.aircall.status(1)) == ("available", "custom")
             assert office.ledger.entries[1].stance == office["a2@x"].stance
+
+
+async def test_an_own_choice_right_after_the_way_back_is_left_alone_in_the_next_meeting() -> None:
+    """A webhook says that it is later than our way back, so that the look before the meeting is no read that lags."""
+    async with Office([amy()]) as office:
+        office.aircall.tell = lambda user, status: office.phones.told(user, status, float(int(office.clock.now())))
+        office.meet(AMY, (60, 300), (303, 600))
+        await office.until(301.5)
+        back = office.aircall.status(1)
+        office.aircall.by_hand(1, "unavailable")
+        await office.until(HOUR)
+
+        assert back == "available"
+        assert office.aircall.status(1) == "unavailable"
+        assert [one.status for one in office.aircall.of("update")] == ["unavailable", "available"]
+
+
+async def test_webhooks_of_our_own_hold_that_come_late_hide_no_agent_from_the_next_meeting() -> None:
+    """They keep the time at which it was made: the look that lags behind our way back is known as such."""
+    async with Office([amy()]) as office:
+        office.aircall.tell = lambda *_: None
+        office.meet(AMY, (60, 300), (303, 600))
+        await office.until(300.5)
+        office.aircall.lagging = 1
+        office.phones.told(1, "unavailable", office.opened + 60)
+        await office.until(305)
+        during = office.aircall.status(1)
+        await office.until(HOUR)
+
+        assert (during, office.aircall.status(1)) == ("unavailable", "available")
