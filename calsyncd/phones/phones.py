@@ -171,7 +171,8 @@ class Phones:
                 why = f"{said}: {reason}" if reason else said
                 self._record.history(agent, outcome="resumed" if until is None else "paused", why=why, actor=actor)
                 self.touch(email)
-        written = await asyncio.gather(*(self._record.pause(email, until) for email in emails), return_exceptions=True)
+        writes = (self._record.pause(email, until, LEDGER_PATIENCE_SECONDS) for email in emails)
+        written = await asyncio.gather(*writes, return_exceptions=True)
         for outcome in written:
             if isinstance(outcome, BaseException):
                 raise outcome

@@ -7,6 +7,7 @@ from itertools import pairwise
 from calsyncd.core.plan import StandingBack
 from calsyncd.core.rules import Rules
 from calsyncd.phones import Agent
+from calsyncd.view import agent_view
 
 from .company import HOUR, Office, amy, down, team
 
@@ -61,8 +62,10 @@ async def test_a_change_that_does_not_stand_is_put_again_and_told() -> None:
         office.aircall.by_hand(1, "available")
         await office.until(415)
         again = office.aircall.status(1)
+        reason = agent_view(office[AMY], [], None, office.clock.now())["reason"]
         await office.until(2100)
 
+        assert "Put again after a change by hand, at 08:06:45 UTC." in reason
         assert (again, office.aircall.status(1)) == ("unavailable", "available")
         rows = [
             (row.outcome, row.actor, row.from_, row.to) for row in office.journal.rows if row.at > office.opened + 100

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from .company import HOUR, Office, amy, team
@@ -106,3 +108,18 @@ async def test_on_a_full_disk_it_holds_as_long_as_the_process(*, everybody: bool
         await office.until(400)
 
         assert office.aircall.status(1) == "available"
+
+
+async def test_a_disk_that_hangs_keeps_nobody_waiting() -> None:
+    """Whoever is held goes back, and whoever asked is told that it was not written."""
+    async with Office([amy()]) as office:
+        office.meet(AMY, (60, HOUR))
+        await office.until(100)
+        office.ledger.hangs = True
+        asked = asyncio.create_task(office.phones.pause_all())
+        await office.a_while(5)
+        released = office.aircall.status(1)
+        await office.a_while(10)
+
+        assert released == "available"
+        assert isinstance(asked.exception(), OSError)
