@@ -6,6 +6,7 @@ import asyncio
 import faulthandler
 import json
 import os
+import re
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -18,6 +19,7 @@ from calsyncd.errors import UserError
 
 NO_DAEMON = 69
 ADMIN_SECONDS = 120.0
+ACTOR = "command line"
 STATE_COLOURS = {
     "held": "red",
     "pending": "yellow",
@@ -38,6 +40,15 @@ config_option = click.option(
     help="The settings; else $CALSYNCD_CONFIG, ./config.yaml, /etc/calsyncd/config.yaml.",
 )
 admin_option = click.option("--admin", help="Where the daemon's admin API listens; default: from the settings.")
+reason_option = click.option("--reason", default="", metavar="TEXT", help="Why, for the history and the log.")
+
+
+def _duration(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """A duration as the API takes it: `90s`, `15m`, `2h`, `7d` or seconds."""
+    del context, option
+    if value is not None and not re.fullmatch(r"[0-9]{1,9}[smhdw]?", value):
+        raise click.BadParameter("expected a duration such as 90s, 15m, 2h, 7d, or seconds")
+    return value
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -101,7 +112,7 @@ def release(config_path: Path | None, admin: str | None, *, everybody: bool) -> 
     """Put everybody back who is held, and leave all paused. Works with and without a running daemon."""
     del everybody
     try:
-        outcome = _ask(config_path, admin, "POST", "/api/v1/release")
+        outcome = _ask(config_path, admin, "POST", "/api/v1/release", {"actor": ACTOR})
     except _NoDaemonError:
         from calsyncd import daemon, logs
 
@@ -123,16 +134,42 @@ def release(config_path: Path | None, admin: str | None, *, everybody: bool) -> 
 
 @commands.command()
 @click.argument("email", required=False)
-@click.option("--all", "everybody", is_flag=True, help="Everybody who is paused.")
+@click.option("--all", "everybody", is_flag=True, help="Everybody, at once: the incident switch.")
+@click.option(
+    "--for", "length", metavar="D", callback=_duration, help="For so long: 90s, 15m, 2h, 7d; else until resumed."
+)
+@reason_option
 @config_option
 @admin_option
-def resume(email: str | None, config_path: Path | None, admin: str | None, *, everybody: bool) -> None:
+def pause(
+    email: str | None,
+    length: str | None,
+    reason: str,
+    config_path: Path | None,
+    admin: str | None,
+    *,
+    everybody: bool,
+) -> None:
+    """Put an agent back who is held, and leave them alone."""
+    path = _deed(email, "pause", everybody=everybody)
+    body = _ask(config_path, admin, "POST", path, {"for": length, "reason": reason, "actor": ACTOR})
+    for agent in body.get("agents", [body]):
+        until = agent["paused_until"] if length else "resumed"
+        held = "; still being put back" if agent["hold"] else ""
+        click.echo(f"{agent['email']}: paused until {until}{held}")
+
+
+@commands.command()
+@click.argument("email", required=False)
+@click.option("--all", "everybody", is_flag=True, help="Everybody who is paused.")
+@reason_option
+@config_option
+@admin_option
+def resume(email: str | None, reason: str, config_path: Path | None, admin: str | None, *, everybody: bool) -> None:
     """Follow a paused agent's calendar again."""
-    if (email is None) != everybody:
-        raise click.UsageError("give an agent's e-mail address, or --all")
-    emails = [email] if email else _paused(_ask(config_path, admin, "GET", "/api/v1/agents"))
-    for one in emails:
-        _ask(config_path, admin, "POST", f"/api/v1/agents/{_escaped(one)}/resume", {"actor": "command line"})
+    path = _deed(email, "resume", everybody=everybody)
+    body = _ask(config_path, admin, "POST", path, {"reason": reason, "actor": ACTOR})
+    for one in body.get("resumed", [email]):
         click.echo(f"{one}: followed again")
 
 
@@ -233,8 +270,11 @@ async def _request(where: str, method: str, path: str, body: Any) -> Any:
             raise UserError(f"the daemon at {where} did not answer in {ADMIN_SECONDS:.0f} s", exit_code=1) from None
 
 
-def _paused(body: Any) -> list[str]:
-    return [agent["email"] for agent in body["agents"] if agent["paused_until"]]
+def _deed(email: str | None, deed: str, *, everybody: bool) -> str:
+    """The path of what is done to one agent, or to all."""
+    if (email is None) != everybody:
+        raise click.UsageError("give an agent's e-mail address, or --all")
+    return f"/api/v1/agents/{_escaped(email)}/{deed}" if email else f"/api/v1/{deed}"
 
 
 def _print_agents(agents: list[dict[str, Any]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from calsyncd.calendars import Push, Syncer
@@ -13,13 +13,15 @@ from calsyncd.core.model import Event, HistoryRow
 from calsyncd.errors import UserError
 from calsyncd.logs import get_logger
 from calsyncd.phones import Agent, Phones, Roster, Webhooks
-from calsyncd.view import agent_view, timeline_view
+from calsyncd.view import agent_view, time_out, timeline_view
 from calsyncd.web.public import Health
 
 OWED_ALARM_SECONDS = 120.0
 RELEASE_SECONDS = 90.0
 RELEASE_LOOK_SECONDS = 0.1
 AT_ONCE = 5
+
+T = TypeVar("T")
 
 log = get_logger(__name__)
 
@@ -134,25 +136,37 @@ class Control:
 
     async def pause(self, email: str, until: float | None, actor: str, reason: str) -> None:
         """Release an agent and leave them alone."""
-        await _written(self._phones.pause(email, until))
-        log.info(f"{email} is paused", action="paused", agent=email, actor=actor, why=reason)
+        ends = time_out(until) or "resumed"
+        log.info(f"{email} is paused", action="paused", agent=email, until=ends, actor=actor, why=reason)
+        await _written(self._phones.pause(email, until, actor, reason))
 
     async def resume(self, email: str, actor: str, reason: str) -> None:
         """Follow an agent again."""
-        await _written(self._phones.resume(email))
-        self._webhooks.keep()
         log.info(f"{email} is followed again", action="resumed", agent=email, actor=actor, why=reason)
+        self._webhooks.keep()
+        await _written(self._phones.resume(email, actor, reason))
 
-    async def release_all(self) -> dict[str, Any]:
+    async def pause_all(self, until: float | None, actor: str, reason: str) -> None:
+        """Release everybody and leave them alone: the incident switch."""
+        log.warning("Everybody is paused", action="paused", until=time_out(until) or "resumed", actor=actor, why=reason)
+        await _written(self._phones.pause_all(until, actor, reason))
+
+    async def resume_all(self, actor: str, reason: str) -> list[str]:
+        """Follow everybody again; says who was paused."""
+        log.warning("Everybody is followed again", action="resumed", actor=actor, why=reason)
+        self._webhooks.keep()
+        return await _written(self._phones.resume_all(actor, reason))
+
+    async def release_all(self, actor: str = "command line", reason: str = "") -> dict[str, Any]:
         """Put everybody back, leave them paused, and say who is still held after a while."""
         owed = self._phones.held()
         unwritten = ""
         try:
-            await self._phones.pause_all()
+            await self._phones.pause_all(None, actor, reason)
         except OSError as error:
             # Whoever is held goes back all the same; only the pauses will not outlive this process.
             unwritten = error.strerror or "the ledger cannot be written"
-        log.warning("Everybody is released and paused", action="release_all", owed=len(owed))
+        log.warning("Everybody is released and paused", action="release_all", owed=len(owed), actor=actor, why=reason)
         deadline = self._clock.monotonic() + RELEASE_SECONDS
         while (left := self._phones.held()) and self._clock.monotonic() < deadline:
             await self._clock.sleep(RELEASE_LOOK_SECONDS)
@@ -180,8 +194,11 @@ class Control:
         return not reasons, reasons
 
 
-async def _written(work: Awaitable[None]) -> None:
+async def _written(work: Awaitable[T]) -> T:
     try:
-        await work
+        return await work
     except OSError as error:
-        raise UserError(f"the ledger cannot be written ({error.strerror}): free disk space") from error
+        raise UserError(
+            f"done, but not for longer than this process lives: the ledger cannot be written ({error.strerror});"
+            " free disk space, and ask again"
+        ) from error

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
+import math
 import os
 import random
 import signal
@@ -201,7 +202,7 @@ class Daemon:
             self.roster.directory = await self.store.directory()
             self.phones.follow(_agents(settings))
             self.roster.restore(ledger.entries.values(), ledger.pauses.values(), await self.store.observations())
-            self.roster.recall(await self.store.last_statuses())
+            self.roster.recall(await self.store.changes_before(None, math.inf))
             yield journal
 
     async def _open_store(self, stack: contextlib.AsyncExitStack) -> Store:
@@ -468,7 +469,13 @@ def _pace(settings: Settings) -> Pace:
 
 def _rules(agent: config.Agent) -> Rules:
     rules = agent.rules
-    return Rules(lead=rules.lead, lag=rules.lag, bridge=rules.bridge, substatus=rules.substatus)
+    return Rules(
+        lead=rules.lead,
+        lag=rules.lag,
+        bridge=rules.bridge,
+        substatus=rules.substatus,
+        enforce=rules.on_manual_change == "enforce",
+    )
 
 
 def _agents(settings: Settings) -> list[Agent]:

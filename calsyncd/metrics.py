@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Wrong = Literal["ringing", "unreachable"]
 UpdateResult = Literal["done", "mismatch", "refused", "unavailable", "unknown", "dropped", "observed"]
 StanceName = Literal["free", "held", "standing_back"]
+DriftKind = Literal["hold_missing", "hold_left", "changed"]
 NotificationResult = Literal["genuine", "unknown", "busy", "malformed"]
 SyncKind = Literal["baseline", "delta"]
 SyncResult = Literal["changed", "unchanged", "gone", "suspicious", "refused", "unavailable"]
@@ -34,6 +35,7 @@ _LAG = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _WRONG: frozenset[str] = frozenset(get_args(Wrong))
 _UPDATES: frozenset[str] = frozenset(get_args(UpdateResult))
 _STANCES: tuple[StanceName, ...] = get_args(StanceName)
+_DRIFTS: frozenset[str] = frozenset(get_args(DriftKind))
 _NOTIFICATIONS: frozenset[str] = frozenset(get_args(NotificationResult))
 _SYNC_KINDS: frozenset[str] = frozenset(get_args(SyncKind))
 _SYNCS: frozenset[str] = frozenset(get_args(SyncResult))
@@ -75,6 +77,18 @@ class Metrics:
         self._stances = Gauge("calsyncd_stances", "Agents, by where we stand with them.", ["stance"], registry=registry)
         self._overrides = Counter(
             "calsyncd_overrides_total", "Agents' own changes while held: we stood back.", registry=registry
+        )
+        self._enforced = Counter(
+            "calsyncd_enforced_total", "Agents' own changes while held that were undone.", registry=registry
+        )
+        self._drift = Counter(
+            "calsyncd_drift_total",
+            "Differences between what we believe and what the list shows.",
+            ["kind"],
+            registry=registry,
+        )
+        self._drift_age = Gauge(
+            "calsyncd_drift_age_seconds", "Since the oldest difference that still lasts was found.", registry=registry
         )
         self._notifications = Counter(
             "calsyncd_notifications_total", "Google's notifications, by verdict.", ["result"], registry=registry
@@ -118,6 +132,8 @@ class Metrics:
             self._wrong.labels(kind=kind)
         for result in _UPDATES:
             self._updates.labels(result=result)
+        for kind in _DRIFTS:
+            self._drift.labels(kind=kind)
         for result in _NOTIFICATIONS:
             self._notifications.labels(result=result)
         for kind in _SYNC_KINDS:
@@ -150,6 +166,18 @@ class Metrics:
     def override(self) -> None:
         """An agent changed its own setting while held."""
         self._overrides.inc()
+
+    def enforced(self) -> None:
+        """An agent's own change while held was undone."""
+        self._enforced.inc()
+
+    def drift(self, kind: DriftKind) -> None:
+        """The list showed an agent otherwise than we believed."""
+        self._drift.labels(kind=_known(kind, _DRIFTS)).inc()
+
+    def drift_age(self, seconds: float) -> None:
+        """The oldest difference that still lasts was found so long ago; 0 for none."""
+        self._drift_age.set(max(0.0, seconds))
 
     def notification(self, result: str) -> None:
         """One notification came: genuine, unknown, busy or malformed."""

@@ -145,7 +145,10 @@ def _reason(agent: Agent, state: str, trouble: Trouble | None, now: float) -> st
         return "An update is waiting for its turn."
     if isinstance(stance, Held):
         if timeline is not None and timeline.span_at(now) is not None:
-            return f"In a meeting until {_clock(stance.until)} UTC; then back to {_word(stance.back)}."
+            enforced = agent.facts.enforced_at
+            overruled = enforced is not None and enforced >= stance.since
+            again = f" Put again after a change by hand, at {_clock(enforced or 0.0)} UTC." if overruled else ""
+            return f"In a meeting until {_clock(stance.until)} UTC; then back to {_word(stance.back)}.{again}"
         return f"The meeting is over; going back to {_word(stance.back)}."
     if state == "paused":
         return "Paused: the calendar is not followed."

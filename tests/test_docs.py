@@ -47,7 +47,7 @@ def test_every_command_is_documented() -> None:
     assert set(commands.commands) == named
 
 
-STEPS = re.findall(r"`calsyncd ((?:check|status|release|resume)[^`|]*)`", README)
+STEPS = re.findall(r"`calsyncd ((?:check|status|release|pause|resume)[^`|]*)`", README)
 
 
 @pytest.mark.parametrize("line", sorted(set(STEPS)))

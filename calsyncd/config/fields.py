@@ -156,7 +156,7 @@ PollInterval = Annotated[
 
 Mode = Annotated[Literal["act"], _word("act", later=("observe",)), WithJsonSchema({"enum": ["act"]})]
 OnManualChange = Annotated[
-    Literal["respect"], _word("respect", later=("enforce",)), WithJsonSchema({"enum": ["respect"]})
+    Literal["respect", "enforce"], _word("respect", "enforce"), WithJsonSchema({"enum": ["respect", "enforce"]})
 ]
 Substatus = Annotated[SubstatusWord | None, PlainValidator(_substatus), WithJsonSchema({"enum": [*_SUBSTATUSES, None]})]
 UsersApi = Annotated[UsersApiWord, _word(*_USERS_APIS), WithJsonSchema({"enum": [*_USERS_APIS]})]

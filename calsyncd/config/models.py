@@ -148,7 +148,7 @@ class Rules(Section):
     substatus: fields.Substatus = None
     """The reason that Aircall shows: out_for_lunch, on_a_break, in_training, doing_back_office, other, or null."""
     on_manual_change: fields.OnManualChange = "respect"
-    """An agent who changes their status during a meeting keeps it."""
+    """Who changes their setting in a meeting keeps it (respect), or is made unavailable again (enforce)."""
 
 
 class Agent(Section):

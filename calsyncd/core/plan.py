@@ -17,6 +17,9 @@ after an update nothing that is read is the agent's own choice; whoever is seen 
 second look, five seconds after the first and with a live state that is no call; and a hold that was accepted ends with
 its way back even then, which changes nothing for whoever came back by hand.
 
+Where an agent's own change is not to stand (`Orders.enforce`), it is put again once a second look has shown it, at most
+once in `ENFORCE_SECONDS`, and never in a call. What is owed stays what was there before the hold.
+
 A hint (a webhook told of a change) chooses nothing: it makes what was seen stale, so that no update relies on it, and
 asks for a look that nobody waits for, where no other is due.
 """
@@ -41,6 +44,7 @@ DOUBT_LOOK_SECONDS = 30.0
 DOUBT_LIMIT_SECONDS = 10 * 60.0
 CALL_LOOK_SECONDS = 2 * 60.0
 EARLIEST_SECONDS = 5 * 60.0
+ENFORCE_SECONDS = 60.0
 MISMATCH_LIMIT = 2
 MISMATCH_SLOW_SECONDS = 5 * 60.0
 
@@ -141,11 +145,15 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Write `setting`. `releases` says that it is the way back; `due` is the boundary that it serves."""
+    """Write `setting`. `releases` says that it is the way back; `due` is the boundary that it serves.
+
+    `enforces` says that it undoes the agent's own change, which was first seen at `due`.
+    """
 
     setting: Setting
     due: float
     releases: bool
+    enforces: bool = False
 
 
 Action = Look | Put
@@ -158,7 +166,9 @@ class Facts:
     `acted_at` is when our last PUT ended: what was seen by then says nothing about its effect.
     `retry_at` holds every request for this agent back until then. `mismatches` counts the 200s in a row that showed
     another status than `asked`. `looks_fail_since` is the first of the looks in a row that failed, `back_since` the
-    first of those in a row that showed the agent as not unavailable since our last PUT.
+    first of those in a row that showed the agent as not unavailable since our last PUT. `enforced_at` is when an update
+    that undid the agent's own change ended last, `closed_at` when a webhook says that the agent turned `unavailable`
+    last, by Aircall's clock.
     """
 
     seen: Observation | None = None
@@ -170,6 +180,8 @@ class Facts:
     asked: str | None = None
     looks_fail_since: float | None = None
     back_since: float | None = None
+    enforced_at: float | None = None
+    closed_at: float = 0.0
     hints: Hints = field(default_factory=Hints)
 
     @property
@@ -179,22 +191,34 @@ class Facts:
 
     @property
     def hint_due(self) -> float | None:
-        """From when on a hint wants a look: not while a read may not show our own PUT yet. None where none does."""
+        """From when on a hint wants a look: not while a read may not show our own PUT yet. None where none does.
+
+        An `unavailable` that a webhook says to be later than our PUT is looked at without that wait.
+        """
         due = self.hints.due
-        return None if due is None else max(due, self.acted_at + SETTLE_SECONDS)
+        if due is None or self.closed_at > self.acted_at:
+            return due
+        return max(due, self.acted_at + SETTLE_SECONDS)
 
     def is_stale(self, now: float) -> bool:
         """Whether what was seen is not to be relied on, because a hint's look is due."""
         return self.hint_due is not None and now >= self.hint_due
 
-    def hinted(self, status: str | None, now: float, *, putting: bool) -> Facts:
-        """These facts after a webhook that named `status`, or none; while we are `putting`, nothing is known."""
-        return replace(self, hints=self.hints.told(status, None if putting else self.known, now))
+    def hinted(self, status: str | None, now: float, *, putting: bool, at: float | None = None) -> Facts:
+        """These facts after a webhook named `status`, or none, as of `at`; while we are `putting`, nothing is known."""
+        closed = at is not None and status == UNAVAILABLE and self.closed_at < at <= now
+        hints = self.hints.told(status, None if putting else self.known, now)
+        return replace(self, hints=hints, closed_at=at if closed and at is not None else self.closed_at)
 
     @property
     def way_back(self) -> Setting | None:
-        """What we put back a moment ago, where a look shows the hold before it: a read may lag behind an update."""
+        """What we put back a moment ago, where a look shows the hold before it: a read may lag behind an update.
+
+        Not where a webhook says that the agent turned unavailable since.
+        """
         if self.seen is None or self.asked not in (AVAILABLE, CUSTOM) or self.mismatches:
+            return None
+        if self.closed_at > self.acted_at:
             return None
         unseen = self.seen.status == UNAVAILABLE and self.seen.at < self.acted_at + SETTLE_SECONDS
         return Setting(self.asked) if unseen else None
@@ -238,7 +262,7 @@ class Orders:
     `timeline` is None while no calendar is known: then nothing begins. While it is not `complete` (a calendar is
     unread, or was read too long ago) a hold runs to its known end at least. `may_begin` false lets no hold
     begin. `fresh_seconds` is how old a look may be that a PUT relies on: more in a crowd. `early` is the next boundary
-    if it is to be served now already.
+    if it is to be served now already. `enforce` lets an agent's own change in a meeting not stand.
     """
 
     timeline: Timeline | None
@@ -247,6 +271,7 @@ class Orders:
     paused_until: float | None = None
     fresh_seconds: float = FRESH_SECONDS
     early: float | None = None
+    enforce: bool = False
 
     def asked_at(self, now: float) -> float:
         """The instant at which it is asked what is wanted: now, or the boundary that is served early."""
@@ -293,6 +318,7 @@ def answered(sent: Sent, shown: Setting, facts: Facts, now: float) -> tuple[Stan
         acted_at=now,
         asked=asked,
         mismatches=0 if taken else before + 1,
+        enforced_at=now if sent.put.enforces else facts.enforced_at,
         hints=facts.hints.answered(shown.availability_status),
     )
     before_lost = sent.before.lost_at if isinstance(sent.before, Held) else None
@@ -313,7 +339,7 @@ def not_landed(sent: Sent, facts: Facts) -> tuple[Stance, Facts]:
 def lost(sent: Sent, facts: Facts, now: float) -> tuple[Stance, Facts]:
     """The stance after a PUT without an answer: it may have landed, and it may land yet."""
     stance = replace(sent.written, lost_at=now) if isinstance(sent.written, Held) else sent.written
-    return stance, replace(facts, acted_at=now)
+    return stance, replace(facts, acted_at=now, enforced_at=now if sent.put.enforces else facts.enforced_at)
 
 
 def restored(stance: Stance, now: float) -> Stance:
@@ -504,11 +530,11 @@ class _Case:
     def look_at(self, at: float) -> Decision:
         return self.wait(at) if self.now < at else self.look(at)
 
-    def put(self, setting: Setting, due: float, *, releases: bool) -> Decision:
+    def put(self, setting: Setting, due: float, *, releases: bool, enforces: bool = False) -> Decision:
         """A PUT is written down with nothing confirmed and its answer missing."""
         put = self.held.put if releases else setting
         written = replace(self.held, put=put, confirmed_at=None, lost_at=self.now)
-        return Decision(written, Put(setting, due, releases=releases))
+        return Decision(written, Put(setting, due, releases=releases, enforces=enforces))
 
 
 def _held(held: Held, orders: Orders, facts: Facts, now: float) -> Decision:
@@ -546,7 +572,7 @@ def _keep(case: _Case, wanted: Setting, change: float) -> Decision:
                 return case.wait(case.facts.acted_at + MISMATCH_SLOW_SECONDS, note="not_taken")
             return case.put(held.put, held.effective, releases=False)
         if not case.ours:
-            return _override(case, seen)
+            return _by_hand(case, seen, change)
         if case.facts.mismatches and is_doubtful(seen) is not False:
             # A call may read as unavailable, and then our update is still to be made.
             return case.put(held.put, now, releases=False) if is_doubtful(seen) else case.look(now, live=True)
@@ -562,7 +588,7 @@ def _keep(case: _Case, wanted: Setting, change: float) -> Decision:
             again = case.settled_at if seen.live not in CALL_LIVE_STATES else seen.at + CALL_LOOK_SECONDS
             if seen.live is None or seen.at < again:
                 return case.look(again, live=True) if now >= again else case.wait(min(again, change))
-        return _override(case, seen)
+        return _by_hand(case, seen, change)
     if wanted != held.put and not _reason_is_by_hand(held, seen):
         if not (case.ours and case.fresh):
             return case.look(now)
@@ -601,6 +627,24 @@ def _end(case: _Case) -> Decision:
     if failing is not None and now - max(failing, case.facts.acted_at) >= BLIND_RELEASE_SECONDS:
         return case.put(held.back, due, releases=True)
     return case.look(due)
+
+
+def _by_hand(case: _Case, seen: Observation, change: float) -> Decision:
+    """The agent changed the setting while held: their word stands, unless the settings say otherwise."""
+    return _enforce(case, seen, change) if case.orders.enforce else _override(case, seen)
+
+
+def _enforce(case: _Case, seen: Observation, change: float) -> Decision:
+    """Put again what the agent changed, once it was seen twice; not in a call, and at most once in a while."""
+    facts, now = case.facts, case.now
+    due = case.settled_at if facts.enforced_at is None else max(case.settled_at, facts.enforced_at + ENFORCE_SECONDS)
+    if seen.live in CALL_LIVE_STATES:
+        due = max(due, seen.at + CALL_LOOK_SECONDS)
+    if now < due:
+        return case.wait(min(due, change))
+    if seen.live is None or seen.at < due or not case.fresh:
+        return case.look(due, live=True)
+    return case.put(case.held.put, facts.back_since or seen.at, releases=False, enforces=True)
 
 
 def _override(case: _Case, seen: Observation) -> Decision:

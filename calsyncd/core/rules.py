@@ -12,12 +12,13 @@ NEVER_BUSY = frozenset({"workingLocation", "birthday"})
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What one agent's settings say; durations in seconds."""
+    """What one agent's settings say; durations in seconds. `enforce`: a change by hand in a meeting does not stand."""
 
     lead: float = 0.0
     lag: float = 0.0
     bridge: float = 0.0
     substatus: str | None = None
+    enforce: bool = False
 
     @property
     def setting(self) -> Setting:

@@ -23,12 +23,16 @@ EVENTS = (OPENED, CLOSED, CREATED, DELETED, CONNECTED, DISCONNECTED)
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What one message said, well formed but not yet believed; None what it did not say, or not readably."""
+    """What one message said, well formed but not yet believed; None what it did not say, or not readably.
+
+    `at` is when it happened, by Aircall's clock and in whole seconds: a delivery that is tried again keeps it.
+    """
 
     token: str = field(repr=False)
     event: str
     user: int | None = None
     status: str | None = None
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from calsyncd.core.dispatch import is_spare
+from calsyncd.core.drift import Drift, Left
 from calsyncd.core.model import Trouble
 from calsyncd.core.plan import FREE, Decision, Facts, Held, Stance
 from calsyncd.core.rules import Rules
@@ -47,6 +48,8 @@ class Agent:
     `writing` counts the writes of the stance that are under way beside requests.
     `status` is the `availability_status` that the history has last. `foreseen` is what the ledger holds already of the
     update that the next boundary needs. `indexed` says for what and until when their boundaries are in the queue ahead.
+    `left` is an `unavailable` of ours without a debt, if history tells of one; `drift` what the list showed otherwise
+    than we believe, while it lasts.
     """
 
     email: str
@@ -77,6 +80,8 @@ class Agent:
     foreseen: Foreseen | None = None
     writing: int = 0
     indexed: tuple[Timeline, Stance, float] | None = None
+    left: Left | None = None
+    drift: Drift | None = None
 
     @property
     def serving(self) -> bool:

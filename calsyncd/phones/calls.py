@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Protocol
 
 from calsyncd.clock import Clock
-from calsyncd.core import dispatch, plan
+from calsyncd.core import dispatch, drift, plan
 from calsyncd.core.budget import Budget, wait_after_429
-from calsyncd.core.model import Observation, Setting, User
+from calsyncd.core.model import UNAVAILABLE, Observation, Setting, User
 from calsyncd.core.plan import SETTLE_SECONDS, Decision, Held, Look, Put, Sent, is_doubtful
 from calsyncd.core.retry import backoff
 from calsyncd.core.sync import rfc3339
@@ -158,14 +158,43 @@ class Calls:
                 if agent.trouble is not None and agent.trouble.code == "aircall_user_gone":
                     # They are there after all: nothing is to wait for the next try.
                     self._succeeded(agent, by_update=False)
-                self._observed(agent, observation)
+                self._observed(agent, observation, listed=True)
                 self.shown.add(agent.email)
 
-    def _observed(self, agent: Agent, observation: Observation) -> None:
+    def _observed(self, agent: Agent, observation: Observation, *, listed: bool = False) -> None:
+        self._compare(agent, observation, listed=listed)
         self._note_change(agent, observation)
         agent.facts = agent.facts.looked(observation)
         if agent.user is not None:
             self._record.journal.observed(agent.user, observation)
+
+    def _compare(self, agent: Agent, seen: Observation, *, listed: bool) -> None:
+        """Tell what the list shows otherwise than we believe, and take up a debt that was left behind."""
+        now = self._clock.now()
+        wanted = agent.timeline is not None and agent.timeline.span_at(now) is not None and agent.paused_until is None
+        left = agent.left if agent.left is not None and agent.left.user == agent.user else None
+        kind = drift.found(agent.stance, agent.facts, left, agent.status, seen, wanted=wanted)
+        if kind is None or (agent.drift is not None and agent.drift.kind != kind):
+            agent.drift = None
+        if (listed or kind == "hold_left") and kind is not None and agent.drift is None:
+            self._metrics.drift(kind)
+            if kind != "changed":
+                agent.drift = drift.Drift(kind, now)
+                self._say_drift(agent, kind, seen.status)
+        if kind == "hold_left" and left is not None:
+            agent.stance = drift.taken_up(left, seen)
+            agent.unwritten = True
+        if kind is not None or seen.status != UNAVAILABLE:
+            agent.left = None
+
+    def _say_drift(self, agent: Agent, kind: drift.Kind, shown: str) -> None:
+        sentence = (
+            f"{agent.email} is still unavailable by calsyncd's doing, and no debt was written down: it is put back"
+            if kind == "hold_left"
+            else f"{agent.email} should be unavailable and is {shown}: it is looked at again"
+        )
+        log.warning(sentence, action="drift_found", agent=agent.email, kind=kind)
+        self._record.history(agent, outcome="drift", why=sentence, from_=shown)
 
     def _note_change(self, agent: Agent, seen: Observation) -> None:
         """Write down that somebody else changed the setting, once that is sure: a read may lag behind an update."""
@@ -246,16 +275,30 @@ class Calls:
         assert isinstance(held, Held)  # noqa: S101 - every PUT serves a hold
         early, late = max(0.0, put.due - now), max(0.0, now - max(put.due, agent.known_at))
         self._metrics.update("done")
-        self._metrics.boundary_lateness(late)
+        if put.enforces:
+            self._metrics.enforced()
+        else:
+            self._metrics.boundary_lateness(late)
         self._metrics.wrong_state("unreachable" if put.releases else "ringing", late)
         self._metrics.wrong_state("ringing" if put.releases else "unreachable", early)
         if put.releases:
-            action, from_, why = "released", held.put, "the meeting is over"
+            action, from_, why = "released", held.put, _why_released(agent)
             sentence = f"{agent.email} is back to {put.setting.availability_status}"
+        elif put.enforces:
+            changed = Setting(agent.status) if agent.status is not None else held.back
+            action, from_, why = (
+                "enforced",
+                changed,
+                "changed by hand in a meeting, which the settings do not let stand",
+            )
+            sentence = (
+                f"{agent.email} changed the setting to {changed.availability_status} in a meeting:"
+                f" unavailable again until {rfc3339(held.until)}"
+            )
         else:
             action, from_, why = "held", held.back, "a meeting"
             sentence = f"{agent.email} is unavailable until {rfc3339(held.until)}"
-        agent.status = put.setting.availability_status
+        agent.status, agent.left, agent.drift = put.setting.availability_status, None, None
         late_ms = round((late - early) * 1000)
         log.info(sentence, action=action, agent=agent.email, event_id=held.event, late_ms=late_ms)
         self._record.history(
@@ -337,6 +380,12 @@ class Calls:
     def _credentials_good(self) -> None:
         self.credentials_bad = False
         self._roster.company("aircall_credentials", on=False)
+
+
+def _why_released(agent: Agent) -> str:
+    if not agent.configured:
+        return "no longer in the settings"
+    return "the meeting is over" if agent.paused_until is None else "paused"
 
 
 def _arrived(observation: Observation, now: float) -> Observation:

@@ -41,6 +41,7 @@ FORESEEN_SECONDS = 0.1
 """Long enough for a disk, and short: after a crash in it, a minute of looks has to show that nothing was sent."""
 
 QUARANTINE_SECONDS = 60.0
+OPERATOR = "operator"
 
 log = get_logger(__name__)
 
@@ -130,12 +131,15 @@ class Phones:
         self._touched.add(email)
         self._scheduler.touch()
 
-    def told(self, user: int, status: str | None) -> None:
-        """A webhook named this `availability_status` of an Aircall user, or none: look, unless that is known."""
+    def told(self, user: int, status: str | None, at: float | None = None) -> None:
+        """A webhook named this `availability_status` of an Aircall user, or none: look, unless that is known.
+
+        It happened at `at` by Aircall's clock, if it says so.
+        """
         agent = next((one for one in self._roster.agents.values() if one.user == user and one.configured), None)
         if agent is None:
             return
-        facts = agent.facts.hinted(status, self._clock.now(), putting=agent.putting)
+        facts = agent.facts.hinted(status, self._clock.now(), putting=agent.putting, at=at)
         if facts != agent.facts:
             agent.facts = facts
             self.touch(agent.email)
@@ -148,29 +152,40 @@ class Phones:
         """Call `untold(at)` when a look of `at` found a change that no webhook had told; `alive` says if they tell."""
         self._untold, self.lists.told = untold, alive
 
-    async def pause(self, email: str, until: float | None) -> None:
+    async def pause(self, email: str, until: float | None, actor: str = OPERATOR, reason: str = "") -> None:
         """Release the agent and leave them alone until `until` (None: until resumed); OSError if not written."""
-        await self._pause(self._roster.agents[email], FOREVER if until is None else until)
+        await self._pause([email], FOREVER if until is None else until, actor, reason)
 
-    async def pause_all(self) -> None:
-        """Release everybody and leave them alone until resumed; OSError, once all are told, if one is not written."""
-        agents = list(self._roster.agents.values())
-        for agent in agents:
-            self._roster.pause(agent, FOREVER)
-        self._touch_all()
-        written = await asyncio.gather(*(self._record.pause(agent) for agent in agents), return_exceptions=True)
+    async def pause_all(self, until: float | None = None, actor: str = OPERATOR, reason: str = "") -> None:
+        """Release everybody and leave them alone; OSError, once all are told, if one is not written."""
+        await self._pause(list(self._roster.agents), FOREVER if until is None else until, actor, reason)
+
+    async def resume(self, email: str, actor: str = OPERATOR, reason: str = "") -> None:
+        """Follow the agent's calendars again; OSError if not written."""
+        await self._pause([email], None, actor, reason)
+
+    async def resume_all(self, actor: str = OPERATOR, reason: str = "") -> list[str]:
+        """Follow everybody's calendars again, and say who was paused; OSError, once all are told, if not written."""
+        paused = self._roster.paused()
+        await self._pause(paused, None, actor, reason)
+        return paused
+
+    async def _pause(self, emails: list[str], until: float | None, actor: str, reason: str) -> None:
+        said = (
+            "followed again" if until is None else f"paused until {'resumed' if until == FOREVER else rfc3339(until)}"
+        )
+        for email in emails:
+            self._roster.pause(email, until)
+            agent = self._roster.agents.get(email)
+            if agent is not None:
+                why = f"{said}: {reason}" if reason else said
+                self._record.history(agent, outcome="resumed" if until is None else "paused", why=why, actor=actor)
+                self.touch(email)
+        writes = (self._record.pause(email, until, LEDGER_PATIENCE_SECONDS) for email in emails)
+        written = await asyncio.gather(*writes, return_exceptions=True)
         for outcome in written:
             if isinstance(outcome, BaseException):
                 raise outcome
-
-    async def resume(self, email: str) -> None:
-        """Follow the agent's calendars again; OSError if not written."""
-        await self._pause(self._roster.agents[email], None)
-
-    async def _pause(self, agent: Agent, until: float | None) -> None:
-        self._roster.pause(agent, until)
-        self.touch(agent.email)
-        await self._record.pause(agent)
 
     # -- what others ask -------------------------------------------------------------------------------------------
 
@@ -193,8 +208,11 @@ class Phones:
             name: StanceName = "held" if isinstance(agent.stance, Held) else "free"
             counts["standing_back" if isinstance(agent.stance, StandingBack) else name] += 1
         self._metrics.stances(counts)
+        now = self._clock.now()
+        drifts = (agent.drift.since for agent in self._roster.agents.values() if agent.drift is not None)
+        self._metrics.drift_age(now - min(drifts, default=now))
         self._metrics.owed_updates(sum(agent.owed for agent in self._roster.agents.values()))
-        self._metrics.budget_remaining(self._budget.remaining(self._clock.now()))
+        self._metrics.budget_remaining(self._budget.remaining(now))
 
     # -- the turn --------------------------------------------------------------------------------------------------
 
@@ -248,7 +266,7 @@ class Phones:
         if agent.unwritten and self._scheduler.due_at("ledger", agent.email) is None:
             self._scheduler.at("ledger", agent.email, now + LEDGER_RETRY_SECONDS)
         if agent.paused_until is not None and now >= agent.paused_until:
-            agent.paused_until = None
+            self._pause_ends(agent)
         try:
             decision = plan.decide(agent.stance, self._orders(agent), agent.facts, now)
         except Exception as error:  # noqa: BLE001 - said in _quarantine
@@ -292,6 +310,11 @@ class Phones:
             return
         agent.indexed = (timeline, stance, now + AHEAD_SECONDS)
         self._coming.replace(agent.email, boundaries(agent.email, timeline, after, now + AHEAD_SECONDS))
+
+    def _pause_ends(self, agent: Agent) -> None:
+        agent.paused_until = None
+        log.info(f"{agent.email} is followed again", action="resumed", agent=agent.email, why="the pause is over")
+        self._record.history(agent, outcome="resumed", why="the pause is over")
 
     def _foresee(self, agent: Agent, decision: Decision, now: float) -> float | None:
         """Have what the next boundary needs written down shortly before it; says when to judge the agent again.
@@ -349,6 +372,7 @@ class Phones:
             paused_until=agent.paused_until,
             fresh_seconds=self._fresh_seconds,
             early=early,
+            enforce=agent.rules.enforce,
         )
 
     def _needs(self, agent: Agent, decision: Decision | None) -> None:
@@ -373,7 +397,7 @@ class Phones:
     def _moved(self, agent: Agent, decision: Decision) -> None:
         """The stance changed without an update: write it down, and say so where a person would ask."""
         before, after = agent.stance, decision.stance
-        agent.stance = after
+        agent.stance, agent.drift = after, None
         self._start_write(agent)
         if isinstance(after, StandingBack):
             seen = agent.facts.seen.status if agent.facts.seen is not None else "unknown"

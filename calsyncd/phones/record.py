@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 from typing import Protocol
 
 from calsyncd.clock import Clock
@@ -58,11 +59,7 @@ class Record:
         if foreseen is not None and foreseen.user != agent.user:
             lines.append(Entry(foreseen.user, agent.email, FREE, now))
         writing = asyncio.ensure_future(self._lines(lines))
-        limit = asyncio.ensure_future(self._clock.sleep(patience))
-        await asyncio.wait((writing, limit), return_when=asyncio.FIRST_COMPLETED)
-        limit.cancel()
-        if not writing.done():
-            writing.add_done_callback(_forget_failure)
+        if not await self._ends(writing, patience):
             agent.unwritten = True
             log.error("The ledger does not answer", action="ledger_failed", agent=agent.email, why="it hangs")
             return False
@@ -79,6 +76,16 @@ class Record:
         agent.unwritten = False
         return True
 
+    async def _ends(self, writing: asyncio.Future[None], patience: float) -> bool:
+        """Whether a write ends within `patience` seconds; one that does not is left to itself."""
+        limit = asyncio.ensure_future(self._clock.sleep(patience))
+        await asyncio.wait((writing, limit), return_when=asyncio.FIRST_COMPLETED)
+        limit.cancel()
+        if not writing.done():
+            writing.add_done_callback(_forget_failure)
+            return False
+        return True
+
     async def _lines(self, lines: list[Entry]) -> None:
         for line in lines:
             await self._ledger.record(line)
@@ -91,9 +98,12 @@ class Record:
             await asyncio.ensure_future(self._ledger.record(entry))
             foreseen.on_disk = True
 
-    async def pause(self, agent: Agent) -> None:
-        """Return once the agent's pause is on disk; OSError if it cannot be put there."""
-        await self._ledger.record(Pause(agent.email, agent.paused_until, self._clock.now()))
+    async def pause(self, email: str, until: float | None, patience: float) -> None:
+        """Return once the agent's pause, or its end (None), is on disk; OSError if it is not within `patience`."""
+        writing = asyncio.ensure_future(self._ledger.record(Pause(email, until, self._clock.now())))
+        if not await self._ends(writing, patience):
+            raise OSError(errno.ETIMEDOUT, "the disk does not answer")
+        writing.result()
 
     def history(
         self,

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from calsyncd.core import plan
-from calsyncd.core.model import Observation, Trouble
+from calsyncd.core.drift import Left, left_behind
+from calsyncd.core.model import HistoryRow, Observation, Trouble
 from calsyncd.core.plan import FREE, Entry, Held, Pause
 from calsyncd.core.timeline import Timeline
 from calsyncd.core.troubles import trouble
@@ -29,6 +30,7 @@ class Roster:
         self.listed = False
         self.company_trouble: Trouble | None = None
         self._pauses: dict[str, float] = {}
+        self._written: dict[int, float] = {}
         self._now = now
 
     def restore(
@@ -36,22 +38,29 @@ class Roster:
     ) -> None:
         """Take up the debts of the ledger, whoever the settings name, and what was last seen."""
         now = self._now()
+        entries = list(entries)
+        self._written = {entry.user: entry.at for entry in entries}
         for entry in entries:
             agent = self._agent_of(entry) or self._add_unlisted(entry)
             agent.user = entry.user
             agent.stance = plan.restored(entry.stance, now)
         self._pauses = {pause.email: pause.until for pause in pauses if pause.until is not None}
         for email, agent in self.agents.items():
-            agent.paused_until = self._pauses.get(email)
+            agent.paused_until = self._paused_until(email)
         for agent in self.agents.values():
             seen = observations.get(agent.user) if agent.user is not None else None
             if seen is not None:
                 agent.facts = agent.facts.looked(seen)
 
-    def recall(self, statuses: Mapping[str, str]) -> None:
-        """Take up what the history last tells of each agent's setting."""
-        for email, agent in self.agents.items():
-            agent.status = statuses.get(email)
+    def recall(self, changes: Iterable[HistoryRow]) -> None:
+        """Take up what the history last tells of each agent's setting: also what we left behind without a debt."""
+        for row in changes:
+            agent = self.agents.get(row.agent)
+            if agent is None:
+                continue
+            agent.status = row.to
+            if agent.user is not None and not isinstance(agent.stance, Held):
+                agent.left = left_behind(agent.user, row, self._written.get(agent.user), agent.facts.seen)
 
     def configure(self, agents: Iterable[Agent]) -> None:
         """Follow exactly these agents; nothing but the way back is wanted of who is not named any more."""
@@ -67,15 +76,25 @@ class Roster:
                 self._rebind(known, wanted)
             else:
                 known.bound_to, known.rules, known.configured = wanted.bound_to, wanted.rules, True
-            self.agents[email].paused_until = self._pauses.get(email)
+            self.agents[email].paused_until = self._paused_until(email)
         self.bind()
 
-    def pause(self, agent: Agent, until: float | None) -> None:
+    def pause(self, email: str, until: float | None) -> None:
         """Leave the agent alone until `until`, or no longer (None); it is remembered by the e-mail address."""
-        agent.paused_until, agent.known_at = until, self._now()
-        self._pauses.pop(agent.email, None)
+        agent = self.agents.get(email)
+        if agent is not None:
+            agent.paused_until, agent.known_at = until, self._now()
+        self._pauses.pop(email, None)
         if until is not None:
-            self._pauses[agent.email] = until
+            self._pauses[email] = until
+
+    def paused(self) -> list[str]:
+        """Who is paused now, also of those whom the settings do not name any more."""
+        return [email for email in self._pauses if self._paused_until(email) is not None]
+
+    def _paused_until(self, email: str) -> float | None:
+        until = self._pauses.get(email)
+        return until if until is not None and until > self._now() else None
 
     def list_users(self, directory: dict[int, str]) -> None:
         """Aircall's users were listed whole."""
@@ -167,6 +186,10 @@ class Roster:
                     action="hold_closed",
                     agent=agent.email,
                 )
+                held = agent.stance
+                if isinstance(held, Held) and agent.user is not None:
+                    # Should they come back as they were, it is owed after all.
+                    agent.left = Left(agent.user, held.back.availability_status, held.since, held.event)
                 agent.stance, agent.unwritten = FREE, True
 
     def _bound_user(self, agent: Agent) -> int | None:

@@ -59,8 +59,8 @@ class Aircall(Protocol):
 class Hinted(Protocol):
     """Who is told what messages say."""
 
-    def told(self, user: int, status: str | None) -> None:
-        """A message named this `availability_status` of a user, or none."""
+    def told(self, user: int, status: str | None, at: float | None) -> None:
+        """A message named this `availability_status` of a user, or none; it happened at `at`, if that is known."""
         ...
 
     def users_changed(self) -> None:
@@ -147,7 +147,7 @@ class Webhooks:
         if delivery.event in (CREATED, DELETED):
             self._phones.users_changed()
         elif delivery.event in EVENTS and delivery.user is not None:
-            self._phones.told(delivery.user, delivery.status)
+            self._phones.told(delivery.user, delivery.status, delivery.at)
         return True
 
     def untold(self, at: float) -> None:

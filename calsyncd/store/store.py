@@ -229,15 +229,6 @@ class Store:
 
         await self._write(work)
 
-    async def last_statuses(self) -> dict[str, str]:
-        """The setting that the history last tells of, by agent."""
-        async with self._answering():
-            rows = await self._connection.execute_fetchall(
-                'SELECT agent, "to" FROM history WHERE number IN'
-                " (SELECT max(number) FROM history WHERE outcome IN ('done', 'seen') GROUP BY agent)"
-            )
-        return {row[0]: row[1] for row in rows if row[1] is not None}
-
     async def history(self, agent: str | None = None, since: float = 0.0) -> list[HistoryRow]:
         """What was done since `since`, in order, for one agent or for all."""
         return await self._history("at >= ?2", agent, since)

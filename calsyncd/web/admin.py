@@ -85,7 +85,13 @@ class Operator(Protocol):
     async def resume(self, email: str, actor: str, reason: str) -> None:
         """End the agent's pause."""
 
-    async def release_all(self) -> dict[str, Any]:
+    async def pause_all(self, until: float | None, actor: str, reason: str) -> None:
+        """Release everybody and leave them alone until then, or until resumed."""
+
+    async def resume_all(self, actor: str, reason: str) -> list[str]:
+        """End every pause, and say whose."""
+
+    async def release_all(self, actor: str, reason: str) -> dict[str, Any]:
         """Put everybody back and leave them paused; says how that went."""
 
     def health(self) -> Health:
@@ -129,6 +135,8 @@ def admin_app(
     app.router.add_post("/api/v1/agents/{email}/pause", api.pause)
     app.router.add_post("/api/v1/agents/{email}/resume", api.resume)
     app.router.add_post("/api/v1/sync", api.sync_all)
+    app.router.add_post("/api/v1/pause", api.pause_all)
+    app.router.add_post("/api/v1/resume", api.resume_all)
     app.router.add_post("/api/v1/release", api.release)
     return app
 
@@ -196,20 +204,31 @@ class _Api:
         email = _email(request)
         self._known(email)
         body = await _body(request, frozenset({"for", "until", "reason", "actor"}))
-        actor, reason = _text(body, "actor", "operator"), _text(body, "reason", "")
+        actor, reason = _who(body)
         await self._operator.pause(email, _until(body, self._now()), actor, reason)
         return _json(self._known(email))
+
+    async def pause_all(self, request: web.Request) -> web.Response:
+        body = await _body(request, frozenset({"for", "until", "reason", "actor"}))
+        actor, reason = _who(body)
+        await self._operator.pause_all(_until(body, self._now()), actor, reason)
+        return _json({"agents": self._operator.agents()})
 
     async def resume(self, request: web.Request) -> web.Response:
         email = _email(request)
         self._known(email)
-        body = await _body(request, frozenset({"reason", "actor"}))
-        await self._operator.resume(email, _text(body, "actor", "operator"), _text(body, "reason", ""))
+        actor, reason = _who(await _body(request, frozenset({"reason", "actor"})))
+        await self._operator.resume(email, actor, reason)
         return _json(self._known(email))
 
+    async def resume_all(self, request: web.Request) -> web.Response:
+        actor, reason = _who(await _body(request, frozenset({"reason", "actor"})))
+        resumed = await self._operator.resume_all(actor, reason)
+        return _json({"resumed": resumed, "agents": self._operator.agents()})
+
     async def release(self, request: web.Request) -> web.Response:
-        await _body(request, frozenset({"actor", "reason"}))
-        return _json(await self._operator.release_all())
+        actor, reason = _who(await _body(request, frozenset({"actor", "reason"})))
+        return _json(await self._operator.release_all(actor, reason))
 
     def _known(self, email: str) -> dict[str, Any]:
         agent = self._operator.agent(email)
@@ -257,6 +276,11 @@ def _text(body: dict[str, Any], key: str, default: str) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise _Fault(400, "bad_request", f"{key} must be a text of at most {MAX_TEXT} characters")
     return value
+
+
+def _who(body: dict[str, Any]) -> tuple[str, str]:
+    """Who asks, and why."""
+    return _text(body, "actor", "operator") or "operator", _text(body, "reason", "")
 
 
 def _until(body: dict[str, Any], now: float) -> float | None:

@@ -52,6 +52,8 @@ _MAX_TOKEN = 256
 _MAX_OTHER = 1024
 _NONCE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ID = re.compile(r"[A-Za-z0-9_+/=-]{1,64}")
+_NO_SECONDS = 10**11
+"""A later instant is no number of seconds."""
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _WORD = re.compile(r"[a-z0-9_.]{1,64}")
 _AIRCALL_TOKEN = re.compile(r"[\x21-\x7e]{1,256}")
@@ -180,12 +182,13 @@ def read_delivery(raw: bytes) -> Delivery | None:
     if not isinstance(token, str) or not _AIRCALL_TOKEN.fullmatch(token):
         return None
     about = about if isinstance(about, dict) else {}
-    user, status = about.get("id"), about.get("availability_status")
+    user, status, at = about.get("id"), about.get("availability_status"), data.get("timestamp")
     return Delivery(
         token,
         event,
         user if isinstance(user, int) and not isinstance(user, bool) and 0 < user < 2**63 else None,
         status if isinstance(status, str) and _WORD.fullmatch(status) else None,
+        float(at) if isinstance(at, int) and not isinstance(at, bool) and 0 < at < _NO_SECONDS else None,
     )
 
 

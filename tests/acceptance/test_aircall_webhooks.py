@@ -219,3 +219,25 @@ async def test_whoever_joins_is_bound_at_once(sandbox: Sandbox, launch: Launch) 
     await daemon.until(BOB, state="held")
 
     assert [("api", "unavailable")] == statuses(sandbox, 2)
+
+
+async def test_a_change_that_does_not_stand_is_put_again(sandbox: Sandbox, launch: Launch) -> None:
+    """As the company's settings say; for an agent who has another rule, it stands."""
+    for user, email in ((1, AMY), (2, BOB)):
+        sandbox.add_agent(email, user_id=user)
+        meeting(sandbox, email, -60, 3600)
+    bob = {"email": BOB, "rules": {"on_manual_change": "respect"}}
+    daemon = await launch([AMY, bob], rules={"on_manual_change": "enforce"})
+    await daemon.logged("webhook_ready")
+    for email in (AMY, BOB):
+        await daemon.until(email, state="held")
+    await asyncio.sleep(SETTLE_SECONDS)
+
+    for user in (1, 2):
+        sandbox.aircall.set_by_hand(user, "available")
+    line = await daemon.logged("enforced")
+    await daemon.until(BOB, state="overridden")
+
+    assert line["agent"] == AMY
+    assert [sandbox.aircall.setting(user).status for user in (1, 2)] == ["unavailable", "available"]
+    assert "Put again after a change by hand" in (await daemon.agents())[AMY]["reason"]

@@ -37,6 +37,7 @@ ELSEWHERE = {
     "make pictures": "it makes the README itself",
     "ngrok http --url=calsync.example.com 8770": "needs an account",
     "ssh -L 8771:127.0.0.1:8771": "needs another machine",
+    "calsyncd pause --all": "tests/acceptance/test_pauses.py",
     "calsyncd run": "the unit runs it",
     "calsyncd sandbox [--doubt POINT=WAY]": "tests/demo/test_demo.py",
     "calsyncd demo [--seconds N]": "`make demo` runs it",
@@ -115,7 +116,11 @@ def test_no_command_is_left_out() -> None:
     """What stands in the running text is run by the steps' test, or somewhere that is named."""
     steps = "\n".join(BLOCKS)
     usual = [
-        line.replace(" [--json]", "").replace(" [EMAIL] [--all]", " --all").replace(" [EMAIL]", "") for line in INLINE
+        line.replace(" [--json]", "")
+        .replace(" [EMAIL] [--all]", " --all")
+        .replace(" [--for D]", "")
+        .replace(" [EMAIL]", "")
+        for line in INLINE
     ]
 
     assert [] == [line for line in usual if line not in ELSEWHERE and line not in steps and line not in TABLE]

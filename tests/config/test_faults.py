@@ -116,8 +116,7 @@ def test_unreadable(home: Home, content: bytes, expected: str) -> None:
         ("log: {level: INFO}", "8:14: log.level: expected one of debug, info, warning, error (did you mean info?)"),
         ("log: {format: xml}", "8:15: log.format: expected one of json, console"),
         ("rules: {substatus: no}", f"8:20: rules.substatus: expected one of {', '.join(get_args(SubstatusWord))}"),
-        ("rules: {on_manual_change: enforce}",
-         "8:27: rules.on_manual_change: `enforce` is not available yet (use respect)"),
+        ("rules: {on_manual_change: forbid}", "8:27: rules.on_manual_change: expected one of respect, enforce"),
         # Durations.
         *(
             (f"rules: {{lead: {typed}}}", f"8:15: rules.lead: {DURATION}")

@@ -85,6 +85,7 @@ def test_only_the_required_keys(home: Home) -> None:
         ("rules: {substatus: in_training}", "rules.substatus", "in_training"),
         ("rules: {substatus: ~}", "rules.substatus", None),
         ("rules: {on_manual_change: respect}", "rules.on_manual_change", "respect"),
+        ("rules: {on_manual_change: enforce}", "rules.on_manual_change", "enforce"),
         ("history: {keep: 7d}", "history.keep", 604800),
         ("log: {level: debug, format: console}", "log.level", "debug"),
     ],

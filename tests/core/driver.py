@@ -72,6 +72,7 @@ class Driver:
     skew: float = 0.0
     timeline: Timeline | None = field(default_factory=Timeline)
     complete: bool = True
+    enforce: bool = False
     paused_until: float | None = None
     status: str = AVAILABLE
     chosen: str = AVAILABLE
@@ -125,9 +126,9 @@ class Driver:
         """A list of everybody, asked for by somebody else, shows the agent too."""
         self.facts = self.facts.looked(Observation(Setting(self.status), self.clock))
 
-    def hint(self, status: str | None) -> None:
-        """A webhook names a status of the agent, true or not."""
-        self.facts = self.facts.hinted(status, self.clock, putting=False)
+    def hint(self, status: str | None, at: float | None = None) -> None:
+        """A webhook names a status of the agent, true or not, as of `at`."""
+        self.facts = self.facts.hinted(status, self.clock, putting=False, at=at)
 
     def run(self, until: float) -> None:
         """Decide and do until `until`, as the loop would."""
@@ -158,7 +159,7 @@ class Driver:
         return self.now < until
 
     def _orders(self) -> Orders:
-        return Orders(self.timeline, complete=self.complete, paused_until=self.paused_until)
+        return Orders(self.timeline, complete=self.complete, paused_until=self.paused_until, enforce=self.enforce)
 
     def _decide(self) -> Decision:
         self.decisions += 1

@@ -271,6 +271,11 @@ class Days(RuleBasedStateMachine):
         """A calendar can be read, or not."""
         self.world.complete = complete
 
+    @rule(enforce=st.booleans())
+    def let_changes_stand_or_not(self, *, enforce: bool) -> None:
+        """The settings say what becomes of changes in a meeting from now on."""
+        self.world.enforce = enforce
+
     @rule(seconds=st.none() | st.integers(1, 900))
     def pause(self, seconds: int | None) -> None:
         """The agent is paused, or resumed."""
@@ -315,7 +320,7 @@ class Days(RuleBasedStateMachine):
     @rule()
     def be_told_the_truth(self) -> None:
         """A webhook comes and is right."""
-        self.world.hint(self.world.status)
+        self.world.hint(self.world.status, float(int(self.world.chosen_at)) if self.world.by_hand else None)
 
     @rule()
     def observe(self) -> None:

@@ -66,6 +66,22 @@ def test_a_look_that_lags_behind_the_way_back_hides_no_agent_from_the_next_meeti
     assert back == decision.stance.back
 
 
+@pytest.mark.parametrize(("after", "own"), [(-2.0, False), (0.0, False), (1.0, True), (3600.0, False)])
+def test_a_webhook_tells_the_agents_own_choice_from_a_look_that_lags(after: float, *, own: bool) -> None:
+    """Unavailable again by hand at once after the way back: left alone in the meeting that begins at once, too.
+
+    What happened before the way back was answered, or has not happened yet by our clock, says nothing.
+    """
+    _, facts = put_back(AVAILABLE, AVAILABLE)
+    facts = facts.hinted("unavailable", END + 1.5, putting=False, at=END + after)
+    facts = facts.looked(Observation(UNAVAILABLE, END + 2, "do_not_disturb"))
+
+    decision = decide(FREE, THEN_NEXT, facts, NEXT)
+
+    assert (StandingBack("left_alone", NEXT, NOON + 60 * MINUTE) == decision.stance) is own
+    assert isinstance(decision.action, Put) is not own
+
+
 def test_a_look_long_after_the_way_back_is_believed() -> None:
     """Five seconds later it is the agent who is unavailable."""
     _, facts = put_back(AVAILABLE, AVAILABLE)

@@ -22,6 +22,7 @@ from .virtual import VirtualClock
 
 MINUTE = 60.0
 HOUR = 3600.0
+FIRST_OPENED = 1_800_000_000.0
 Kind = Literal["list", "look", "live", "update"]
 
 
@@ -234,10 +235,17 @@ class ModelJournal:
 
 
 class Office:
-    """Everything that `Phones` needs, running: `time` is in seconds since it opened."""
+    """Everything that `Phones` needs, running: `time` is in seconds since it opened, so many after the first could."""
 
-    def __init__(self, agents: Iterable[Agent], *, per_minute: int = 100, aircall: ModelAircall | None = None) -> None:
-        self.clock = VirtualClock()
+    def __init__(
+        self,
+        agents: Iterable[Agent],
+        *,
+        per_minute: int = 100,
+        aircall: ModelAircall | None = None,
+        after: float = 0.0,
+    ) -> None:
+        self.clock = VirtualClock(FIRST_OPENED + after)
         self.opened = self.clock.now()
         self.scheduler = Scheduler(self.clock)
         self.roster = Roster(self.clock.now)
@@ -246,7 +254,7 @@ class Office:
         self.journal = ModelJournal()
         self.aircall = aircall if aircall is not None else ModelAircall()
         self.aircall.office = self
-        metrics = Metrics("test")
+        metrics = self.metrics = Metrics("test")
         record = Record(self.ledger, self.journal, self.clock)
         self.calls = Calls(
             self.clock,

@@ -7,11 +7,17 @@ from collections.abc import Callable
 
 import pytest
 
+from calsyncd.core.rules import Rules
 from calsyncd.phones import Agent
 
 from .company import HOUR, MINUTE, Office, bad_key, down, gone, most_in_a_minute
 
 TEAM = 5
+
+
+def employee(user: int, name: str) -> Agent:
+    """Some changes in a meeting stand, others do not."""
+    return Agent(name, user, Rules(enforce=user % 2 == 0))
 
 
 class Day:
@@ -59,12 +65,12 @@ class Day:
     def leave(self) -> None:
         """Somebody is not named for a moment."""
         number = self.chance.randint(1, TEAM)
-        self.office.phones.follow([Agent(name, user) for user, name in self.names.items() if user != number])
+        self.office.phones.follow([employee(user, name) for user, name in self.names.items() if user != number])
         if self.chance.random() < 0.5:
             self.follow()
 
     def follow(self) -> None:
-        self.office.phones.follow([Agent(name, user) for user, name in self.names.items()])
+        self.office.phones.follow([employee(user, name) for user, name in self.names.items()])
 
     def jump(self) -> None:
         self.office.clock.jump(self.chance.choice([-HOUR, -10.0, 10.0, HOUR]))
@@ -81,7 +87,7 @@ class Day:
 
         def tell(user: int, status: str) -> None:
             for _ in range(times):
-                self.office.phones.told(user, status)
+                self.office.phones.told(user, status, float(int(self.office.clock.now())))
 
         self.office.aircall.tell = tell
 
@@ -89,7 +95,8 @@ class Day:
         """Messages that are late, or not true at all."""
         for _ in range(self.chance.randint(1, 20)):
             status = self.chance.choice(["available", "custom", "unavailable", "new", None])
-            self.office.phones.told(self.chance.randint(1, TEAM + 1), status)
+            at = self.office.clock.now() - self.chance.choice([7200.0, 600.0])
+            self.office.phones.told(self.chance.randint(1, TEAM + 1), status, at)
         if self.chance.random() < 0.3:
             self.office.phones.users_changed()
 
@@ -107,7 +114,7 @@ async def test_after_a_bad_day_every_phone_is_right(seed: int) -> None:
 
     Hours, because an override by a clock that was set back later lasts by that clock.
     """
-    async with Office([Agent(f"a{number}@x", number) for number in range(1, TEAM + 1)]) as office:
+    async with Office([employee(number, f"a{number}@x") for number in range(1, TEAM + 1)]) as office:
         day = Day(office, seed)
         for _ in range(120):
             await day.go_wrong()

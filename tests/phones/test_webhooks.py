@@ -92,7 +92,7 @@ class Company:
         self.budget = Budget(per_minute)
         self.registry = Registry(self.clock, self.budget)
         self.secrets: list[str] = []
-        self.heard: list[tuple[int, str | None] | str] = []
+        self.heard: list[tuple[int, str | None] | tuple[int, str | None, float] | str] = []
         self.webhooks = self.keeper(address)
         self.loop = asyncio.create_task(self.scheduler.run())
 
@@ -108,8 +108,8 @@ class Company:
             chance=lambda: 0.5,
         )
 
-    def told(self, user: int, status: str | None) -> None:
-        self.heard.append((user, status))
+    def told(self, user: int, status: str | None, at: float | None) -> None:
+        self.heard.append((user, status) if at is None else (user, status, at))
 
     def users_changed(self) -> None:
         self.heard.append("users changed")
@@ -393,6 +393,16 @@ async def test_messages_are_genuine_by_their_token(company: Open) -> None:
 
     assert (False, [True, False, False]) == (early, taken)
     assert [(1, "unavailable")] == one.heard
+
+
+async def test_when_it_happened_is_handed_on(company: Open) -> None:
+    """As the message says it, however late it comes."""
+    one = company()
+    one.webhooks.keep()
+    await one.until(10)
+
+    assert one.webhooks.take(Delivery("token-1", "user.closed.v2", 1, "unavailable", 1763683200.0))
+    assert [(1, "unavailable", 1763683200.0)] == one.heard
 
 
 async def test_what_messages_tell_of(company: Open) -> None:

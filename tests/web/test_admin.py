@@ -58,8 +58,17 @@ class Desk:
     async def resume(self, email: str, actor: str, reason: str) -> None:
         self._do("resume", email, actor, reason)
 
-    async def release_all(self) -> dict[str, Any]:
-        self._do("release")
+    async def pause_all(self, until: float | None, actor: str, reason: str) -> None:
+        self._do("pause", None, until, actor, reason)
+        for agent in self.known.values():
+            agent["state"] = "paused"
+
+    async def resume_all(self, actor: str, reason: str) -> list[str]:
+        self._do("resume", None, actor, reason)
+        return list(self.known)
+
+    async def release_all(self, actor: str, reason: str) -> dict[str, Any]:
+        self._do("release", actor, reason)
         return {"released": 2}
 
     def health(self) -> Health:
@@ -194,6 +203,10 @@ async def test_deeds_are_done_and_answered(session: aiohttp.ClientSession, desk:
         assert (await answer.json())["email"] == AMY
     async with session.post("/api/v1/sync") as answer:
         assert len((await answer.json())["agents"]) == 2
+    async with session.post("/api/v1/pause", json={"for": "1h", "actor": "lena", "reason": "outage"}) as answer:
+        assert {one["state"] for one in (await answer.json())["agents"]} == {"paused"}
+    async with session.post("/api/v1/resume", json={"actor": "lena"}) as answer:
+        assert (await answer.json())["resumed"] == [AMY, "bob@example.com"]
     async with session.post("/api/v1/release", json={}) as answer:
         assert await answer.json() == {"released": 2}
 
@@ -202,7 +215,9 @@ async def test_deeds_are_done_and_answered(session: aiohttp.ClientSession, desk:
         ("resume", AMY, "lena", ""),
         ("sync", AMY),
         ("sync", None),
-        ("release",),
+        ("pause", None, NOW + 3600, "lena", "outage"),
+        ("resume", None, "lena", ""),
+        ("release", "operator", ""),
     ]
 
 
@@ -259,11 +274,12 @@ async def test_pause_ends_when_it_was_said(
     ],
 )
 async def test_body_that_cannot_be_meant_is_400(session: aiohttp.ClientSession, desk: Desk, sent: bytes) -> None:
-    """A body that is not understood to its end does nothing, and the answer says why."""
+    """A body that is not understood to its end does nothing, and the answer says why; for one agent as for all."""
     headers = {"Content-Type": "application/json"}
-    async with session.post(f"/api/v1/agents/{AMY}/pause", data=sent, headers=headers) as answer:
-        assert answer.status == 400
-        assert (await answer.json())["error"]["code"] == "bad_request"
+    for path in (f"/api/v1/agents/{AMY}/pause", "/api/v1/pause"):
+        async with session.post(path, data=sent, headers=headers) as answer:
+            assert answer.status == 400
+            assert (await answer.json())["error"]["code"] == "bad_request"
 
     assert desk.done == []
 
@@ -359,7 +375,7 @@ async def test_own_page_may(session: aiohttp.ClientSession, desk: Desk, address:
     async with session.post("/api/v1/release", headers=headers) as answer:
         assert answer.status == 200
 
-    assert desk.done == [("release",)]
+    assert desk.done == [("release", "operator", "")]
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])

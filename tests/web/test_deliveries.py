@@ -40,7 +40,7 @@ async def test_a_genuine_delivery_is_200_and_empty(address: str, google: Google)
     async with aiohttp.ClientSession() as session, session.post(f"http://{address}{HOOK}", json=MESSAGE) as answer:
         assert (answer.status, await answer.read()) == (200, b"")
 
-    assert google.told == [Delivery(HOOK_TOKEN, "user.closed.v2", 456, "unavailable")]
+    assert google.told == [Delivery(HOOK_TOKEN, "user.closed.v2", 456, "unavailable", 1763683200.0)]
     assert google.counts == []
 
 
@@ -64,6 +64,9 @@ async def test_a_wrong_token_is_404(address: str, google: Google) -> None:
         ({"data": {"id": -1, "availability_status": "x" * 65}}, ("user.closed.v2", None, None)),
         ({"data": {"id": 7, "availability_status": "do_not_disturb"}}, ("user.closed.v2", 7, "do_not_disturb")),
         ({"timestamp": None, "resource": {}}, ("user.closed.v2", 456, "unavailable")),
+        ({"timestamp": 1763683200000}, ("user.closed.v2", 456, "unavailable")),
+        ({"timestamp": "soon"}, ("user.closed.v2", 456, "unavailable")),
+        ({"timestamp": -1}, ("user.closed.v2", 456, "unavailable")),
     ],
 )
 async def test_what_nothing_hangs_on_may_be_anything(

@@ -1,0 +1,77 @@
+"""Pausing by command and by API, with a real daemon: released at once, told, kept over a crash, followed again."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+
+from calsyncd.sandbox.world import Sandbox
+from tests.acceptance.conftest import Launch
+from tests.acceptance.running import command
+from tests.acceptance.test_life import AMY, BOB, meeting
+
+
+async def test_the_incident_switch_and_back(sandbox: Sandbox, launch: Launch) -> None:
+    """One command puts everybody back and leaves them alone, also after `kill -9`; another follows them again."""
+    for user, email in ((1, AMY), (2, BOB)):
+        sandbox.add_agent(email, user_id=user)
+        meeting(sandbox, email, -60, 3600)
+    daemon = await launch([AMY, BOB])
+    where = ("--config", str(daemon.config))
+    for email in (AMY, BOB):
+        await daemon.until(email, state="held")
+
+    status, out, _ = await command("pause", "--all", "--for", "2h", "--reason", "outage", *where)
+    for email in (AMY, BOB):
+        await daemon.until(email, state="paused")
+    released = [sandbox.aircall.setting(user).status for user in (1, 2)]
+    line = await daemon.logged("paused")
+    # The history is written a moment later; the pause is on disk already.
+    await asyncio.sleep(0.6)
+    await daemon.kill()
+    await daemon.start()
+    paused = await daemon.until(AMY, state="paused")
+    resumed = await command("resume", "--all", *where)
+    for email in (AMY, BOB):
+        await daemon.until(email, state="held")
+
+    assert status == 0
+    assert f"{AMY}: paused until 20" in out
+    assert released == ["available"] * 2
+    assert (line["actor"], line["why"]) == ("command line", "outage")
+    assert line["until"].endswith("Z")
+    assert paused["paused_until"] == line["until"]
+    assert (resumed[0], sorted(resumed[1].splitlines())) == (0, [f"{AMY}: followed again", f"{BOB}: followed again"])
+    await daemon.stop()
+    with sqlite3.connect(daemon.config.parent / "state" / "calsyncd.db") as db:
+        rows = db.execute("SELECT outcome, actor, why FROM history WHERE agent = ? ORDER BY number", (AMY,))
+        said = [row for row in rows if row[0] in ("paused", "resumed")]
+    assert [row[:2] for row in said] == [("paused", "command line"), ("resumed", "command line")]
+    assert said[0][2].endswith("Z: outage")
+
+
+async def test_one_agent_and_what_cannot_be_meant(sandbox: Sandbox, launch: Launch) -> None:
+    """The others are followed on; a wrong command does nothing and says so by its exit status."""
+    for user, email in ((1, AMY), (2, BOB)):
+        sandbox.add_agent(email, user_id=user)
+        meeting(sandbox, email, -60, 3600)
+    daemon = await launch([AMY, BOB])
+    where = ("--config", str(daemon.config))
+    for email in (AMY, BOB):
+        await daemon.until(email, state="held")
+
+    wrong = [
+        (await command("pause", *arguments, *where))[0]
+        for arguments in ((), (AMY, "--all"), (AMY, "--for", "soon"), (AMY, "--for", "0s"), ("nobody@example.com",))
+    ]
+    untouched = [agent["state"] for agent in (await daemon.agents()).values()]
+    status, out, _ = await command("pause", AMY, *where)
+    await daemon.until(AMY, state="paused")
+    bob = (await daemon.agents())[BOB]["state"]
+    await daemon.stop()
+    nobody, _, err = await command("pause", AMY, *where)
+
+    assert wrong == [2, 2, 2, 1, 1]
+    assert untouched == ["held", "held"]
+    assert (status, out.startswith(f"{AMY}: paused until resumed"), bob) == (0, True, "held")
+    assert (nobody, "no daemon answers" in err) == (69, True)
