@@ -26,6 +26,7 @@ from calsyncd.clock import SystemClock
 from calsyncd.config import ConfigError, Settings
 from calsyncd.control import Control
 from calsyncd.core.dispatch import Budget
+from calsyncd.core.guard import Floor, StormLimits
 from calsyncd.core.plan import Held
 from calsyncd.core.rules import Rules
 from calsyncd.errors import ServiceError, UserError, exit_code_of
@@ -185,7 +186,9 @@ class Daemon:
                 told=self.phones.known,
                 pace=_pace(settings),
                 chance=random.random,
+                withdraw=self.phones.withdraw,
             )
+            self.syncer.storm.limits = _storm_limits(settings)
             self.control = Control(
                 self.clock,
                 roster=self.roster,
@@ -199,6 +202,7 @@ class Daemon:
             )
             self._nonce_key = hmac.digest(key, b"calsyncd nonce", hashlib.sha256)
             self.roster.directory = await self.store.directory()
+            self.phones.keep_available(_floors(settings))
             self.phones.follow(_agents(settings))
             self.roster.restore(ledger.entries.values(), ledger.pauses.values(), await self.store.observations())
             self.roster.recall(await self.store.last_statuses())
@@ -362,6 +366,8 @@ class Daemon:
         fixed = config.restart_needed(self._begun_with, fresh)
         logs.set_level(fresh.log.level)
         self.settings = fresh
+        self.phones.keep_available(_floors(fresh))
+        self.syncer.storm.limits = _storm_limits(fresh)
         self.phones.follow(_agents(fresh))
         self.syncer.follow(_calendars(fresh))
         log.info(
@@ -471,7 +477,22 @@ def _rules(agent: config.Agent) -> Rules:
 
 
 def _agents(settings: Settings) -> list[Agent]:
-    return [Agent(agent.email, agent.aircall_user, _rules(agent)) for agent in settings.agents]
+    return [
+        Agent(agent.email, agent.aircall_user, _rules(agent), observe=agent.mode == "observe")
+        for agent in settings.agents
+    ]
+
+
+def _floors(settings: Settings) -> list[Floor]:
+    return [
+        Floor(name, least, frozenset(settings.teams[name].agents) if name in settings.teams else None)
+        for name, least in settings.dispatch.keep_available.items()
+    ]
+
+
+def _storm_limits(settings: Settings) -> StormLimits:
+    limits = settings.dispatch.storm_guard
+    return StormLimits(limits.share, limits.at_least)
 
 
 def _calendars(settings: Settings) -> dict[str, tuple[tuple[str, ...], Rules]]:

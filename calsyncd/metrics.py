@@ -76,6 +76,14 @@ class Metrics:
         self._overrides = Counter(
             "calsyncd_overrides_total", "Agents' own changes while held: we stood back.", registry=registry
         )
+        self._kept = Gauge(
+            "calsyncd_kept_agents", "Agents whom the coverage floor keeps available in a meeting.", registry=registry
+        )
+        self._storm = Gauge(
+            "calsyncd_storm_held_back_agents",
+            "Agents whose calendars' changes wait for a second read, because too many came at once.",
+            registry=registry,
+        )
         self._notifications = Counter(
             "calsyncd_notifications_total", "Google's notifications, by verdict.", ["result"], registry=registry
         )
@@ -150,6 +158,14 @@ class Metrics:
     def override(self) -> None:
         """An agent changed its own setting while held."""
         self._overrides.inc()
+
+    def kept_agents(self, number: int) -> None:
+        """The coverage floor keeps so many."""
+        self._kept.set(number)
+
+    def storm_held_back(self, number: int) -> None:
+        """The changes of so many agents' calendars wait to be confirmed."""
+        self._storm.set(number)
 
     def notification(self, result: str) -> None:
         """One notification came: genuine, unknown, busy or malformed."""

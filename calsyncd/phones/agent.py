@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from calsyncd.core.dispatch import is_spare
+from calsyncd.core.guard import Kept
 from calsyncd.core.model import Trouble
 from calsyncd.core.plan import FREE, Decision, Facts, Held, Stance
 from calsyncd.core.rules import Rules
@@ -47,6 +48,8 @@ class Agent:
     `writing` counts the writes of the stance that are under way beside requests.
     `status` is the `availability_status` that the history has last. `foreseen` is what the ledger holds already of the
     update that the next boundary needs.
+    `observe` while nothing is put for this agent; `would` is then the hold that would be. `kept` is why the coverage
+    floor keeps the agent.
     """
 
     email: str
@@ -76,6 +79,9 @@ class Agent:
     status: str | None = None
     foreseen: Foreseen | None = None
     writing: int = 0
+    observe: bool = False
+    would: Held | None = None
+    kept: Kept | None = None
 
     @property
     def serving(self) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from calsyncd.core import dispatch, plan
+from calsyncd.core.guard import Floor
 from calsyncd.core.plan import FREE, Decision, Held, Look, Orders, Put, StandingBack
 from calsyncd.core.retry import spread
 from calsyncd.core.sync import rfc3339
@@ -22,6 +23,7 @@ from calsyncd.logs import get_logger
 from calsyncd.metrics import Metrics, StanceName
 from calsyncd.phones.agent import FOREVER, Agent, Foreseen
 from calsyncd.phones.calls import LEDGER_PATIENCE_SECONDS, LEDGER_RETRY_SECONDS, Calls
+from calsyncd.phones.guards import Guards
 from calsyncd.phones.record import Record
 from calsyncd.phones.roster import Roster
 from calsyncd.scheduler import Scheduler
@@ -74,6 +76,7 @@ class Phones:
         self._metrics = metrics
         self._credible = credible
         self._chance = chance
+        self._guards = Guards(roster, record, metrics)
         self._touched: set[str] = set()
         self._needy: set[str] = set()
         self._curious: set[str] = set()
@@ -99,6 +102,11 @@ class Phones:
         self._touch_all()
         self._scheduler.at("sweep", "", self._clock.now())
 
+    def keep_available(self, floors: Iterable[Floor]) -> None:
+        """Let no calendar take the last few agents of these floors off the phones."""
+        self._guards.floors = tuple(floors)
+        self._touch_all()
+
     def known(self, email: str, timeline: Timeline | None, now: float, *, complete: bool) -> None:
         """The agent's calendars say this now; from the first call on the agent is judged."""
         agent = self._roster.agents.get(email)
@@ -108,6 +116,18 @@ class Phones:
             agent.known_at = now
         agent.timeline, agent.complete, agent.ready = timeline, complete, True
         self.touch(email)
+
+    def withdraw(self, email: str, timeline: Timeline | None) -> bool:
+        """Take back what was told last: `timeline` is in force again. False where that was acted on already."""
+        agent = self._roster.agents.get(email)
+        if agent is None or not agent.configured or agent.updating:
+            return False
+        wanted = agent.timeline is not None and agent.timeline.span_at(self._clock.now()) is not None
+        if isinstance(agent.stance, Held) == wanted:
+            return False
+        agent.timeline = timeline
+        self.touch(email)
+        return True
 
     def touch(self, email: str) -> None:
         """Judge this agent in the next turn."""
@@ -183,6 +203,7 @@ class Phones:
             name: StanceName = "held" if isinstance(agent.stance, Held) else "free"
             counts["standing_back" if isinstance(agent.stance, StandingBack) else name] += 1
         self._metrics.stances(counts)
+        self._guards.measure()
         self._metrics.owed_updates(sum(agent.owed for agent in self._roster.agents.values()))
         self._metrics.budget_remaining(self._budget.remaining(self._clock.now()))
 
@@ -209,6 +230,8 @@ class Phones:
             agent = self._roster.agents.get(email)
             if agent is not None:
                 self._judge(agent, now)
+        for email in self._guards.settle(now):
+            self._judge(self._roster.agents[email], now)
         self._needy &= self._roster.agents.keys()
         self._curious &= self._needy
         if self._needy:
@@ -234,9 +257,14 @@ class Phones:
         if agent.paused_until is not None and now >= agent.paused_until:
             agent.paused_until = None
         try:
-            decision = plan.decide(agent.stance, self._orders(agent, now), agent.facts, now)
+            decision = self._guards.decide(agent, self._orders(agent, now), now)
         except Exception as error:  # noqa: BLE001 - said in _quarantine
             self._quarantine(agent, error, now)
+            return
+        if decision is None:
+            # Who may go is settled once everybody of this turn, or of the next one, was heard.
+            self._needs(agent, None)
+            self._scheduler.touch()
             return
         if decision.note in ("not_taken", "call_without_end"):
             self._roster.trouble(agent, decision.note)
@@ -274,7 +302,7 @@ class Phones:
             if now < boundary - FORESEEN_SECONDS:
                 again = min(boundary - FORESEEN_SECONDS, again or boundary)
             else:
-                coming = plan.decide(agent.stance, self._orders(agent, now), agent.facts, boundary)
+                coming = self._guards.foresee(agent, self._orders(agent, now), boundary)
         stance = coming.stance if coming is not None and isinstance(coming.action, Put) else FREE
         if agent.foreseen is not None:
             if agent.foreseen.user != agent.user or not agent.foreseen.is_for(stance):
