@@ -22,6 +22,7 @@ STATE_COLOURS = {
     "held": "red",
     "pending": "yellow",
     "overridden": "magenta",
+    "kept": "cyan",
     "left_alone": "magenta",
     "paused": "blue",
     "suspended": "bright_red",
