@@ -36,7 +36,7 @@ from calsyncd.http import Http
 from calsyncd.journal import Journal
 from calsyncd.ledger import Ledger
 from calsyncd.metrics import Metrics
-from calsyncd.phones import Agent, Calls, Phones, Record, Roster, Webhooks
+from calsyncd.phones import Agent, Calls, Phones, Presence, Record, Roster, Webhooks
 from calsyncd.scheduler import Scheduler
 from calsyncd.state import give_to_owner, locked, push_key
 from calsyncd.store import Store, StoreUnavailableError
@@ -155,6 +155,7 @@ class Daemon:
                 metrics=self.metrics,
                 credible=self.clock.credible,
                 chance=random.random,
+                presence=Presence(self.scheduler, aircall=aircall, budget=self.budget, chance=random.random),
             )
             google = _google(settings, http, self.clock)
             public_url = settings.server.public_url

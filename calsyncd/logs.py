@@ -80,6 +80,7 @@ ACTIONS: dict[str, str] = {
     "update_failed": "Aircall did not take an update; it is tried again",
     "update_not_taken": "Aircall accepted an update and shows something else",
     "sweep_failed": "Aircall's users could not be listed; it is tried again",
+    "presence_failed": "it could not be read who is logged in; it is tried again",
     "rate_limited": "Aircall grants no more requests for now",
     "webhook_ready": "Aircall tells of changes made in its app",
     "webhook_failed": "Aircall's webhook could not be kept or removed: changes in its app are seen at the next look",

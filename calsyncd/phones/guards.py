@@ -6,6 +6,7 @@ then an agent who would be taken off is undecided, and what was settled in one t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from calsyncd.core import guard, plan
@@ -18,6 +19,7 @@ from calsyncd.core.timeline import Timeline
 from calsyncd.logs import get_logger
 from calsyncd.metrics import Metrics
 from calsyncd.phones.agent import Agent
+from calsyncd.phones.presence import Presence
 from calsyncd.phones.record import Record
 from calsyncd.phones.roster import Roster
 
@@ -25,16 +27,23 @@ log = get_logger(__name__)
 
 
 class Guards:
-    """The plan's decisions, after what the company wants of them. `floors` are the settings'."""
+    """The plan's decisions, after what the company wants of them. Without a `presence` all are logged in."""
 
-    def __init__(self, roster: Roster, record: Record, metrics: Metrics) -> None:
-        self.floors: tuple[Floor, ...] = ()
+    def __init__(self, roster: Roster, record: Record, metrics: Metrics, presence: Presence | None = None) -> None:
         self._roster = roster
+        self._presence = presence
         self._record = record
         self._metrics = metrics
+        self._floors: tuple[Floor, ...] = ()
         self._going: dict[str, float] = {}
         self._allowed: frozenset[str] = frozenset()
         self._kept: dict[str, Floor] = {}
+
+    def keep_available(self, floors: Iterable[Floor]) -> None:
+        """These floors hold from now on."""
+        self._floors = tuple(floors)
+        if self._presence is not None:
+            self._presence.keep(on=bool(self._floors))
 
     def decide(self, agent: Agent, orders: Orders, now: float) -> Decision | None:
         """What to do about the agent; None while it is not settled who may go: then `settle` names the agent."""
@@ -43,7 +52,7 @@ class Guards:
         since = self._begins(agent, decision, orders, now)
         if since is None:
             return decision
-        if self.floors:
+        if self._floors:
             self._going[agent.email] = since
             if agent.email in self._kept:
                 return _stay(agent, decision, orders, now, since)
@@ -52,7 +61,7 @@ class Guards:
         if agent.kept is not None:
             # Let go: what is wanted of them is wanted from now on.
             agent.known_at, decision = now, replace(decision, owes=None)
-            agent.kept = agent.kept if self.floors and isinstance(decision.action, Look) else None
+            agent.kept = agent.kept if self._floors and isinstance(decision.action, Look) else None
         if agent.observe and isinstance(decision.stance, Held):
             return self._would_begin(agent, decision.stance, decision)
         return decision
@@ -68,8 +77,10 @@ class Guards:
         agents = self._roster.agents
         self._going = {email: since for email, since in self._going.items() if email in agents}
         before, known = self._kept, self._allowed
-        self._kept = self._whom_to_keep(now) if self._going and self.floors else {}
-        self._allowed = frozenset(self._going.keys() - self._kept.keys()) if self.floors else frozenset()
+        self._kept = self._whom_to_keep(now) if self._going and self._floors else {}
+        self._allowed = frozenset(self._going.keys() - self._kept.keys()) if self._floors else frozenset()
+        if self._presence is not None:
+            self._presence.need(needed=bool(self._kept))
         for email, floor in self._kept.items():
             self._keep(agents[email], floor)
         news = (self._kept.keys() - before.keys()) | (self._allowed - known) | (before.keys() - self._kept.keys())
@@ -101,10 +112,10 @@ class Guards:
 
     def _whom_to_keep(self, now: float) -> dict[str, Floor]:
         """Whom to keep. Who is only observed is asked about as if what would be held were."""
-        really = guard.kept((self._member(agent, now) for agent in self._followed()), self.floors)
+        really = guard.kept((self._member(agent, now) for agent in self._followed()), self._floors)
         if not any(agent.observe for agent in self._followed()):
             return really
-        as_if = guard.kept((self._member(agent, now, as_if=True) for agent in self._followed()), self.floors)
+        as_if = guard.kept((self._member(agent, now, as_if=True) for agent in self._followed()), self._floors)
         observed = {agent.email for agent in self._followed() if agent.observe}
         return {email: floor for email, floor in really.items() if email not in observed} | {
             email: floor for email, floor in as_if.items() if email in observed
@@ -114,7 +125,9 @@ class Guards:
         return [agent for agent in self._roster.agents.values() if agent.configured]
 
     def _member(self, agent: Agent, now: float, *, as_if: bool = False) -> Member:
-        covers = agent.user is not None and not agent.updating and guard.covers(agent.stance, agent.facts, now)
+        offline = self._presence is not None and agent.user is not None and self._presence.is_offline(agent.user, now)
+        there = agent.user is not None and not agent.updating and not offline
+        covers = there and guard.covers(agent.stance, agent.facts, now)
         begins = self._going.get(agent.email)
         if agent.updating or (agent.observe and not as_if):
             begins = None

@@ -24,6 +24,7 @@ from calsyncd.metrics import Metrics, StanceName
 from calsyncd.phones.agent import FOREVER, Agent, Foreseen
 from calsyncd.phones.calls import LEDGER_PATIENCE_SECONDS, LEDGER_RETRY_SECONDS, Calls
 from calsyncd.phones.guards import Guards
+from calsyncd.phones.presence import Presence
 from calsyncd.phones.record import Record
 from calsyncd.phones.roster import Roster
 from calsyncd.scheduler import Scheduler
@@ -66,6 +67,7 @@ class Phones:
         metrics: Metrics,
         credible: Credible,
         chance: Callable[[], float],
+        presence: Presence | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._clock = scheduler.clock
@@ -76,7 +78,7 @@ class Phones:
         self._metrics = metrics
         self._credible = credible
         self._chance = chance
-        self._guards = Guards(roster, record, metrics)
+        self._guards = Guards(roster, record, metrics, presence)
         self._touched: set[str] = set()
         self._needy: set[str] = set()
         self._curious: set[str] = set()
@@ -104,7 +106,7 @@ class Phones:
 
     def keep_available(self, floors: Iterable[Floor]) -> None:
         """Let no calendar take the last few agents of these floors off the phones."""
-        self._guards.floors = tuple(floors)
+        self._guards.keep_available(floors)
         self._touch_all()
 
     def known(self, email: str, timeline: Timeline | None, now: float, *, complete: bool) -> None:

@@ -226,3 +226,35 @@ async def test_an_agent_who_is_removed_ends_the_wait_for_them(tmp_path: Path) ->
         firm.down = False
         await firm.a_while(60)
         assert firm.alarms == 0
+
+
+async def test_who_flips_again_while_the_storm_lasts_waits_too(tmp_path: Path) -> None:
+    """Who was taken off before the limit was reached is not put back by the next delta, but by a whole read."""
+    async with Firm(tmp_path) as firm:
+        await firm.begin()
+        firm.event("a1@x", "m", -60, HOUR)
+        firm.tell("a1@x")
+        await firm.a_while(5)
+        assert firm.off == 1
+        firm.office.aircall.all_latencies(3.0)
+        firm.google.seconds = 0.01
+        firm.down = True
+        firm.everybody("m", -60, HOUR)
+        await firm.a_while(5)
+        assert (firm.off, firm.alarms) == (1, 19)
+        firm.down = False
+        firm.google.fault = lambda calendar, query: (
+            Unavailable("503", service="google", code="server", status=503)
+            if "syncToken" not in query and calendar != "a1@x"
+            else None
+        )
+        await firm.a_while(5)
+        firm.google.fault = firm._fault
+        firm.down = True
+        firm.cancel("a1@x", "m")
+        firm.tell("a1@x")
+        await firm.a_while(5)
+        assert (firm.off, firm.alarms) == (1, 20)
+        firm.down = False
+        await firm.a_while(60)
+        assert (firm.off, firm.alarms) == (19, 0)

@@ -168,3 +168,38 @@ async def test_the_same_go_however_they_are_named() -> None:
             found.append(off(office))
     assert found[0] == found[1]
     assert len(found[0]) == 3
+
+
+async def test_who_is_not_logged_in_does_not_cover() -> None:
+    """Set available is not enough; who logs in is noticed within a minute while somebody waits for it."""
+    async with Office(team(3)) as office:
+        office.aircall.live = {2: "offline", 3: "offline"}
+        office.aircall.per_page = 2
+        office.phones.keep_available([ALL_1])
+        await office.until(10)
+        office.meet("a1@x", (60, HOUR))
+        office.meet("a2@x", (90, HOUR))
+        await office.until(100)
+        assert (off(office), kept(office)) == ({2}, {"a1@x"}), "who is not there takes nothing by going"
+        office.aircall.live = {}
+        await office.until(200)
+        assert off(office) == {1, 2}
+        office.phones.keep_available([])
+        seen = len(office.aircall.of("lives"))
+        await office.until(HOUR / 2)
+        assert seen <= 10
+        assert len(office.aircall.of("lives")) == seen
+
+
+async def test_while_nobody_knows_who_is_logged_in() -> None:
+    """Whoever is set available covers, and the limit of requests is kept to."""
+    async with Office(team(2)) as office:
+        office.aircall.errors["lives"] = down()
+        office.aircall.live = {2: "offline"}
+        office.phones.keep_available([ALL_1])
+        await office.until(10)
+        office.meet("a1@x", (60, HOUR))
+        await office.until(70)
+        assert off(office) == {1}
+        await office.until(HOUR / 2)
+        assert len(office.aircall.of("lives")) < 15
