@@ -21,6 +21,8 @@ PROMISED: dict[str, tuple[str, set[str]]] = {
     "calsyncd_owed_updates": ("gauge", set()),
     "calsyncd_stances": ("gauge", {"stance"}),
     "calsyncd_overrides_total": ("counter", set()),
+    "calsyncd_kept_agents": ("gauge", set()),
+    "calsyncd_storm_held_back_agents": ("gauge", set()),
     "calsyncd_notifications_total": ("counter", {"result"}),
     "calsyncd_push_missed_total": ("counter", set()),
     "calsyncd_syncs_total": ("counter", {"kind", "result"}),
