@@ -24,6 +24,7 @@ STATE_COLOURS = {
     "held": "red",
     "pending": "yellow",
     "overridden": "magenta",
+    "kept": "cyan",
     "left_alone": "magenta",
     "paused": "blue",
     "suspended": "bright_red",
@@ -287,7 +288,7 @@ def _print_agents(agents: list[dict[str, Any]]) -> None:
     click.secho(lines[0].rstrip() if terminal else f"{lines[0]}  WHY", bold=True)
     for agent, row, line in zip(agents, rows[1:], lines[1:], strict=True):
         state = row[1].ljust(widths[1])
-        shown = line.replace(state, click.style(state, fg=STATE_COLOURS.get(row[1]), bold=True), 1)
+        shown = line.replace(state, click.style(state, fg=STATE_COLOURS.get(agent["state"]), bold=True), 1)
         if terminal:
             click.echo(shown.rstrip())
             click.secho(f"  {_why(agent)}", dim=not agent["trouble"], fg="red" if agent["trouble"] else None)
@@ -299,7 +300,7 @@ def _row(agent: dict[str, Any]) -> tuple[str, ...]:
     calendars = agent["calendars"]
     return (
         agent["email"],
-        agent["state"],
+        f"{agent['state']} (observed)" if agent.get("mode") == "observe" else agent["state"],
         _setting_word(agent["setting"]),
         _setting_word(agent["wanted"]),
         _short(agent["until"]),

@@ -89,7 +89,8 @@ class Control:
 
     def _view(self, agent: Agent) -> dict[str, Any]:
         calendars = [(one, self._push.health(one, self._clock.now())) for one in self._syncer.of_agent(agent.email)]
-        return agent_view(agent, calendars, self._roster.company_trouble, self._clock.now())
+        trouble = self._roster.company_trouble or self._syncer.storm.alarm_of(agent.email)
+        return agent_view(agent, calendars, trouble, self._clock.now())
 
     async def timelines(self, email: str | None, window: Window) -> list[dict[str, Any]]:
         """What was and will be between two instants, or on a day of each agent's own zone, for one agent or all."""

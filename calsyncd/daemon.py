@@ -27,7 +27,9 @@ from calsyncd.clock import SystemClock
 from calsyncd.config import ConfigError, Settings
 from calsyncd.control import Control
 from calsyncd.core.budget import Budget
+from calsyncd.core.guard import Floor, StormLimits
 from calsyncd.core.plan import Held
+from calsyncd.core.prices import Weights
 from calsyncd.core.rules import Rules
 from calsyncd.errors import ServiceError, UserError, exit_code_of
 from calsyncd.google.auth import ServiceAccountTokens
@@ -36,7 +38,7 @@ from calsyncd.http import Http
 from calsyncd.journal import Journal
 from calsyncd.ledger import Ledger
 from calsyncd.metrics import Metrics
-from calsyncd.phones import Agent, Calls, Phones, Record, Roster, Webhooks
+from calsyncd.phones import Agent, Calls, Phones, Presence, Record, Roster, Spending, Webhooks
 from calsyncd.scheduler import Scheduler
 from calsyncd.state import give_to_owner, locked, push_key
 from calsyncd.store import Store, StoreUnavailableError
@@ -155,6 +157,7 @@ class Daemon:
                 metrics=self.metrics,
                 credible=self.clock.credible,
                 chance=random.random,
+                presence=Presence(self.scheduler, aircall=aircall, budget=self.budget, chance=random.random),
             )
             google = _google(settings, http, self.clock)
             public_url = settings.server.public_url
@@ -186,7 +189,9 @@ class Daemon:
                 told=self.phones.known,
                 pace=_pace(settings),
                 chance=random.random,
+                withdraw=self.phones.withdraw,
             )
+            self.syncer.storm.limits = _storm_limits(settings)
             self.control = Control(
                 self.clock,
                 roster=self.roster,
@@ -200,6 +205,8 @@ class Daemon:
             )
             self._nonce_key = hmac.digest(key, b"calsyncd nonce", hashlib.sha256)
             self.roster.directory = await self.store.directory()
+            self.phones.keep_available(_floors(settings))
+            self.phones.spending = _spending(settings)
             self.phones.follow(_agents(settings))
             self.roster.restore(ledger.entries.values(), ledger.pauses.values(), await self.store.observations())
             self.roster.recall(await self.store.changes_before(None, math.inf))
@@ -363,6 +370,9 @@ class Daemon:
         fixed = config.restart_needed(self._begun_with, fresh)
         logs.set_level(fresh.log.level)
         self.settings = fresh
+        self.phones.keep_available(_floors(fresh))
+        self.phones.spending = _spending(fresh)
+        self.syncer.storm.limits = _storm_limits(fresh)
         self.phones.follow(_agents(fresh))
         self.syncer.follow(_calendars(fresh))
         log.info(
@@ -479,7 +489,27 @@ def _rules(agent: config.Agent) -> Rules:
 
 
 def _agents(settings: Settings) -> list[Agent]:
-    return [Agent(agent.email, agent.aircall_user, _rules(agent)) for agent in settings.agents]
+    return [
+        Agent(agent.email, agent.aircall_user, _rules(agent), observe=agent.mode == "observe")
+        for agent in settings.agents
+    ]
+
+
+def _floors(settings: Settings) -> list[Floor]:
+    return [
+        Floor(name, least, frozenset(settings.teams[name].agents) if name in settings.teams else None)
+        for name, least in settings.dispatch.keep_available.items()
+    ]
+
+
+def _spending(settings: Settings) -> Spending:
+    crowd = settings.dispatch
+    return Spending(crowd.early, Weights(crowd.cost_ringing, crowd.cost_unreachable))
+
+
+def _storm_limits(settings: Settings) -> StormLimits:
+    limits = settings.dispatch.storm_guard
+    return StormLimits(limits.share, limits.at_least)
 
 
 def _calendars(settings: Settings) -> dict[str, tuple[tuple[str, ...], Rules]]:

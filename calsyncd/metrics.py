@@ -90,6 +90,14 @@ class Metrics:
         self._drift_age = Gauge(
             "calsyncd_drift_age_seconds", "Since the oldest difference that still lasts was found.", registry=registry
         )
+        self._kept = Gauge(
+            "calsyncd_kept_agents", "Agents whom the coverage floor keeps available in a meeting.", registry=registry
+        )
+        self._storm = Gauge(
+            "calsyncd_storm_held_back_agents",
+            "Agents whose calendars' changes wait for a second read, because too many came at once.",
+            registry=registry,
+        )
         self._notifications = Counter(
             "calsyncd_notifications_total", "Google's notifications, by verdict.", ["result"], registry=registry
         )
@@ -178,6 +186,14 @@ class Metrics:
     def drift_age(self, seconds: float) -> None:
         """The oldest difference that still lasts was found so long ago; 0 for none."""
         self._drift_age.set(max(0.0, seconds))
+
+    def kept_agents(self, number: int) -> None:
+        """The coverage floor keeps so many."""
+        self._kept.set(number)
+
+    def storm_held_back(self, number: int) -> None:
+        """The changes of so many agents' calendars wait to be confirmed."""
+        self._storm.set(number)
 
     def notification(self, result: str) -> None:
         """One notification came: genuine, unknown, busy or malformed."""

@@ -34,6 +34,7 @@ def agent_view(
         "setting": _setting(agent.facts.seen.setting) if agent.facts.seen is not None else None,
         "wanted": _setting(wanted),
         "until": time_out(agent.timeline.next_change(now) if agent.timeline is not None else None),
+        "mode": "observe" if agent.observe else "act",
         "reason": _reason(agent, state, trouble, now),
         "hold": {
             "put": _setting(stance.put),
@@ -135,10 +136,23 @@ def _state(agent: Agent, calendars: list[Calendar], trouble: Trouble | None, *, 
         return "unsynced"
     if isinstance(agent.stance, StandingBack):
         return "overridden" if agent.stance.why == "override" else "left_alone"
+    if agent.kept is not None:
+        return "kept"
     return "idle"
 
 
 def _reason(agent: Agent, state: str, trouble: Trouble | None, now: float) -> str:
+    if not agent.observe:
+        return _why(agent, state, trouble, now)
+    if isinstance(agent.stance, Held):
+        return f"Only observed from now on: going back to {_word(agent.stance.back)}."
+    would = agent.would
+    if would is not None:
+        return f"Only observed: would be unavailable until {_clock(would.until)} UTC, then back to {_word(would.back)}."
+    return f"Only observed: nothing is changed. {_why(agent, state, trouble, now)}"
+
+
+def _why(agent: Agent, state: str, trouble: Trouble | None, now: float) -> str:
     stance = agent.stance
     timeline = agent.timeline
     if state == "pending":
@@ -160,6 +174,10 @@ def _reason(agent: Agent, state: str, trouble: Trouble | None, now: float) -> st
         if stance.why == "override":
             return f"Changed by hand during a meeting: left alone until {_clock(stance.until)} UTC."
         return f"Unavailable by their own choice: left alone until {_clock(stance.until)} UTC."
+    if agent.kept is not None:
+        end = timeline.stretch_end(now) if timeline is not None else None
+        until = f" until {_clock(end)} UTC" if end is not None else ""
+        return f"In a meeting{until}, and kept available: {agent.kept.floor} are to stay. Goes when another is back."
     start = timeline.next_start(now) if timeline is not None else None
     if timeline is not None and timeline.span_at(now) is not None:
         return "In a meeting; their setting is being looked at."

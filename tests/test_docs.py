@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
-STATES = {"pending", "held", "paused", "suspended", "unsynced", "overridden", "left_alone", "idle"}
+STATES = {"pending", "held", "paused", "suspended", "unsynced", "overridden", "kept", "left_alone", "idle"}
 
 
 def table(text: str, heading: str) -> list[str]:

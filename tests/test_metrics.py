@@ -24,6 +24,8 @@ PROMISED: dict[str, tuple[str, set[str]]] = {
     "calsyncd_enforced_total": ("counter", set()),
     "calsyncd_drift_total": ("counter", {"kind"}),
     "calsyncd_drift_age_seconds": ("gauge", set()),
+    "calsyncd_kept_agents": ("gauge", set()),
+    "calsyncd_storm_held_back_agents": ("gauge", set()),
     "calsyncd_notifications_total": ("counter", {"result"}),
     "calsyncd_push_missed_total": ("counter", set()),
     "calsyncd_syncs_total": ("counter", {"kind", "result"}),

@@ -105,6 +105,21 @@ class AircallApi:
         state = data.get("availability")
         return state if isinstance(state, str) else LIVE_UNKNOWN
 
+    async def page_of_live_states(self, page: int) -> tuple[dict[int, str], bool]:
+        """(one page of the users' live states, whether another follows). Those that cannot be read are left out.
+
+        They stayed on v1 and have no twin on v2.
+        """
+        path = f"/v1/users/availabilities?page={page}&per_page={PER_PAGE}"
+        answer = await self._call("users.availabilities", "GET", path)
+        items, more = _page(answer, "users", "users.availabilities")
+        states: dict[int, str] = {}
+        for item in items:
+            user, state = (item.get("id"), item.get("availability")) if isinstance(item, dict) else (None, None)
+            if isinstance(user, int) and not isinstance(user, bool) and isinstance(state, str):
+                states[user] = state
+        return states, more
+
     async def update(self, user: int, setting: Setting) -> Setting:
         """Write a setting; what the answer shows of it. One attempt, but for a refused sub-status or version."""
         bare = Setting(setting.availability_status)

@@ -2,6 +2,7 @@
 
 from calsyncd.calendars.calendar import Calendar, key_of
 from calsyncd.calendars.push import Push
+from calsyncd.calendars.storm import StormGuard
 from calsyncd.calendars.syncer import Pace, Syncer
 
-__all__ = ["Calendar", "Pace", "Push", "Syncer", "key_of"]
+__all__ = ["Calendar", "Pace", "Push", "StormGuard", "Syncer", "key_of"]

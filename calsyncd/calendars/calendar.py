@@ -13,7 +13,7 @@ from calsyncd.core.troubles import needs_human
 
 SUSPEND_AFTER_FAILURES = 3
 
-Cause = Literal["start", "push", "poll", "hand"]
+Cause = Literal["start", "push", "poll", "hand", "confirm"]
 
 
 @dataclass(slots=True)
@@ -22,8 +22,8 @@ class Calendar:
 
     `fresh` once it was read by this process, `tried` once that was attempted. `dirty` asks for a fetch, for
     `cause`; `running` while one is under way, which began at `began_at`. `confirm_empty_at` is when a baseline that
-    came back empty may be believed. `heard_at` is when push last spoke, `missed_at` when a poll last found what
-    push had not told; `push_refused` when Google has none for this calendar.
+    came back empty may be believed, `confirm` while nothing but a baseline is. `heard_at` is when push last spoke,
+    `missed_at` when a poll last found what push had not told; `push_refused` when Google has none for this calendar.
     """
 
     key: str
@@ -40,6 +40,7 @@ class Calendar:
     failures: int = 0
     failing_since: float | None = None
     confirm_empty_at: float | None = None
+    confirm: bool = False
     trouble: Trouble | None = None
     removed: bool = False
     read: asyncio.Event = field(default_factory=asyncio.Event)

@@ -8,12 +8,14 @@ poll behind it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from calsyncd.calendars.calendar import Calendar, Cause, key_of
 from calsyncd.calendars.push import Push
+from calsyncd.calendars.storm import StormGuard, Told, Withdraw
 from calsyncd.core import channels
 from calsyncd.core.channels import Channel, Health
 from calsyncd.core.model import Event
@@ -79,14 +81,6 @@ class Cache(Protocol):
         ...
 
 
-class Told(Protocol):
-    """Who is told what an agent's calendars say."""
-
-    def __call__(self, email: str, timeline: Timeline | None, now: float, *, complete: bool) -> None:
-        """The agent's timeline is this now; not `complete` while a calendar is unread or was read too long ago."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How often Google is asked, and how far ahead; seconds. `with_push` None means automatic."""
@@ -111,15 +105,17 @@ class Syncer:
         told: Told,
         pace: Pace,
         chance: Callable[[], float],
+        withdraw: Withdraw = lambda _email, _timeline: False,
     ) -> None:
         self.calendars: dict[str, Calendar] = {}
+        self.storm = StormGuard(told, withdraw, metrics)
+        self.storm.confirm = self._confirm
         self._scheduler = scheduler
         self._clock = scheduler.clock
         self._google = google
         self._cache = cache
         self._push = push
         self._metrics = metrics
-        self._told = told
         self._pace = pace
         self._chance = chance
         self._rules: dict[str, Rules] = {}
@@ -138,7 +134,8 @@ class Syncer:
         """Take up what the store knows of the calendars that are followed."""
         for key, row in stored.items():
             calendar = self.calendars.get(key)
-            if calendar is not None:
+            # Without a token it was still to be confirmed when the process ended: it counts as unread.
+            if calendar is not None and row.bookmark.token:
                 calendar.bookmark, calendar.synced_at = row.bookmark, row.synced_at
         self._push.restore(known, self.calendars)
 
@@ -159,6 +156,7 @@ class Syncer:
         for calendar in self.calendars.values():
             self._of_agent.setdefault(calendar.agent, []).append(calendar)
         rules_before, self._rules = self._rules, {email: rules for email, (_, rules) in agents.items()}
+        self.storm.follow(self._of_agent)
         self._told_at = {email: at for email, at in self._told_at.items() if email in agents}
         for email in self._told_at:
             fewer = {one.key for one in before.get(email, [])} - {one.key for one in self.of_agent(email)}
@@ -168,6 +166,7 @@ class Syncer:
     def _drop(self, calendar: Calendar) -> None:
         calendar.removed = True
         calendar.read.set()
+        self.storm.dropped(calendar.agent, calendar.key)
         self._scheduler.at("sync", calendar.key, None)
         self._push.drop(calendar)
 
@@ -199,8 +198,16 @@ class Syncer:
         if planned is None or due < planned:
             self._scheduler.at("sync", calendar.key, due)
 
+    def _confirm(self, key: str) -> None:
+        """Believe nothing of this calendar until it was read whole."""
+        calendar = self.calendars.get(key)
+        if calendar is not None:
+            calendar.confirm = True
+            self._mark(calendar, "confirm")
+
     def _stepped(self, now: float) -> None:
         """The clock jumped: read every calendar anew, and count from now."""
+        self.storm.stepped()
         for calendar in self.calendars.values():
             calendar.began_at = min(calendar.began_at, now)
             calendar.heard_at = min(calendar.heard_at, now)
@@ -260,8 +267,11 @@ class Syncer:
         """Seconds until the next poll. Everything is applied, or nothing."""
         charged = quota_user(calendar.agent)
         bookmark = calendar.bookmark
+        if bookmark is not None and calendar.confirm:
+            await self._distrust(calendar, bookmark)
         if bookmark is not None and (
-            calendar.confirm_empty_at is not None
+            calendar.confirm
+            or calendar.confirm_empty_at is not None
             or bookmark.fingerprint != fingerprint(charged, self._pace.horizon)
             or now >= next_baseline(calendar.key, bookmark.baseline_at)
         ):
@@ -282,6 +292,11 @@ class Syncer:
         if cause == "poll" and not changes.baseline and not changes.empty:
             self._missed(calendar, now)
         return self._until_poll(calendar, changes.bookmark)
+
+    async def _distrust(self, calendar: Calendar, bookmark: Bookmark) -> None:
+        """Have the next start, too, believe nothing of what was taken in before this calendar is read whole."""
+        with contextlib.suppress(ServiceError):
+            await self._cache.touch_calendar(calendar.key, replace(bookmark, token=""), calendar.synced_at or 0.0)
 
     async def _read(self, calendar: Calendar, fetch: Fetch) -> Changes:
         while True:
@@ -310,6 +325,8 @@ class Syncer:
 
     async def _apply(self, calendar: Calendar, changes: Changes, now: float) -> None:
         quiet = changes.empty and not changes.baseline
+        if not changes.baseline and not quiet:
+            await self._about_to_change(calendar, now)
         if quiet:
             await self._cache.touch_calendar(calendar.key, changes.bookmark, now)
         else:
@@ -322,6 +339,9 @@ class Syncer:
                 event_id=skipped.id,
                 why=skipped.why,
             )
+        if changes.baseline:
+            calendar.confirm = False
+            self.storm.confirmed(calendar.agent, calendar.key)
         first = not calendar.fresh
         calendar.bookmark, calendar.synced_at, calendar.fresh = changes.bookmark, now, True
         if calendar.trouble is not None:
@@ -344,6 +364,16 @@ class Syncer:
             await self._tell(calendar.agent)
         if first:
             self._push.keep(calendar)
+
+    async def _about_to_change(self, calendar: Calendar, now: float) -> None:
+        """A delta is about to be taken in: know what was in force before it, also from before this process."""
+        email = calendar.agent
+        rules = self._rules.get(email)
+        if rules is not None and not self.storm.knows(email):
+            stored = await self._stored(email, rules, now)
+            if stored is not None:
+                self.storm.remember(email, stored[0])
+        self.storm.changed(email, calendar.key)
 
     def _failed(self, calendar: Calendar, error: ServiceError) -> float:
         """Seconds until the next try; stored data stay in force."""
@@ -401,6 +431,14 @@ class Syncer:
         if rules is None or not self._judgeable(email):
             return
         now = self._clock.now()
+        stored = await self._stored(email, rules, now)
+        if stored is not None:
+            timeline, complete = stored
+            self._told_at[email] = now
+            self.storm.told(email, timeline, self._clock.now(), complete=complete)
+
+    async def _stored(self, email: str, rules: Rules, now: float) -> tuple[Timeline | None, bool] | None:
+        """The agent's timeline from what is stored, and whether that is complete; None if it cannot be worked out."""
         # A calendar that never could be read, and only a human can mend, is no reason why anybody is held.
         mine = [one for one in self.of_agent(email) if one.bookmark is not None or not one.suspended]
         usable = [one.key for one in mine if one.bookmark is not None and not self._is_stale(one, now)]
@@ -410,15 +448,14 @@ class Syncer:
             # What is in memory stays in force; the next poll tries again.
             self._told_at.pop(email, None)
             log.warning("The database does not answer", action="store_failed", agent=email, why=str(error))
-            return
+            return None
         try:
             timeline = build(events, rules) if usable else None
         except Exception:
             # One agent's data must not stop the others: what is in memory stays in force.
             log.exception("A timeline could not be worked out", action="agent_quarantined", agent=email)
-            return
-        self._told_at[email] = now
-        self._told(email, timeline, self._clock.now(), complete=len(usable) == len(mine))
+            return None
+        return timeline, len(usable) == len(mine)
 
     # -- what is shown ---------------------------------------------------------------------------------------------
 

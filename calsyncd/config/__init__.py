@@ -5,7 +5,19 @@
 
 from calsyncd.config.faults import ConfigError, Fault
 from calsyncd.config.loading import check, find, load
-from calsyncd.config.models import Agent, Aircall, Google, History, Log, Rules, Server, Settings
+from calsyncd.config.models import (
+    Agent,
+    Aircall,
+    Dispatch,
+    Google,
+    History,
+    Log,
+    Rules,
+    Server,
+    Settings,
+    StormGuard,
+    Team,
+)
 from calsyncd.config.reload import restart_needed
 from calsyncd.config.secretfiles import Secret, SecretFile, ServiceAccount
 from calsyncd.config.values import Listen, TcpListen, UnixListen
@@ -14,6 +26,7 @@ __all__ = [
     "Agent",
     "Aircall",
     "ConfigError",
+    "Dispatch",
     "Fault",
     "Google",
     "History",
@@ -25,7 +38,9 @@ __all__ = [
     "Server",
     "ServiceAccount",
     "Settings",
+    "StormGuard",
     "TcpListen",
+    "Team",
     "UnixListen",
     "check",
     "find",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -17,11 +18,13 @@ from calsyncd.config.values import Listen, Surroundings
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 SubstatusWord = Literal["out_for_lunch", "on_a_break", "in_training", "doing_back_office", "other"]
+ModeWord = Literal["act", "observe"]
 UsersApiWord = Literal["auto", "v2", "v1"]
 LogLevelWord = Literal["debug", "info", "warning", "error"]
 LogFormatWord = Literal["json", "console"]
 
 _SUBSTATUSES: tuple[str, ...] = get_args(SubstatusWord)
+_MODES: tuple[str, ...] = get_args(ModeWord)
 _USERS_APIS: tuple[str, ...] = get_args(UsersApiWord)
 _LOG_LEVELS: tuple[str, ...] = get_args(LogLevelWord)
 _LOG_FORMATS: tuple[str, ...] = get_args(LogFormatWord)
@@ -35,11 +38,17 @@ _URL: dict[str, Any] = {"type": "string", "pattern": "^https?://"}
 _LISTEN: dict[str, Any] = {"type": "string", "pattern": values.LISTEN_PATTERN}
 _EMAIL: dict[str, Any] = {"type": "string", "pattern": values.EMAIL_PATTERN}
 _NULL: dict[str, Any] = {"type": "null"}
+ALL = "all"
+"""In place of a team's name: all agents."""
+
 _AS_PATH = PlainSerializer(lambda value: str(value.path), return_type=str)
 
 
+TEAM_PATTERN = r"^[^\s\[\]]{1,64}$"
+
+
 class Clash:
-    """Stands in for a value that an earlier agent already has; reading it gives the fault."""
+    """Stands in for a value that does not go with another part of the settings; reading it gives the fault."""
 
     def __init__(self, message: str) -> None:
         self.message = message
@@ -100,6 +109,25 @@ def _public_url(value: object) -> str | None:
     return None if value is None else values.web_address(value, bare=True)
 
 
+def _own_mode(value: object) -> str | None:
+    return None if value is None else values.one_of(value, _MODES)
+
+
+def _team_name(value: object) -> str:
+    spelt = values.text(value, "a team's name")
+    if not spelt.isprintable() or not re.fullmatch(TEAM_PATTERN, spelt):
+        raise Problem("expected a team's name: 64 characters at most, without spaces")
+    if spelt == ALL:
+        raise Problem(f"`{ALL}` means all agents; give the team another name")
+    return spelt
+
+
+def _at_least(value: object) -> int:
+    if isinstance(value, Clash):
+        raise Problem(value.message)
+    return values.whole(value, 1, 1_000_000)
+
+
 def _substatus(value: object) -> str | None:
     return None if value is None else values.one_of(value, _SUBSTATUSES)
 
@@ -136,6 +164,10 @@ def _seconds(at_least: float, at_most: float) -> PlainValidator:
     return PlainValidator(partial(values.seconds, at_least=at_least, at_most=at_most))
 
 
+def _number(at_most: float) -> PlainValidator:
+    return PlainValidator(partial(values.number, at_most=at_most))
+
+
 def _word(*allowed: str, later: tuple[str, ...] = ()) -> PlainValidator:
     return PlainValidator(partial(values.one_of, allowed=allowed, later=later))
 
@@ -154,7 +186,13 @@ PollInterval = Annotated[
     WithJsonSchema({"anyOf": [{"const": "auto"}, *_DURATION]}),
 ]
 
-Mode = Annotated[Literal["act"], _word("act", later=("observe",)), WithJsonSchema({"enum": ["act"]})]
+Early = Annotated[float, _seconds(0, 5 * MINUTE), WithJsonSchema({"anyOf": _DURATION})]
+Weight = Annotated[float, _number(1000), WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1000})]
+Share = Annotated[float, _number(1), WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1})]
+
+Mode = Annotated[ModeWord, _word(*_MODES), WithJsonSchema({"enum": [*_MODES]})]
+OwnMode = Annotated[ModeWord | None, PlainValidator(_own_mode), WithJsonSchema({"enum": [*_MODES, None]})]
+TeamName = Annotated[str, PlainValidator(_team_name), WithJsonSchema({"type": "string", "pattern": TEAM_PATTERN})]
 OnManualChange = Annotated[
     Literal["respect", "enforce"], _word("respect", "enforce"), WithJsonSchema({"enum": ["respect", "enforce"]})
 ]
@@ -164,6 +202,9 @@ LogLevel = Annotated[LogLevelWord, _word(*_LOG_LEVELS), WithJsonSchema({"enum": 
 LogFormat = Annotated[LogFormatWord, _word(*_LOG_FORMATS), WithJsonSchema({"enum": [*_LOG_FORMATS]})]
 
 YesOrNo = Annotated[bool, PlainValidator(values.yes_or_no), WithJsonSchema({"type": "boolean"})]
+AtLeast = Annotated[
+    int, PlainValidator(_at_least), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 1_000_000})
+]
 RequestsPerDay = Annotated[
     int, _whole(1_000_000_000), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 1_000_000_000})
 ]
@@ -176,6 +217,10 @@ StateDir = Annotated[Path, PlainValidator(_state_dir), WithJsonSchema({"anyOf": 
 AccountFile = Annotated[ServiceAccount, PlainValidator(_account_file), _AS_PATH, WithJsonSchema(_TEXT)]
 TokenFile = Annotated[SecretFile, PlainValidator(_token_file), _AS_PATH, WithJsonSchema(_TEXT)]
 
+Members = Annotated[
+    tuple[Annotated[str, PlainValidator(_email), WithJsonSchema(_EMAIL)], ...],
+    Field(json_schema_extra={"minItems": 1, "uniqueItems": True}),
+]
 ApiId = Annotated[str, PlainValidator(_api_id), WithJsonSchema(_TEXT)]
 Email = Annotated[str, PlainValidator(_email), WithJsonSchema(_EMAIL)]
 AircallUser = Annotated[

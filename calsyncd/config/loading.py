@@ -102,6 +102,8 @@ class _Faults:
             if error["type"] == "missing":
                 if loc not in self._meant:
                     yield Fault(*self._place(loc[:-1], of_key=True), spell(loc), "is missing, and has no default")
+            elif loc[-1:] == ("[key]",):
+                yield Fault(*self._place(loc[:-1], of_key=True), spell(loc[:-1]), _sentence(error, loc[:-1]))
             elif error["type"] != "extra_forbidden":
                 yield Fault(*self._place(loc, of_key=False), spell(loc), _sentence(error, loc))
 
@@ -154,6 +156,8 @@ def _sentence(error: Any, loc: tuple[int | str, ...]) -> str:
         return str(error["ctx"]["error"])
     if error["type"] == "tuple_type":
         return "expected a list, each item on a line that begins with `- `"
+    if error["type"] == "dict_type":
+        return "expected a line `name: …` below it for each, or {}"
     fields = ", ".join(_model_at(loc).model_fields)
     return f"expected keys below it, of: {fields}"
 
@@ -184,7 +188,7 @@ def _paths(model: type[Section], prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _unique_paths() -> dict[str, str]:
-    found = list(_paths(Settings))
+    found = [(name, path) for name, path in _paths(Settings) if path == name or name not in Settings.model_fields]
     names = [name for name, _ in found]
     return {name: path for name, path in found if names.count(name) == 1}
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from calsyncd.config import fields
 from calsyncd.config.faults import Problem
 from calsyncd.config.secretfiles import Secret, ServiceAccount
 from calsyncd.config.values import Listen, TcpListen, UnixListen
+from calsyncd.config.yamlnodes import spell
 
 
 class Section(BaseModel):
@@ -154,8 +155,6 @@ class Rules(Section):
 class Agent(Section):
     """A person: a Google account and an Aircall user."""
 
-    later: ClassVar[Mapping[str, str]] = MappingProxyType({"mode": ""})
-
     email: fields.Email
     """The Google account, in lower case."""
     aircall_user: fields.AircallUser = Field(default="", validate_default=True)
@@ -164,6 +163,8 @@ class Agent(Section):
     """Which of the account's calendars count, by id."""
     rules: Rules = Field(default_factory=Rules)
     """Laid over the company's rules, key by key; here already complete."""
+    mode: fields.OwnMode = None
+    """As the company's mode, for this agent alone; left out: the team's, or the company's. Here already complete."""
 
     @field_validator("calendars")
     @classmethod
@@ -175,6 +176,48 @@ class Agent(Section):
         if len(same) < len(value):
             raise Problem("names the same calendar twice")
         return value
+
+
+class Team(Section):
+    """Agents with something in common."""
+
+    later: ClassVar[Mapping[str, str]] = MappingProxyType({"rules": ""})
+
+    agents: fields.Members
+    """The members, each by the e-mail address under which it stands in `agents`."""
+    mode: fields.OwnMode = None
+    """As the company's mode, for this team; left out: the company's."""
+
+    @field_validator("agents")
+    @classmethod
+    def _somebody(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise Problem("expected at least one agent")
+        return value
+
+
+class StormGuard(Section):
+    """When changes of calendars are too many at once to be believed unconfirmed."""
+
+    share: fields.Share = 0.5
+    """More than this share of the agents, within a minute; 1: never."""
+    at_least: fields.AtLeast = 10
+    """And at least so many agents."""
+
+
+class Dispatch(Section):
+    """Which updates go, and when, for the company as a whole."""
+
+    early: fields.Early = fields.MINUTE
+    """In a crowd that the budget cannot serve in time, at most this early: 5m at most."""
+    cost_ringing: fields.Weight = 2.0
+    """The weight of a second of ringing in a meeting."""
+    cost_unreachable: fields.Weight = 1.0
+    """The weight of a second of being unreachable after it."""
+    keep_available: dict[str, fields.AtLeast] = Field(default_factory=dict)
+    """How many agents are kept available, by team or, under `all`, of all; without it meetings may take everybody."""
+    storm_guard: StormGuard = Field(default_factory=StormGuard)
+    """When changes of calendars are too many at once to be believed unconfirmed."""
 
 
 class History(Section):
@@ -196,10 +239,10 @@ class Log(Section):
 class Settings(Section):
     """Everything in config.yaml."""
 
-    later: ClassVar[Mapping[str, str]] = MappingProxyType({"teams": "", "dispatch": "", "alerts": ""})
+    later: ClassVar[Mapping[str, str]] = MappingProxyType({"alerts": ""})
 
     mode: fields.Mode = "act"
-    """act: availability is really changed."""
+    """act: availability is really changed; observe: all but that, and what would have been done is shown."""
     server: Server = Field(default_factory=Server)
     """Where calsyncd listens and how it is reached."""
     state_dir: fields.StateDir = Field(default=Path(), validate_default=True)
@@ -210,8 +253,12 @@ class Settings(Section):
     """Aircall."""
     rules: Rules = Field(default_factory=Rules)
     """What a meeting does to an agent's availability, for all agents."""
+    teams: dict[fields.TeamName, Team] = Field(default_factory=dict, json_schema_extra={"additionalProperties": False})
+    """Agents with something in common, by the team's name."""
     agents: tuple[Agent, ...]
     """Whose availability follows their calendars."""
+    dispatch: Dispatch = Field(default_factory=Dispatch)
+    """Which updates go, and when, for the company as a whole."""
     history: History = Field(default_factory=History)
     """The record of every change."""
     log: Log = Field(default_factory=Log)
@@ -249,9 +296,66 @@ class Settings(Section):
 
     @field_validator("agents")
     @classmethod
-    def _complete_rules(cls, value: tuple[Agent, ...], info: ValidationInfo) -> tuple[Agent, ...]:
+    def _complete(cls, value: tuple[Agent, ...], info: ValidationInfo) -> tuple[Agent, ...]:
         company: Rules = info.data.get("rules", Rules())
-        return tuple(agent.model_copy(update={"rules": _over(company, agent.rules)}) for agent in value)
+        teams: dict[str, Team] = info.data.get("teams", {})
+        of_teams = {email: team.mode for team in teams.values() if team.mode is not None for email in team.agents}
+        modes = (agent.mode or of_teams.get(agent.email) or info.data.get("mode") for agent in value)
+        return tuple(
+            agent.model_copy(update={"rules": _over(company, agent.rules), "mode": mode})
+            for agent, mode in zip(value, modes, strict=True)
+        )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mark_teams(cls, value: object) -> object:
+        """Marks what does not go with the agents and teams that are named, whatever else is faulty."""
+        if not isinstance(value, dict):
+            return value
+        agents, teams, dispatch = (value.get(key) for key in ("agents", "teams", "dispatch"))
+        marked: dict[str, object] = dict(value)
+        if isinstance(teams, dict):
+            marked["teams"] = _marked_members(teams, agents)
+        names: dict[Any, Any] = teams if isinstance(teams, dict) else {}
+        floors = dispatch.get("keep_available") if isinstance(dispatch, dict) else None
+        if isinstance(dispatch, dict) and isinstance(floors, dict):
+            unknown = fields.Clash(f"there is no team of this name under teams (or `{fields.ALL}`, for all agents)")
+            known = {name: least if name in names or name == fields.ALL else unknown for name, least in floors.items()}
+            marked["dispatch"] = dispatch | {"keep_available": known}
+        return marked
+
+
+def _marked_members(teams: dict[Any, Any], agents: object) -> dict[Any, Any]:
+    listed = {
+        agent["email"].lower()
+        for agent in (agents if isinstance(agents, list) else ())
+        if isinstance(agent, dict) and isinstance(agent.get("email"), str)
+    }
+    marked: dict[Any, Any] = {}
+    modes: dict[str, tuple[str, str]] = {}
+    for name, team in teams.items():
+        marked[name] = team
+        members = team.get("agents") if isinstance(team, dict) else None
+        if not isinstance(members, list):
+            continue
+        mode = team.get("mode")
+        shown: list[object] = []
+        for member in members:
+            shown.append(member)
+            if not isinstance(member, str):
+                continue
+            email = member.lower()
+            first, other = modes.setdefault(email, (str(name), mode)) if mode in ("act", "observe") else ("", mode)
+            if email in (one.lower() for one in members[: len(shown) - 1] if isinstance(one, str)):
+                shown[-1] = fields.Clash("is in this team already")
+            elif isinstance(agents, list) and email not in listed and "@" in email:
+                shown[-1] = fields.Clash("no agent under agents has this e-mail address")
+            elif other != mode:
+                shown[-1] = fields.Clash(
+                    f"is in teams.{spell((first,))} too, whose mode is another: give both the same, or leave one out"
+                )
+        marked[name] = team | {"agents": shown}
+    return marked
 
 
 def _over(company: Rules, own: Rules) -> Rules:

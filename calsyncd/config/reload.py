@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from calsyncd.config.models import Settings
 
-LIVE = ("agents", "rules", "log.level")
+LIVE = ("mode", "teams", "agents", "rules", "dispatch", "log.level")
 """What a reload changes; everything else is read once, credentials and their files' contents too."""
 
 

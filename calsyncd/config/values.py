@@ -132,6 +132,21 @@ def whole(value: object, at_least: int, at_most: int) -> int:
     return number
 
 
+def number(value: object, at_most: float) -> float:
+    """A number above nought; it may have decimal places."""
+    size = None
+    if isinstance(value, Text):
+        if value.plain and re.fullmatch(r"-?(0|[1-9][0-9]{0,9})(\.[0-9]{1,9})?", value):
+            size = float(value)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        size = float(value)
+    if size is None:
+        raise Problem("expected a number such as 2 or 0.5, without quotes")
+    if not 0 < size <= at_most:
+        raise Problem(f"must be above 0 and at most {at_most:g}")
+    return size
+
+
 def yes_or_no(value: object) -> bool:
     """True or false, as YAML 1.2 spells them."""
     if isinstance(value, bool):

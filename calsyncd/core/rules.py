@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from calsyncd.core.model import UNAVAILABLE, Event, Setting
 
+OUT_OF_OFFICE = "outOfOffice"
+"""Google's type of an event in which the person is not there at all."""
+
 NEVER_BUSY = frozenset({"workingLocation", "birthday"})
 """Event types that Google never shows as busy."""
 

@@ -12,15 +12,19 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from calsyncd.core.model import Event, Setting, Span
-from calsyncd.core.rules import Rules, why_not
+from calsyncd.core.rules import OUT_OF_OFFICE, Rules, why_not
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """`spans` are disjoint and ordered; `padded` are the events that count, each with its lead and lag."""
+    """`spans` are disjoint and ordered; `padded` are the events that count, each with its lead and lag.
+
+    `away` are those of `padded` in which the agent is out of the office.
+    """
 
     spans: tuple[Span, ...] = ()
     padded: tuple[Span, ...] = ()
+    away: tuple[Span, ...] = ()
 
     def span_at(self, at: float) -> Span | None:
         """What is wanted at `at`, and why."""
@@ -55,6 +59,14 @@ class Timeline:
             index += 1
         return self.spans[index].end
 
+    def is_away(self, at: float) -> bool:
+        """Whether the agent is out of the office at `at`."""
+        return any(span.start <= at < span.end for span in self.away)
+
+    def next_away(self, after: float) -> float | None:
+        """When the agent next leaves the office, later than `after`."""
+        return min((span.start for span in self.away if span.start > after), default=None)
+
     def running_until(self, at: float) -> float | None:
         """The last end among the events that run at `at`, and of the bridge behind it, where no meeting runs."""
         running = [span.end for span in self.padded if span.start <= at < span.end]
@@ -74,7 +86,8 @@ def build(events: Iterable[Event], rules: Rules) -> Timeline:
     padded = tuple(Span(e.start - rules.lead, e.end + rules.lag, setting, e.id) for e in counted)
     if not padded:
         return Timeline()
-    return Timeline(_bridge(_unite(counted, padded), rules.bridge), padded)
+    away = tuple(span for event, span in zip(counted, padded, strict=True) if event.kind == OUT_OF_OFFICE)
+    return Timeline(_bridge(_unite(counted, padded), rules.bridge), padded, away)
 
 
 def _unite(counted: list[Event], padded: tuple[Span, ...]) -> list[Span]:

@@ -92,6 +92,11 @@ _KNOWN: dict[str, _Known] = {
         "free disk space in the state directory and check its rights",
         _OPERATOR,
     ),
+    "storm": _Known(
+        "calendars of too many agents changed at once: this agent's counts as before until it was read again",
+        "wait; if it was an import or a time zone by mistake, correct it in Google",
+        _OPERATOR,
+    ),
     "internal": _Known(
         "calsyncd stumbled over this agent's data",
         "look at the log and report it: it is a fault of calsyncd",
@@ -110,4 +115,4 @@ def trouble(code: str, since: float, message: str | None = None) -> Trouble:
 
 def needs_human(code: str) -> bool:
     """Whether waiting alone cannot mend it."""
-    return code in _KNOWN and code not in ("quota", "internal", "ledger")
+    return code in _KNOWN and code not in ("quota", "internal", "ledger", "storm")

@@ -2,9 +2,10 @@
 
 from calsyncd.phones.agent import FOREVER, Agent
 from calsyncd.phones.calls import Calls
-from calsyncd.phones.phones import Phones
+from calsyncd.phones.phones import Phones, Spending
+from calsyncd.phones.presence import Presence
 from calsyncd.phones.record import Record
 from calsyncd.phones.roster import Roster
 from calsyncd.phones.webhooks import Webhooks
 
-__all__ = ["FOREVER", "Agent", "Calls", "Phones", "Record", "Roster", "Webhooks"]
+__all__ = ["FOREVER", "Agent", "Calls", "Phones", "Presence", "Record", "Roster", "Spending", "Webhooks"]

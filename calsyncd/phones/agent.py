@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from calsyncd.core.dispatch import is_spare
 from calsyncd.core.drift import Drift, Left
+from calsyncd.core.guard import Kept
 from calsyncd.core.model import Trouble
 from calsyncd.core.plan import FREE, Decision, Facts, Held, Stance
 from calsyncd.core.rules import Rules
@@ -50,6 +51,8 @@ class Agent:
     update that the next boundary needs. `indexed` says for what and until when their boundaries are in the queue ahead.
     `left` is an `unavailable` of ours without a debt, if history tells of one; `drift` what the list showed otherwise
     than we believe, while it lasts.
+    `observe` while nothing is put for this agent; `would` is then the hold that would be. `kept` is why the coverage
+    floor keeps the agent.
     """
 
     email: str
@@ -82,6 +85,9 @@ class Agent:
     indexed: tuple[Timeline, Stance, float] | None = None
     left: Left | None = None
     drift: Drift | None = None
+    observe: bool = False
+    would: Held | None = None
+    kept: Kept | None = None
 
     @property
     def serving(self) -> bool:

@@ -15,6 +15,7 @@ from typing import Protocol
 from calsyncd.core import dispatch, looks, plan
 from calsyncd.core.budget import MARK_MARGIN_SECONDS, Budget
 from calsyncd.core.coming import Boundary, Coming, boundaries
+from calsyncd.core.guard import Floor
 from calsyncd.core.plan import FREE, Decision, Held, Look, Orders, Put, StandingBack
 from calsyncd.core.prices import MINUTE_SECONDS, Grant, Prices, Weights, minute_of, run_ahead
 from calsyncd.core.sync import rfc3339
@@ -23,7 +24,9 @@ from calsyncd.logs import get_logger
 from calsyncd.metrics import Metrics, StanceName
 from calsyncd.phones.agent import FOREVER, Agent, Foreseen
 from calsyncd.phones.calls import LEDGER_PATIENCE_SECONDS, LEDGER_RETRY_SECONDS, Calls
+from calsyncd.phones.guards import Guards
 from calsyncd.phones.lists import Lists
+from calsyncd.phones.presence import Presence
 from calsyncd.phones.record import Record
 from calsyncd.phones.roster import Roster
 from calsyncd.scheduler import Scheduler
@@ -77,6 +80,7 @@ class Phones:
         credible: Credible,
         chance: Callable[[], float],
         spending: Spending = Spending(),
+        presence: Presence | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._clock = scheduler.clock
@@ -87,6 +91,7 @@ class Phones:
         self._metrics = metrics
         self._credible = credible
         self.spending = spending
+        self._guards = Guards(roster, record, metrics, presence)
         self._touched: set[str] = set()
         self._needy: set[str] = set()
         self._curious: set[str] = set()
@@ -116,6 +121,11 @@ class Phones:
         self._touch_all()
         self.lists.at(self._clock.now())
 
+    def keep_available(self, floors: Iterable[Floor]) -> None:
+        """Let no calendar take the last few agents of these floors off the phones."""
+        self._guards.keep_available(floors)
+        self._touch_all()
+
     def known(self, email: str, timeline: Timeline | None, now: float, *, complete: bool) -> None:
         """The agent's calendars say this now; from the first call on the agent is judged."""
         agent = self._roster.agents.get(email)
@@ -125,6 +135,18 @@ class Phones:
             agent.known_at = now
         agent.timeline, agent.complete, agent.ready = timeline, complete, True
         self.touch(email)
+
+    def withdraw(self, email: str, timeline: Timeline | None) -> bool:
+        """Take back what was told last: `timeline` is in force again. False where that was acted on already."""
+        agent = self._roster.agents.get(email)
+        if agent is None or not agent.configured or agent.updating:
+            return False
+        wanted = agent.timeline is not None and agent.timeline.span_at(self._clock.now()) is not None
+        if isinstance(agent.stance, Held) == wanted:
+            return False
+        agent.timeline = timeline
+        self.touch(email)
+        return True
 
     def touch(self, email: str) -> None:
         """Judge this agent in the next turn."""
@@ -211,6 +233,7 @@ class Phones:
         now = self._clock.now()
         drifts = (agent.drift.since for agent in self._roster.agents.values() if agent.drift is not None)
         self._metrics.drift_age(now - min(drifts, default=now))
+        self._guards.measure()
         self._metrics.owed_updates(sum(agent.owed for agent in self._roster.agents.values()))
         self._metrics.budget_remaining(self._budget.remaining(now))
 
@@ -244,6 +267,8 @@ class Phones:
             agent = self._roster.agents.get(email)
             if agent is not None:
                 self._judge(agent, now)
+        for email in self._guards.settle(now):
+            self._judge(self._roster.agents[email], now)
         self._needy &= self._roster.agents.keys()
         self._curious &= self._needy
         self._dispatch(now)
@@ -268,9 +293,14 @@ class Phones:
         if agent.paused_until is not None and now >= agent.paused_until:
             self._pause_ends(agent)
         try:
-            decision = plan.decide(agent.stance, self._orders(agent), agent.facts, now)
+            decision = self._guards.decide(agent, self._orders(agent), now)
         except Exception as error:  # noqa: BLE001 - said in _quarantine
             self._quarantine(agent, error, now)
+            return
+        if decision is None:
+            # Who may go is settled once everybody of this turn, or of the next one, was heard.
+            self._needs(agent, None)
+            self._scheduler.touch()
             return
         if decision.note in ("not_taken", "call_without_end"):
             self._roster.trouble(agent, decision.note)
@@ -296,7 +326,8 @@ class Phones:
     def _index(self, agent: Agent, now: float) -> None:
         """Keep what is known of the queue ahead: the boundaries that will take an update of this agent."""
         stance, timeline = agent.stance, agent.timeline
-        if timeline is None or agent.paused_until is not None or agent.user is None:
+        observed = agent.observe and not isinstance(stance, Held)
+        if timeline is None or agent.paused_until is not None or agent.user is None or observed:
             self._coming.replace(agent.email, ())
             agent.indexed = None
             return
@@ -332,7 +363,7 @@ class Phones:
             if now < boundary - FORESEEN_SECONDS:
                 again = min(boundary - FORESEEN_SECONDS, again or boundary)
             else:
-                coming = plan.decide(agent.stance, self._orders(agent), agent.facts, boundary)
+                coming = self._guards.foresee(agent, self._orders(agent), boundary)
         stance = coming.stance if coming is not None and isinstance(coming.action, Put) else FREE
         if agent.foreseen is not None:
             if agent.foreseen.user != agent.user or not agent.foreseen.is_for(stance):
@@ -552,6 +583,8 @@ class Phones:
     def _decide_early(self, agent: Agent, boundary: Boundary, prices: Prices, now: float) -> Decision | None:
         """The update that serves this boundary, if nothing else has to be known or done before."""
         if agent.busy or not agent.ready or agent.user is None or agent.serving or agent.foreseen is not None:
+            return None
+        if not self._guards.may_go_early(agent, starts=boundary.starts):
             return None
         try:
             decision = plan.decide(agent.stance, self._orders(agent, boundary.at), agent.facts, now)

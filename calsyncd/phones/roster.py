@@ -75,7 +75,10 @@ class Roster:
             elif known.bound_to != wanted.bound_to and self._bound_user(wanted) != known.user:
                 self._rebind(known, wanted)
             else:
+                if wanted.observe != known.observe:
+                    known.known_at = self._now()
                 known.bound_to, known.rules, known.configured = wanted.bound_to, wanted.rules, True
+                known.observe = wanted.observe
             self.agents[email].paused_until = self._paused_until(email)
         self.bind()
 

@@ -220,6 +220,22 @@ async def test_a_live_state_that_is_not_said_is_unknown(
     assert await api.live_state(USER) == LIVE_UNKNOWN
 
 
+async def test_live_states_of_everybody(api: AircallApi, aircall: AircallSandbox) -> None:
+    """They come page by page, and by v1 only."""
+    aircall.users.by_id.clear()
+    for number in range(1, PER_PAGE + 2):
+        aircall.users.add(f"u{number}@example.com", user_id=number, live="offline" if number % 2 else None)
+    since = len(aircall.requests)
+
+    first, more = await api.page_of_live_states(1)
+    second, last = await api.page_of_live_states(2)
+
+    assert (len(first), len(second), more, last) == (PER_PAGE, 1, True, False)
+    assert (first | second)[1] == "offline"
+    assert (first | second)[2] == "available"
+    assert set(asked(aircall, since)) == {"GET /v1/users/availabilities"}
+
+
 async def test_a_live_state_costs_budget_too(api: AircallApi, aircall: AircallSandbox) -> None:
     """A 429 is not hidden: everybody has to wait."""
     aircall.fail("availability", status=429)

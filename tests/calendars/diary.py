@@ -163,6 +163,7 @@ class Diary:
             told=self._told,
             pace=Pace(horizon=14 * 86400.0, with_push=None, without_push=120.0, requests_per_day=500_000),
             chance=lambda: 0.5,
+            withdraw=self._withdraw,
         )
         self._loop = asyncio.create_task(self.scheduler.run())
         return self
@@ -179,6 +180,10 @@ class Diary:
         del now
         self.told[email] = (timeline, complete)
         self.tellings += 1
+
+    def _withdraw(self, email: str, timeline: Timeline | None) -> bool:
+        self.told[email] = (timeline, True)
+        return True
 
     @property
     def time(self) -> float:

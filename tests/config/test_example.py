@@ -30,8 +30,9 @@ def model_keys(model: type[Section] = Settings, prefix: str = "") -> Iterator[st
     for name, field in model.model_fields.items():
         yield f"{prefix}{name}"
         for kind in (field.annotation, *get_args(field.annotation)):
-            # An agent's rules are described where the company's are.
-            if isinstance(kind, type) and issubclass(kind, Section) and f"{prefix}{name}" != "agents.rules":
+            # An agent's rules are described where the company's are, and a team's keys where teams are.
+            elsewhere = f"{prefix}{name}" in ("agents.rules", "teams")
+            if isinstance(kind, type) and issubclass(kind, Section) and not elsewhere:
                 yield from model_keys(kind, f"{prefix}{name}.")
 
 
@@ -84,13 +85,18 @@ def test_schema_is_valid_and_takes_the_example() -> None:
     "typed",
     [
         "sever: {}",
-        "mode: observe",
+        "mode: watch",
+        "dispatch: {cost_ringing: 0}",
+        "dispatch: {storm_guard: {share: 1.1}}",
+        "dispatch: {keep_available: {all: 0}}",
         "log: {level: loud}",
         "rules: {lead: 12:30}",
         "rules: {lead: -1}",
         "rules: {lead: 1h30m}",
         "server: {listen: 8770}",
-        "teams: {}",
+        "teams: {support: {}}",
+        "teams: {support: {agents: []}}",
+        "teams: {a b: {agents: [amy@example.com]}}",
         "agents: all",
     ],
 )

@@ -28,7 +28,11 @@ NOT_KEYS = "expected `key: value` lines; see config.example.yaml"
 HOST_PORT = "expected host:port, such as 127.0.0.1:8770, or unix:/path"
 NO_HOST = "the host is missing; 127.0.0.1 for this machine only, 0.0.0.0 for every interface"
 HOST = "expected a host name, an IPv4 address, or an IPv6 address in [brackets] before the port"
-AGENT_KEYS = "expected keys below it, of: email, aircall_user, calendars, rules"
+AGENT_KEYS = "expected keys below it, of: email, aircall_user, calendars, rules, mode"
+AMY = "{agents: [amy@example.com], mode:"
+NUMBER = "expected a number such as 2 or 0.5, without quotes"
+MEMBER = "no agent under agents has this e-mail address"
+NO_TEAM = "there is no team of this name under teams (or `all`, for all agents)"
 NOT_HERE = "unknown key, and a secret is never written in this file; write it into a file of its own and name that in"
 LOOPBACK = "must be a loopback address or unix:/path: any other needs admin_token_file, which is not available yet"
 URL = "expected a URL such as https://calsync.example.com"
@@ -111,8 +115,8 @@ def test_unreadable(home: Home, content: bytes, expected: str) -> None:
         ("log: [level]", "8:6: log: expected keys below it, of: level, format"),
         ("log: {level: [info]}", "8:14: log.level: expected one of debug, info, warning, error"),
         # Words.
-        ("mode: actt", "8:7: mode: expected act (did you mean act?)"),
-        ("mode: observe", "8:7: mode: `observe` is not available yet (use act)"),
+        ("mode: actt", "8:7: mode: expected one of act, observe (did you mean act?)"),
+        ("mode: ~", "8:1: mode: expected one of act, observe"),
         ("log: {level: INFO}", "8:14: log.level: expected one of debug, info, warning, error (did you mean info?)"),
         ("log: {format: xml}", "8:15: log.format: expected one of json, console"),
         ("rules: {substatus: no}", f"8:20: rules.substatus: expected one of {', '.join(get_args(SubstatusWord))}"),
@@ -169,8 +173,7 @@ def test_unreadable(home: Home, content: bytes, expected: str) -> None:
         ("state_dir: config.yaml", "8:12: state_dir: is there and not a directory"),
         ("state_dir: []", "8:12: state_dir: expected the path of a directory"),
         # Later.
-        ("teams: {}", "8:1: teams: not available yet"),
-        ("dispatch: {early: 60s}", "8:1: dispatch: not available yet"),
+        ("teams: {a: {agents: [amy@example.com], rules: {}}}", "8:40: teams.a.rules: not available yet"),
         ("alerts: {}", "8:1: alerts: not available yet"),
         ("server: {trusted_proxies: []}", "8:10: server.trusted_proxies: not available yet"),
         ("server: {admin_token_file: null}", "8:10: server.admin_token_file: not available yet"),
@@ -279,9 +282,9 @@ def test_aircall(home: Home, typed: str, expected: str) -> None:
             "14:20: agents[3].calendars[1]: expected a calendar's id, or primary",
             "14:23: agents[3].calendars[2]: expected a calendar's id, or primary",
         ]),
-        ("agents:\n  - email: a@b.c\n    lead: 5m\n    mode: act\n    rules: {lead: x, tentative: yes}", [
+        ("agents:\n  - email: a@b.c\n    lead: 5m\n    mode: watch\n    rules: {lead: x, tentative: yes}", [
             "8:5: agents[0].lead: unknown key here (did you mean rules.lead?)",
-            "9:5: agents[0].mode: not available yet",
+            "9:11: agents[0].mode: expected one of act, observe",
             f"10:19: agents[0].rules.lead: {DURATION}",
             "10:22: agents[0].rules.tentative: not available yet",
         ]),
@@ -293,10 +296,77 @@ def test_agents(home: Home, typed: str, expected: list[str]) -> None:
     assert home.faults("".join(GOOD.splitlines(keepends=True)[:5]) + typed + "\n") == expected
 
 
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("teams:", ["8:1: teams: expected a line `name: …` below it for each, or {}"]),
+        ("teams: [a]", ["8:8: teams: expected a line `name: …` below it for each, or {}"]),
+        ("teams: {a: {}}", ["8:9: teams.a.agents: is missing, and has no default"]),
+        ("teams: {a: []}", ["8:12: teams.a: expected keys below it, of: agents, mode"]),
+        ("teams: {a: {agents: []}}", ["8:21: teams.a.agents: expected at least one agent"]),
+        ("teams: {a: {agents: amy@example.com}}", [f"8:21: teams.a.agents: {LIST}"]),
+        ("teams: {a: {agent: [amy@example.com]}}", [
+            "8:13: teams.a.agent: unknown key (did you mean agents?)",
+        ]),
+        ("teams: {a: {agents: [amy@example.com, AMY@example.com, bob@example.com, x]}}", [
+            "8:39: teams.a.agents[1]: is in this team already",
+            f"8:56: teams.a.agents[2]: {MEMBER}",
+            "8:73: teams.a.agents[3]: expected an e-mail address such as amy@example.com",
+        ]),
+        (f"teams:\n  a: {AMY} act}}\n  b: {AMY} ~}}\n  c: {AMY} observe}}\n  d: {AMY} watch}}", [
+            "11:16: teams.c.agents[0]: is in teams.a too, whose mode is another: give both the same, or leave one out",
+            "12:40: teams.d.mode: expected one of act, observe",
+        ]),
+        ("teams: {all: {agents: [amy@example.com]}}", [
+            "8:9: teams.all: `all` means all agents; give the team another name",
+        ]),
+        ("teams: {a b: {agents: [amy@example.com]}}", [
+            "8:9: teams.(…): expected a team's name: 64 characters at most, without spaces",
+        ]),
+        ("dispatch: {early: 6m, cost_ringing: 0, cost_unreachable: '1'}", [
+            "8:19: dispatch.early: must be between 0s and 5m",
+            "8:37: dispatch.cost_ringing: must be above 0 and at most 1000",
+            f"8:58: dispatch.cost_unreachable: {NUMBER}",
+        ]),
+        ("dispatch: {cost_ringing: -1, cost_unreachable: 1e3}", [
+            "8:26: dispatch.cost_ringing: must be above 0 and at most 1000",
+            f"8:48: dispatch.cost_unreachable: {NUMBER}",
+        ]),
+        ("dispatch: {keep_available: {all: 0, suport: 1}}", [
+            "8:34: dispatch.keep_available.all: must be between 1 and 1000000",
+            f"8:45: dispatch.keep_available.suport: {NO_TEAM}",
+        ]),
+        ("dispatch: {keep_available: 3}", [
+            "8:28: dispatch.keep_available: expected a line `name: …` below it for each, or {}",
+        ]),
+        ("dispatch: {storm_guard: {share: 50, at_least: 0, shar: 1}}", [
+            "8:33: dispatch.storm_guard.share: must be above 0 and at most 1",
+            "8:47: dispatch.storm_guard.at_least: must be between 1 and 1000000",
+            "8:50: dispatch.storm_guard.shar: unknown key (did you mean share?)",
+        ]),
+    ],
+    ids=lambda value: value[:60] if isinstance(value, str) else "",
+)  # fmt: skip
+def test_teams_and_dispatch(home: Home, typed: str, expected: list[str]) -> None:
+    """Faults of teams and of what they are kept by, each at its own place."""
+    assert home.faults(f"{GOOD}{typed}\n") == expected
+
+
+def test_teams_are_checked_beside_faulty_agents(home: Home) -> None:
+    """A fault among the agents hides none among the teams."""
+    typed = "    calendars: []\nteams: {a: {agents: [bob@example.com]}}\ndispatch: {keep_available: {b: 1}}\n"
+
+    assert home.faults(f"{GOOD}{typed}") == [
+        "8:16: agents[0].calendars: expected at least one calendar, such as primary",
+        f"9:22: teams.a.agents[0]: {MEMBER}",
+        f"10:32: dispatch.keep_available.b: {NO_TEAM}",
+    ]
+
+
 def test_all_at_once(home: Home) -> None:
     """Faults of every kind come together, in the order of the file."""
     assert home.faults(
-        "mode: observe\n"
+        "mode: observ\n"
         "google:\n"
         "  service_account_file: none.json\n"
         "  horizn: 7d\n"
@@ -308,7 +378,7 @@ def test_all_at_once(home: Home) -> None:
         "  lead: soon\n"
     ) == [
         "1:1: agents: is missing, and has no default",
-        "1:7: mode: `observe` is not available yet (use act)",
+        "1:7: mode: expected one of act, observe (did you mean observe?)",
         f"3:25: google.service_account_file: {NO_FILE}",
         "4:3: google.horizn: unknown key (did you mean horizon?)",
         "6:3: aircall.api_idd: unknown key (did you mean api_id?)",
@@ -348,11 +418,11 @@ def test_error_carries_its_faults(home: Home) -> None:
 
     assert info.value.exit_code == os.EX_CONFIG
     assert info.value.faults == (
-        Fault(8, 7, "mode", "expected act"),
+        Fault(8, 7, "mode", "expected one of act, observe"),
         Fault(9, 14, "log.level", "expected one of debug, info, warning, error"),
     )
     assert str(info.value) == "\n".join(info.value.lines()) == "\n".join(check(path, {}))
-    assert str(info.value).startswith(f"{path}:8:7: mode: expected act\n{path}:9:14: log.level: ")
+    assert str(info.value).startswith(f"{path}:8:7: mode: expected one of act, observe\n{path}:9:14: log.level: ")
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,14 @@ from pydantic import ValidationError
 from calsyncd.config import (
     Agent,
     Aircall,
+    Dispatch,
     Google,
     Rules,
     Secret,
     SecretFile,
     ServiceAccount,
     Settings,
+    StormGuard,
     TcpListen,
     UnixListen,
     check,
@@ -57,7 +59,13 @@ def test_only_the_required_keys(home: Home) -> None:
     assert settings.aircall.api_url == "https://api.aircall.io"
     assert settings.rules == Rules(lead=0, lag=0, bridge=0, substatus=None, on_manual_change="respect")
     assert settings.agents == (
-        Agent(email="amy@example.com", aircall_user="amy@example.com", calendars=("primary",), rules=Rules()),
+        Agent(
+            email="amy@example.com", aircall_user="amy@example.com", calendars=("primary",), rules=Rules(), mode="act"
+        ),
+    )
+    assert settings.teams == {}
+    assert settings.dispatch == Dispatch(
+        early=60, cost_ringing=2, cost_unreachable=1, keep_available={}, storm_guard=StormGuard(share=0.5, at_least=10)
     )
     assert settings.history.keep == 90 * 86400
     assert (settings.log.level, settings.log.format) == ("info", "json")
@@ -87,6 +95,11 @@ def test_only_the_required_keys(home: Home) -> None:
         ("rules: {on_manual_change: respect}", "rules.on_manual_change", "respect"),
         ("rules: {on_manual_change: enforce}", "rules.on_manual_change", "enforce"),
         ("history: {keep: 7d}", "history.keep", 604800),
+        ("mode: observe", "mode", "observe"),
+        ("dispatch: {early: 0}", "dispatch.early", 0),
+        ("dispatch: {cost_ringing: 1.5}", "dispatch.cost_ringing", 1.5),
+        ("dispatch: {storm_guard: {share: 1}}", "dispatch.storm_guard.share", 1),
+        ("dispatch: {keep_available: {all: 3}}", "dispatch.keep_available", {"all": 3}),
         ("log: {level: debug, format: console}", "log.level", "debug"),
     ],
 )
@@ -266,3 +279,32 @@ def test_find_nothing() -> None:
         find(None, {}, places=(Path("a"), Path("/none/b")))
 
     assert info.value.exit_code == os.EX_CONFIG
+
+
+def test_the_nearest_mode_counts(home: Home) -> None:
+    """An agent's own mode beats the team's, and the team's the company's; each agent has the one that counts."""
+    agents = "".join(f"  - email: {name}@b.c\n" for name in ("own", "team", "both", "none"))
+    content = (
+        GOOD
+        + agents.replace("own@b.c\n", "own@b.c\n    mode: act\n")
+        + (
+            "mode: act\n"
+            "teams:\n"
+            "  first: {agents: [own@b.c, team@b.c, Both@b.c], mode: observe}\n"
+            "  second: {agents: [both@b.c, none@b.c]}\n"
+        )
+    )
+
+    acts = {agent.email: agent.mode for agent in home.load(content).agents}
+    observes = {
+        agent.email: agent.mode for agent in home.load(content.replace("\nmode: act", "\nmode: observe")).agents
+    }
+
+    assert acts == {
+        "amy@example.com": "act",
+        "own@b.c": "act",
+        "team@b.c": "observe",
+        "both@b.c": "observe",
+        "none@b.c": "act",
+    }
+    assert observes == acts | {"amy@example.com": "observe", "none@b.c": "observe"}

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         ("  - email: bob@example.com\n", []),
         ("rules: {lead: 5m}\n", []),
         ("log: {level: debug}\n", []),
+        ("mode: observe\n", []),
+        ("teams: {a: {agents: [amy@example.com]}}\ndispatch: {early: 0, keep_available: {a: 1}}\n", []),
         ("log: {level: debug, format: console}\n", ["log.format"]),
         ("server: {listen: unix:/x, admin_listen: unix:/y}\n", ["server.listen", "server.admin_listen"]),
         ("server: {public_url: https://a.example}\nstate_dir: x\n", ["server.public_url", "state_dir"]),
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_restart_needed(home: Home, typed: str, expected: list[str]) -> None:
-    """Agents, rules and the log's level change live; all else is named."""
+    """Agents, teams, rules, modes, dispatch and the log's level change live; all else is named."""
     old = home.load(GOOD)
 
     assert restart_needed(old, home.load(GOOD + typed)) == expected

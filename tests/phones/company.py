@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from calsyncd.core.budget import Budget
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting, User
@@ -15,7 +15,7 @@ from calsyncd.core.rules import Rules
 from calsyncd.core.timeline import Timeline, build
 from calsyncd.errors import CREDENTIALS, USER_GONE, RateLimited, Refused, ServiceError, Unavailable
 from calsyncd.metrics import Metrics
-from calsyncd.phones import Agent, Calls, Phones, Record, Roster
+from calsyncd.phones import Agent, Calls, Phones, Presence, Record, Roster
 from calsyncd.scheduler import Scheduler
 
 from .virtual import VirtualClock
@@ -23,7 +23,7 @@ from .virtual import VirtualClock
 MINUTE = 60.0
 HOUR = 3600.0
 FIRST_OPENED = 1_800_000_000.0
-Kind = Literal["list", "look", "live", "update"]
+Kind = Literal["list", "look", "live", "lives", "update"]
 
 
 def down() -> Unavailable:
@@ -64,8 +64,8 @@ class ModelAircall:
         self.settings: dict[int, Setting] = {}
         self.emails: dict[int, str] = {}
         self.live: dict[int, str] = {}
-        self.latency: dict[Kind, float] = dict.fromkeys(("list", "look", "live", "update"), 0.05)
-        self.errors: dict[Kind, ServiceError | None] = dict.fromkeys(("list", "look", "live", "update"))
+        self.latency: dict[Kind, float] = dict.fromkeys(get_args(Kind), 0.05)
+        self.errors: dict[Kind, ServiceError | None] = dict.fromkeys(get_args(Kind))
         self.unlisted: set[int] = set()
         self.removed: set[int] = set()
         self.per_page = 50
@@ -132,6 +132,14 @@ class ModelAircall:
         """The user's live state."""
         async with _Asked(self, Request("live", self.office.time, user)):
             return self.live.get(user, "do_not_disturb")
+
+    async def page_of_live_states(self, page: int) -> tuple[dict[int, str], bool]:
+        """One page of live states, and whether another follows."""
+        async with _Asked(self, Request("lives", self.office.time)):
+            shown = sorted(self.settings.keys() - self.removed)
+            start = (page - 1) * self.per_page
+            states = {user: self.live.get(user, "available") for user in shown[start : start + self.per_page]}
+            return states, start + self.per_page < len(shown)
 
     async def update(self, user: int, setting: Setting) -> Setting:
         """Write a setting."""
@@ -274,6 +282,7 @@ class Office:
             metrics=metrics,
             credible=lambda: True,
             chance=lambda: 0.5,
+            presence=Presence(self.scheduler, aircall=self.aircall, budget=self.budget, chance=lambda: 0.5),
         )
         self._agents = list(agents)
         for agent in self._agents:

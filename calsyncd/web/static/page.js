@@ -145,6 +145,7 @@ function mainRow(agent, picture) {
       "td", { role: "cell", class: "state-cell" },
       el("span", { class: `state t-${agent.state} ${SHAPES[agent.state] ?? ""}`, title: meaning }, word),
       unsure ? el("span", { class: "small" }, "not yet confirmed") : null,
+      agent.mode === "observe" ? el("span", { class: "small", title: "calsyncd changes nothing for this agent; it shows what it would do" }, "only observed") : null,
     ),
     cell(
       "In Aircall", agent.state === "pending" ? "differs" : "", setting(agent.setting),
