@@ -7,6 +7,7 @@ instant.
 
 from __future__ import annotations
 
+import functools
 import random
 from collections import defaultdict
 from collections.abc import Iterable
@@ -42,13 +43,29 @@ class Change:
     span: tuple[float, float] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Day:
     """What becomes known when, in order; agents are numbered from 0."""
 
     seed: int
     agents: int
     changes: tuple[Change, ...]
+
+    def of(self, agent: int) -> list[Change]:
+        """What becomes known of one agent."""
+        return self._by_agent[agent]
+
+    def is_busy(self, agent: int, at: float) -> bool:
+        """Whether the calendar, as edited by `at`, says busy then."""
+        known = {change.meeting: change.span for change in self.of(agent) if change.at <= at}
+        return any(span is not None and span[0] <= at < span[1] for span in known.values())
+
+    @functools.cached_property
+    def _by_agent(self) -> list[list[Change]]:
+        own: list[list[Change]] = [[] for _ in range(self.agents)]
+        for change in self.changes:
+            own[change.agent].append(change)
+        return own
 
     def busy(self) -> list[list[tuple[float, float]]]:
         """For each agent the disjoint spans in which the calendar, as edited by then, says busy."""

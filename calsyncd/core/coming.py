@@ -124,6 +124,11 @@ class Coming:
         """How many updates are due in a minute."""
         return sum(self._groups.get(minute, {}).values())
 
+    def number_before(self, at: float) -> int:
+        """How many updates are due until `at`."""
+        last = minute_of(at)
+        return sum(sum(groups.values()) for minute, groups in self._groups.items() if minute <= last)
+
     def in_minute(self, minute: int) -> list[Boundary]:
         """What is due in a minute, in order."""
         return sorted(self._minutes.get(minute, ()))

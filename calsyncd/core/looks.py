@@ -15,9 +15,12 @@ from calsyncd.core.plan import BACK_AGE_SECONDS, FRESH_SECONDS
 from calsyncd.core.prices import MINUTE_SECONDS
 
 PAGE_PACE_SECONDS = 150.0
-TOLD_FRESH_SECONDS = 45 * 60.0
+TOLD_FRESH_SECONDS = 30 * 60.0
 CROWD_FRESH_SECONDS = 45 * 60.0
 SWEEP_SECONDS = 10 * 60.0
+SWEEP_AFTER = 1.5
+"""Of the time for which a look is fresh: mostly somebody has asked for a list by then."""
+
 BEFORE_CROWD_SECONDS = 2.0
 
 
@@ -32,7 +35,15 @@ def fresh_seconds(pages: int, *, told: bool, crowded: bool) -> float:
 
 def sweep_seconds(pages: int, *, told: bool) -> float:
     """How long after a list of everybody the next one is due, if no look has asked for one before."""
-    return max(SWEEP_SECONDS, fresh_seconds(pages, told=told, crowded=False))
+    return max(SWEEP_SECONDS, SWEEP_AFTER * fresh_seconds(pages, told=told, crowded=False))
+
+
+def saves(wanted: int, coming: int, pages: int, *, outdated: bool) -> bool:
+    """Whether the list costs less than to look alone at those for whom a look is `wanted` now.
+
+    `outdated` says that the last list serves nobody any more; then those `coming`, while it would be fresh, count too.
+    """
+    return pages < wanted + (coming if outdated and wanted else 0)
 
 
 def list_before(crowd: int, early: int, pages: int, per_minute: int) -> float:

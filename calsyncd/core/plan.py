@@ -223,6 +223,13 @@ class Facts:
         unseen = self.seen.status == UNAVAILABLE and self.seen.at < self.acted_at + SETTLE_SECONDS
         return Setting(self.asked) if unseen else None
 
+    def is_looked_at(self, orders: Orders) -> bool:
+        """Whether a look was answered since our last PUT; where looks may be older than a moment, its answer is one."""
+        if self.seen is None:
+            return False
+        answer = orders.fresh_seconds > FRESH_SECONDS and not self.mismatches and self.asked == self.seen.status
+        return self.seen.at > self.acted_at or (answer and self.seen.at == self.acted_at)
+
     def may_differ(self, setting: Setting, now: float) -> bool:
         """Whether our last PUT asked for something else than `setting`, and its answer did not show it just now."""
         recent = self.mismatches > 0 and now < self.acted_at + SETTLE_SECONDS
@@ -449,7 +456,7 @@ def _free(orders: Orders, facts: Facts, now: float) -> Decision:
 def _look_to_begin(orders: Orders, facts: Facts, now: float, due: float) -> Look | None:
     """The look that a hold needs before it may begin, or None when what was seen will do."""
     seen = facts.seen
-    if seen is None or seen.at <= facts.acted_at:
+    if seen is None or not facts.is_looked_at(orders):
         return Look(due)
     if facts.is_stale(now):
         return Look(due)
@@ -538,7 +545,7 @@ class _Case:
 
 
 def _held(held: Held, orders: Orders, facts: Facts, now: float) -> Decision:
-    seen = facts.seen if facts.seen is not None and facts.seen.at > facts.acted_at else None
+    seen = facts.seen if facts.is_looked_at(orders) else None
     if held.lost_at is not None and seen is not None and seen.at >= held.lost_at + LOST_LAST_LOOK_SECONDS:
         held = replace(held, lost_at=None)
     timeline = orders.timeline

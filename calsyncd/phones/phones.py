@@ -608,7 +608,11 @@ class Phones:
         if len(waited_for) == len(candidates) or (not prices.current and self._has_spare(now)):
             waited_for = candidates
         those = {c.agent for c in waited_for if self._may_use_list(c)}
-        if self.lists.pages < len(those) and self.lists.pages <= affordable:
+        if self.lists.pages > affordable or not those:
+            return
+        outdated = self.lists.pages > 1 and now - self.lists.read_at > self._fresh_seconds
+        coming = self._coming.number_before(now + self._fresh_seconds) if outdated else 0
+        if looks.saves(len(those), coming, self.lists.pages, outdated=outdated):
             for email in those:
                 self._roster.agents[email].look_alone = True
             self.lists.for_those(those, now)

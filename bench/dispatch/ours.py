@@ -1,0 +1,162 @@
+"""A day by the daemon's own rooms: `calsyncd.phones` and `calsyncd.core` on virtual time, against the sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bench.dispatch.days import COUNTED_FROM, COUNTED_TO, MINUTE, Day
+from bench.dispatch.virtual import VirtualClock, VirtualLoop, play
+from bench.dispatch.world import MIDNIGHT, Played, Terms, World
+from calsyncd import logs
+from calsyncd.core.budget import Budget, Shown
+from calsyncd.core.model import Event, HistoryRow, Observation, Setting, User
+from calsyncd.core.plan import Entry, Pause
+from calsyncd.core.rules import Rules
+from calsyncd.core.timeline import build
+from calsyncd.errors import RateLimited
+from calsyncd.metrics import Metrics
+from calsyncd.phones import Agent, Calls, Phones, Record, Roster, Spending
+from calsyncd.sandbox.aircall import AircallSandbox
+from calsyncd.scheduler import Scheduler
+
+PER_PAGE = 50
+OPENED = COUNTED_FROM - 20 * MINUTE
+CHANCE = 0.5
+
+
+class _Wire:
+    """The requests of `phones.Calls`, as the sandbox's Aircall answers them."""
+
+    def __init__(self, world: World, clock: VirtualClock, budget: Budget, scheduler: Scheduler) -> None:
+        self._world = world
+        self._clock = clock
+        self._budget = budget
+        self._scheduler = scheduler
+        self._next = 0.0
+
+    async def page_of_users(self, page: int) -> tuple[list[User], bool]:
+        """One page of users, and whether another follows."""
+        at = await self._ask()
+        ids = sorted(self._world.aircall.users.by_id)
+        shown = ids[(page - 1) * PER_PAGE : page * PER_PAGE]
+        return [self._user(user, at) for user in shown], page * PER_PAGE < len(ids)
+
+    async def look(self, user: int) -> Observation:
+        """The user's setting."""
+        found = self._user(user, await self._ask()).observation
+        assert found is not None  # noqa: S101 - it was given just now
+        return found
+
+    async def live_state(self, user: int) -> str:
+        """The user's live state."""
+        await self._ask()
+        return "do_not_disturb" if self._world.aircall.setting(user).status == "unavailable" else "available"
+
+    async def update(self, user: int, setting: Setting) -> Setting:
+        """Write a setting."""
+        await self._ask(user, setting.availability_status)
+        self._world.put(user, setting.availability_status)
+        return setting
+
+    def _user(self, user: int, at: float) -> User:
+        known = self._world.aircall.users.by_id[user]
+        return User(user, known.email, Observation(Setting(known.setting.status, known.setting.substatus), at))
+
+    async def _ask(self, user: int | None = None, status: str | None = None) -> float:
+        """One request; when it was sent."""
+        sent = self._clock.now()
+        if self._world.terms.a_second is not None:
+            self._next = max(self._next, sent) + 1 / self._world.terms.a_second
+            await self._clock.sleep(self._next - sent)
+        now = self._clock.now()
+        passed = self._world.passes(now, user, status)
+        self._budget.spent(now)
+        self._scheduler.touch()
+        window = self._world.aircall.switches.budget
+        if not passed:
+            raise RateLimited("429", service="aircall", reset=window.reset_at(now) + CHANCE)
+        if self._world.terms.headers:
+            self._budget.shown(now, Shown(window.limit, window.remaining(now)))
+        return sent
+
+
+class _Paper:
+    """Takes what is written down; nobody reads it."""
+
+    async def record(self, entry: Entry | Pause) -> None:
+        """It is on disk."""
+
+    def observed(self, user: int, observation: Observation) -> None:
+        """A look was answered."""
+
+    def done(self, row: HistoryRow) -> None:
+        """A change was made, or left alone."""
+
+    def listed(self, emails: dict[int, str]) -> None:
+        """The company's users were listed."""
+
+
+def ours(day: Day, terms: Terms) -> Played:
+    """The day as the daemon plays it."""
+    logs.configure("error")
+    loop = VirtualLoop()
+    clock = VirtualClock(loop, MIDNIGHT + OPENED)
+    world = World(day, terms, AircallSandbox(clock.now))
+    world.hire()
+    play(loop, _play(world, clock))
+    return world.judge()
+
+
+async def _play(world: World, clock: VirtualClock) -> None:
+    day, terms = world.day, world.terms
+    scheduler = Scheduler(clock)
+    roster = Roster(clock.now)
+    budget = Budget(terms.per_minute, margin=terms.margin)
+    metrics = Metrics("bench")
+    paper = _Paper()
+    record = Record(paper, paper, clock)
+    calls = Calls(
+        clock,
+        aircall=_Wire(world, clock, budget, scheduler),
+        record=record,
+        roster=roster,
+        budget=budget,
+        metrics=metrics,
+        chance=lambda: CHANCE,
+    )
+    phones = Phones(
+        scheduler,
+        roster=roster,
+        calls=calls,
+        record=record,
+        budget=budget,
+        metrics=metrics,
+        credible=lambda: True,
+        chance=lambda: CHANCE,
+        spending=Spending(early=terms.early),
+    )
+    phones.listen(lambda _: None, lambda: terms.told)
+    phones.follow(Agent(f"a{number}@example.com", number + 1) for number in range(day.agents))
+    loop = asyncio.create_task(scheduler.run())
+    calendars: list[dict[str, tuple[float, float]]] = [{} for _ in range(day.agents)]
+    changes = list(day.changes)
+    fresh = set(range(day.agents))
+    while True:
+        at = max(changes[0].at if changes else COUNTED_TO, OPENED)
+        await clock.sleep(MIDNIGHT + min(at, COUNTED_TO) - clock.now())
+        while changes and changes[0].at <= at:
+            change = changes.pop(0)
+            fresh.add(change.agent)
+            if change.span is None:
+                calendars[change.agent].pop(change.meeting, None)
+            else:
+                calendars[change.agent][change.meeting] = change.span
+        for number in sorted(fresh):
+            events = (
+                Event(name, MIDNIGHT + span[0], MIDNIGHT + span[1]) for name, span in calendars[number].items()
+            )
+            phones.known(f"a{number}@example.com", build(events, Rules()), clock.now(), complete=True)
+        fresh = set()
+        if at >= COUNTED_TO:
+            break
+    loop.cancel()

@@ -1,0 +1,173 @@
+"""What all schedulers of the bench share: the sandbox's Aircall on one clock, and how a day is judged.
+
+Everything is taken from the sandbox: which setting was in force when, and when each request was counted. Scheduling
+takes no time of its own; a request takes as long as the rate of requests says, or none.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import deque
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from bench.dispatch.days import COUNTED_FROM, COUNTED_TO, MINUTE, Day
+from calsyncd.sandbox.aircall import AircallSandbox
+from calsyncd.sandbox.aircall_users import Setting, User
+from calsyncd.sandbox.limits import Window
+
+MIDNIGHT = 1_800_057_600.0
+"""The day's first second, as epoch seconds: a whole number of days."""
+
+TOLERANCE_SECONDS = 0.01
+UNAVAILABLE = "unavailable"
+
+
+class VoidError(Exception):
+    """The run broke a rule, so that its figures mean nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a day is played with.
+
+    `per_minute` is what Aircall grants; `kind` how it counts; `others` how many of it another integration takes, evenly.
+    `margin` is added to the minute by us, for safety. `a_second` is how fast requests go, None for at once. `told`:
+    webhooks tell of changes; `headers`: every answer says what is left.
+    """
+
+    per_minute: int
+    early: float = MINUTE
+    margin: float = 0.0
+    a_second: float | None = None
+    told: bool = True
+    headers: bool = False
+    kind: str = "sliding"
+    burst: int | None = None
+    others: int = 0
+
+
+@dataclass(slots=True)
+class Played:
+    """What became of a day: weighted seconds, and requests by kind."""
+
+    ringing: float = 0.0
+    unreachable: float = 0.0
+    updates: int = 0
+    reads: int = 0
+    refused: int = 0
+    windows: int = 0
+    prices_seconds: float = 0.0
+
+    @property
+    def wrong(self) -> float:
+        """W."""
+        return 2 * self.ringing + self.unreachable
+
+
+@dataclass(slots=True)
+class Counted:
+    """A request that Aircall has counted."""
+
+    at: float
+    user: int | None
+    status: str | None
+
+
+@dataclass(slots=True)
+class World:
+    """The sandbox's Aircall for one day: user n + 1 is agent n."""
+
+    day: Day
+    terms: Terms
+    aircall: AircallSandbox
+    counted: list[Counted] = field(default_factory=list)
+    refused: int = 0
+    _others: deque[float] = field(default_factory=deque)
+
+    def hire(self) -> None:
+        """Everybody begins available."""
+        for number in range(self.day.agents):
+            self.aircall.add_user(f"a{number}@example.com", user_id=number + 1)
+        terms = self.terms
+        kind = "leaky" if terms.kind == "leaky" else "fixed" if terms.kind == "fixed" else "sliding"
+        self.aircall.switches.budget = Window(terms.per_minute, kind=kind, burst=terms.burst)
+        if terms.others:
+            gap = MINUTE / terms.others
+            steps = int((COUNTED_TO - COUNTED_FROM + 30 * MINUTE) / gap)
+            first = MIDNIGHT + COUNTED_FROM - 20 * MINUTE
+            self._others.extend(first + gap * (step + 0.5) for step in range(steps))
+
+    def passes(self, now: float, user: int | None = None, status: str | None = None) -> bool:
+        """Whether Aircall takes a request, after what others have asked for until then."""
+        while self._others and self._others[0] <= now:
+            self.aircall.switches.budget.take(self._others.popleft())
+        if not self.aircall.switches.budget.take(now):
+            self.refused += 1
+            return False
+        self.counted.append(Counted(now, user, status))
+        return True
+
+    def put(self, user: int, status: str) -> None:
+        """The update of a request that has passed."""
+        self.aircall.users.put(self.aircall.users.by_id[user], Setting(status), "api")
+
+    def judge(self) -> Played:
+        """The day's figures; VoidError if a rule was broken."""
+        if self.terms.kind == "sliding":
+            self._check_minutes()
+        busy = self.day.busy()
+        played = Played(refused=self.refused, windows=sum(map(len, busy)))
+        played.updates = sum(one.user is not None for one in self.counted)
+        played.reads = len(self.counted) - played.updates
+        for number, spans in enumerate(busy):
+            user = self.aircall.users.by_id[number + 1]
+            self._check_early(number, user)
+            ringing, unreachable = _wrong(spans, _off(user))
+            played.ringing += ringing
+            played.unreachable += unreachable
+        return played
+
+    def _check_minutes(self) -> None:
+        times = [one.at for one in self.counted]
+        for first, beyond in zip(times, times[self.terms.per_minute :], strict=False):
+            if beyond - first < MINUTE - TOLERANCE_SECONDS:
+                raise VoidError(f"more than {self.terms.per_minute} requests in the minute after {first - MIDNIGHT}")
+
+    def _check_early(self, number: int, user: User) -> None:
+        boundaries = sorted({at for change in self.day.of(number) if change.span for at in change.span})
+        for at, before, after in _turns(user):
+            index = bisect.bisect_right(boundaries, at + self.terms.early + TOLERANCE_SECONDS) - 1
+            soon = index >= 0 and boundaries[index] > at
+            right = self.day.is_busy(number, at)
+            if before != after and (after == UNAVAILABLE) != right and not soon:
+                raise VoidError(f"agent {number} became {after} at {at}, too early or for nothing")
+
+
+def _turns(user: User) -> list[tuple[float, str, str]]:
+    settings = [one.status for one in user.settings]
+    return [
+        (at - MIDNIGHT, before, after)
+        for at, (before, after) in zip(user.since[1:], pairwise(settings), strict=True)
+    ]
+
+
+def _off(user: User) -> list[tuple[float, float]]:
+    """When the phone was unavailable."""
+    ends = [*user.since[1:], MIDNIGHT + COUNTED_TO]
+    return [
+        (since - MIDNIGHT, until - MIDNIGHT)
+        for since, until, setting in zip(user.since, ends, user.settings, strict=True)
+        if setting.status == UNAVAILABLE
+    ]
+
+
+def _wrong(busy: list[tuple[float, float]], off: list[tuple[float, float]]) -> tuple[float, float]:
+    """Seconds of a phone that rings in a meeting, and of one that does not outside of one."""
+    both = sum(_common(span, other) for span in busy for other in off)
+    whole = (COUNTED_FROM, COUNTED_TO)
+    return sum(_common(span, whole) for span in busy) - both, sum(_common(span, whole) for span in off) - both
+
+
+def _common(one: tuple[float, float], other: tuple[float, float]) -> float:
+    return max(0.0, min(one[1], other[1], COUNTED_TO) - max(one[0], other[0], COUNTED_FROM))
