@@ -28,7 +28,7 @@ MARK_MARGIN_SECONDS = 1.0
 SOON_SECONDS = 10.0
 PROBE_FASTER = 0.8
 SLOWEST_PROBE_SECONDS = 60.0
-HAND_BACK_SECONDS = 60.0
+HAND_BACK_SECONDS = 10 * 60.0
 SLOWEST_HAND_BACK_SECONDS = 4 * 3600.0
 UNSURE_AT_ONCE = 2
 PROOFS_NEEDED = 3
@@ -76,6 +76,13 @@ class Budget:
         return self.per_minute if self._learned is None else max(1, min(self.per_minute, self._learned))
 
     @property
+    def pace(self) -> int:
+        """How many requests a minute pass, whether at once or one by one."""
+        if self._learned is None:
+            return self.per_minute
+        return min(self.per_minute, max(self.granted, int(MINUTE_SECONDS / self._probe_gap)))
+
+    @property
     def by_clock(self) -> bool:
         """Whether Aircall is known to count by the clock's minutes."""
         return self._minute.is_known
@@ -87,7 +94,8 @@ class Budget:
         if self.remaining(now) < requests:
             if not self._may_probe(now, requests) or now < self._probe_at:
                 return False
-            self._probe_at = now + self._probe_gap
+        if self._learned is not None:
+            self._probe_at = max(self._probe_at, now + self._probe_gap)
         self._out += requests
         return True
 
@@ -139,7 +147,8 @@ class Budget:
             return self.granted * (1 + int(until // MINUTE_SECONDS) - int(now // MINUTE_SECONDS)) - self._used(now)
         self._forget(now)
         kept = sum(at > until - MINUTE_SECONDS - self._margin for at in self._spent)
-        return max(0, self.granted - kept - self._out)
+        one_by_one = 0 if self._learned is None else int((until - now) / self._probe_gap)
+        return max(one_by_one, self.granted - kept - self._out)
 
     def _used(self, now: float) -> int:
         self._forget(now)
@@ -186,18 +195,18 @@ class Budget:
             return
         passed = self._passed(now)
         self._minute.refused(now, within=passed < self.granted)
-        if now < self._soon_until:
+        if now < self._soon_until or self._learned is not None:
             self._learn(passed)
         self._sure = max(1, min(passed, self._sure))
         self._soon_until = now + wait + SOON_SECONDS
         self._at_once = 1
         self._hand_back_at = now + wait + self._hand_back_after
-        self._probe_at = now + wait
+        self._probe_at = now + max(wait, self._probe_gap)
         self.refused(now + wait)
 
     def _learn(self, passed: int) -> None:
         """The second 429 in a row."""
-        if self._learned is not None and passed > self._learned:
+        if self._learned is not None and passed >= self._learned:
             # It was one of those that were only tried.
             self._probe_gap = min(2 * self._probe_gap, SLOWEST_PROBE_SECONDS)
         if self._handed_back:

@@ -110,8 +110,9 @@ class Calls:
     async def list_page(self) -> bool:
         """Read the next page of the list of everybody, which shows many for the price of one request.
 
-        True while another page follows. What a page shows counts at once; who is a user at all counts once the list
-        was read whole. Raises ServiceError when it cannot be: the list then begins anew.
+        True while another page follows, or the same one again after a 429. What a page shows counts at once; who is a
+        user at all counts once the list was read whole. Raises ServiceError when it cannot be: the list then begins
+        anew.
         """
         listed, self._listed = self._listed, {}
         self.shown = set()
@@ -122,6 +123,10 @@ class Calls:
             fresh = {user.id: user for user in users if user.id not in listed}
             if page > MAX_PAGES or (users and not fresh):
                 raise Unavailable("Aircall's list does not end", service="aircall", code="malformed")
+        except RateLimited as error:
+            self._company_failed(error)
+            self._listed, self._page = listed, page - 1
+            return True
         except ServiceError as error:
             self._company_failed(error)
             log.warning("Aircall's users could not be listed", action="sweep_failed", code=error.code, why=str(error))

@@ -469,15 +469,15 @@ class Phones:
 
     def _see_crowd(self, now: float) -> None:
         """Find the next minute in which more is due than is granted, and be there in time for what it needs."""
-        granted = self._budget.granted
-        known = (self._coming.version, int(now // MINUTE_SECONDS), granted)
+        pace = self._budget.pace
+        known = (self._coming.version, int(now // MINUTE_SECONDS), pace)
         if known != self._crowd_known:
             self._crowd_known = known
-            self._crowd = dispatch.next_crowd(self._coming, now, granted)
+            self._crowd = dispatch.next_crowd(self._coming, now, pace)
         pages, crowd = self.lists.pages, self._crowd
         near = False
         if crowd is not None:
-            look_at = looks.list_before(crowd, self._early, pages, granted)
+            look_at = looks.list_before(crowd, self._early, pages, pace)
             near = now >= look_at
             if near and self.lists.read_at < look_at and not self.lists.running:
                 self.lists.urgent(now)
@@ -500,7 +500,7 @@ class Phones:
 
     def _run_ahead(self, candidates: list[dispatch.Candidate], now: float) -> Prices:
         """The prices of the minutes; nothing to compute while there is enough for everybody."""
-        granted, crowd = self._budget.granted, self._crowd
+        pace, crowd = self._budget.pace, self._crowd
         far = crowd is None or now < (crowd - self._early - 1) * MINUTE_SECONDS
         if far and len(candidates) <= self._budget.remaining(now):
             return NO_PRICES
@@ -513,7 +513,7 @@ class Phones:
             # What is sent just after a mark belongs to the minute that ends there.
             first = minute_of(now - dispatch.JITTER_SECONDS)
             room = self._budget.room_until(now, first * MINUTE_SECONDS + dispatch.JITTER_SECONDS)
-        grant = Grant(granted, room, early, window)
+        grant = Grant(pace, room, early, window)
         return run_ahead(first, grant, dispatch.queue(candidates, self._coming, first), self.spending.weights)
 
     # -- dispatch --------------------------------------------------------------------------------------------------
