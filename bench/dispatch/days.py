@@ -24,7 +24,7 @@ KNOWN_BEFORE = 0.0
 
 MEETINGS = (4, 4, 5, 5, 5, 5, 6, 6)
 LENGTHS = (15, 30, 30, 30, 30, 45, 60, 60, 60)
-STEPS = ((0.3, HOUR), (0.6, 30 * MINUTE), (1.0, 5 * MINUTE))
+STEPS = ((0.2, HOUR), (0.6, 30 * MINUTE), (1.0, 5 * MINUTE))
 """Up to this chance meetings begin at multiples of this: on the hour most of all."""
 
 BACK_TO_BACK = 0.1

@@ -152,9 +152,7 @@ async def _play(world: World, clock: VirtualClock) -> None:
             else:
                 calendars[change.agent][change.meeting] = change.span
         for number in sorted(fresh):
-            events = (
-                Event(name, MIDNIGHT + span[0], MIDNIGHT + span[1]) for name, span in calendars[number].items()
-            )
+            events = (Event(name, MIDNIGHT + span[0], MIDNIGHT + span[1]) for name, span in calendars[number].items())
             phones.known(f"a{number}@example.com", build(events, Rules()), clock.now(), complete=True)
         fresh = set()
         if at >= COUNTED_TO:

@@ -147,8 +147,7 @@ class World:
 def _turns(user: User) -> list[tuple[float, str, str]]:
     settings = [one.status for one in user.settings]
     return [
-        (at - MIDNIGHT, before, after)
-        for at, (before, after) in zip(user.since[1:], pairwise(settings), strict=True)
+        (at - MIDNIGHT, before, after) for at, (before, after) in zip(user.since[1:], pairwise(settings), strict=True)
     ]
 
 

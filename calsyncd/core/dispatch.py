@@ -22,8 +22,8 @@ PATIENCE_SECONDS = 15 * 60.0
 JITTER_SECONDS = 5.0
 """What is sent so soon after a mark belongs to the minute that ends there: a burst takes some seconds."""
 
-BURST_SECONDS = 4.0
-"""How long a burst of early updates may take."""
+BURST_A_SECOND = 40.0
+"""So many requests go in a second at least, while nothing but the network limits them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,11 @@ def next_crowd(coming: Coming, after: float, per_minute: int) -> int | None:
         minute for minute, number in coming.numbers().items() if number > per_minute and minute * MINUTE_SECONDS > after
     )
     return min(crowds, default=None)
+
+
+def burst_seconds(number: int) -> float:
+    """How long so many requests may take."""
+    return number / BURST_A_SECOND
 
 
 def _is_patient(candidate: Candidate, now: float) -> bool:

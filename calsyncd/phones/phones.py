@@ -489,10 +489,16 @@ class Phones:
         """When the next thing is to be done about a crowd: the list, or what goes early."""
         mark = crowd * MINUTE_SECONDS
         if self._budget.by_clock:
-            steps = [mark - MARK_MARGIN_SECONDS - dispatch.BURST_SECONDS]
+            steps = [self._early_by_clock(crowd)]
         else:
             steps = [mark - minutes * MINUTE_SECONDS for minutes in range(self._early, 0, -1)]
         return next((at for at in (look_at, *steps) if at > now), None)
+
+    def _early_by_clock(self, crowd: int) -> float:
+        """When the requests that a clock minute has left are used for the crowd at its end: just in time."""
+        beyond = min(self._coming.number_in(crowd), 2 * self._budget.pace) - self._budget.pace
+        early = MARK_MARGIN_SECONDS + dispatch.burst_seconds(beyond)
+        return crowd * MINUTE_SECONDS - min(early, self.spending.early)
 
     def _price(self, now: float) -> float:
         """What a request costs the others now."""
@@ -507,7 +513,7 @@ class Phones:
         room = self._budget.remaining(now)
         first, early, window = int(now // MINUTE_SECONDS), self._early, MINUTE_SECONDS
         if self._budget.by_clock:
-            near = crowd is not None and now >= crowd * MINUTE_SECONDS - MARK_MARGIN_SECONDS - dispatch.BURST_SECONDS
+            near = crowd is not None and now >= self._early_by_clock(crowd)
             early, window = int(near and self.spending.early >= CLOCK_WINDOW_SECONDS), CLOCK_WINDOW_SECONDS
         elif any(not dispatch.is_spare(candidate.action) for candidate in candidates):
             # What is sent just after a mark belongs to the minute that ends there.
