@@ -16,7 +16,7 @@ from calsyncd.core.coming import Boundary, Coming
 from calsyncd.core.plan import Action, Look, Put
 from calsyncd.core.prices import MINUTE_SECONDS, Counts, Group, Prices, Weights, minute_of
 
-PATIENCE_SECONDS = 15 * 60.0
+PATIENCE_SECONDS = 30 * 60.0
 """Whoever has waited so long goes before all, and whatever it costs: nobody starves."""
 
 JITTER_SECONDS = 5.0

@@ -97,6 +97,7 @@ class Phones:
         self._curious: set[str] = set()
         self._coming = Coming()
         self._prices = NO_PRICES
+        self._quiet: tuple[int, Prices] | None = None
         self._crowd: int | None = None
         self._crowd_known: tuple[int, int, int] | None = None
         self._fresh_seconds = plan.FRESH_SECONDS
@@ -479,11 +480,15 @@ class Phones:
         if crowd is not None:
             look_at = looks.list_before(crowd, self._early, pages, pace)
             near = now >= look_at
-            if near and self.lists.read_at < look_at and not self.lists.running:
+            if near and self.lists.read_at < look_at and not self.lists.running and self._list_is_due(now):
                 self.lists.urgent(now)
             self._scheduler.at("crowd", "", self._next_step(crowd, look_at, now))
         crowded = near or len(self._needy) - len(self._curious) > self._budget.remaining(now)
         self._fresh_seconds = looks.fresh_seconds(pages, told=self.lists.told(), crowded=crowded)
+
+    def _list_is_due(self, now: float) -> bool:
+        age = now - self.lists.read_at
+        return looks.is_due_before_crowd(age, self.lists.pages, told=self.lists.told(), quiet=not self._price(now))
 
     def _next_step(self, crowd: int, look_at: float, now: float) -> float | None:
         """When the next thing is to be done about a crowd: the list, or what goes early."""
@@ -505,12 +510,18 @@ class Phones:
         return self._run_ahead(self._candidates(), now).current
 
     def _run_ahead(self, candidates: list[dispatch.Candidate], now: float) -> Prices:
-        """The prices of the minutes; nothing to compute while there is enough for everybody."""
-        pace, crowd = self._budget.pace, self._crowd
-        far = crowd is None or now < (crowd - self._early - 1) * MINUTE_SECONDS
-        if far and len(candidates) <= self._budget.remaining(now):
+        """The prices of the minutes; while there is enough for everybody, those of a crowd ahead, as of this minute."""
+        pace, crowd, room = self._budget.pace, self._crowd, self._budget.remaining(now)
+        enough = len(candidates) <= room
+        if enough and crowd is None:
             return NO_PRICES
-        room = self._budget.remaining(now)
+        minute = int(now // MINUTE_SECONDS)
+        if enough and crowd is not None and minute < crowd - self._early - 1:
+            if self._quiet is None or self._quiet[0] != minute:
+                groups = dispatch.queue((), self._coming, minute)
+                grant = Grant(pace, pace, self._early)
+                self._quiet = (minute, run_ahead(minute, grant, groups, self.spending.weights))
+            return self._quiet[1]
         first, early, window = int(now // MINUTE_SECONDS), self._early, MINUTE_SECONDS
         if self._budget.by_clock:
             near = crowd is not None and now >= self._early_by_clock(crowd)
