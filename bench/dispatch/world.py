@@ -9,18 +9,18 @@ from __future__ import annotations
 import bisect
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from bench.dispatch.days import COUNTED_FROM, COUNTED_TO, MINUTE, Day
 from calsyncd.sandbox.aircall import AircallSandbox
 from calsyncd.sandbox.aircall_users import Setting, User
-from calsyncd.sandbox.limits import Window
+from calsyncd.sandbox.limits import Kind, Window
 
 MIDNIGHT = 1_800_057_600.0
 """The day's first second, as epoch seconds: a whole number of days."""
 
 TOLERANCE_SECONDS = 0.01
-UNAVAILABLE = "unavailable"
+LONGEST_WAY_SECONDS = 6.0
+UNAVAILABLE, AVAILABLE = "unavailable", "available"
 
 
 class VoidError(Exception):
@@ -31,7 +31,7 @@ class VoidError(Exception):
 class Terms:
     """What a day is played with.
 
-    `per_minute` is what Aircall grants; `kind` how it counts; `others` how many of it another integration takes, evenly.
+    `per_minute` is what Aircall grants, `kind` how it counts; `others` of it another integration takes, evenly.
     `margin` is added to the minute by us, for safety. `a_second` is how fast requests go, None for at once. `told`:
     webhooks tell of changes; `headers`: every answer says what is left.
     """
@@ -42,7 +42,7 @@ class Terms:
     a_second: float | None = None
     told: bool = True
     headers: bool = False
-    kind: str = "sliding"
+    kind: Kind = "sliding"
     burst: int | None = None
     others: int = 0
 
@@ -57,7 +57,6 @@ class Played:
     reads: int = 0
     refused: int = 0
     windows: int = 0
-    prices_seconds: float = 0.0
 
     @property
     def wrong(self) -> float:
@@ -90,8 +89,7 @@ class World:
         for number in range(self.day.agents):
             self.aircall.add_user(f"a{number}@example.com", user_id=number + 1)
         terms = self.terms
-        kind = "leaky" if terms.kind == "leaky" else "fixed" if terms.kind == "fixed" else "sliding"
-        self.aircall.switches.budget = Window(terms.per_minute, kind=kind, burst=terms.burst)
+        self.aircall.switches.budget = Window(terms.per_minute, kind=terms.kind, burst=terms.burst)
         if terms.others:
             gap = MINUTE / terms.others
             steps = int((COUNTED_TO - COUNTED_FROM + 30 * MINUTE) / gap)
@@ -112,8 +110,8 @@ class World:
         """The update of a request that has passed."""
         self.aircall.users.put(self.aircall.users.by_id[user], Setting(status), "api")
 
-    def judge(self) -> Played:
-        """The day's figures; VoidError if a rule was broken."""
+    def judge(self, *, strict: bool = True) -> Played:
+        """The day's figures; VoidError if a rule was broken. Not `strict`: updates may be early, or for nothing."""
         if self.terms.kind == "sliding":
             self._check_minutes()
         busy = self.day.busy()
@@ -122,7 +120,8 @@ class World:
         played.reads = len(self.counted) - played.updates
         for number, spans in enumerate(busy):
             user = self.aircall.users.by_id[number + 1]
-            self._check_early(number, user)
+            if strict:
+                self._check_early(number, user)
             ringing, unreachable = _wrong(spans, _off(user))
             played.ringing += ringing
             played.unreachable += unreachable
@@ -136,18 +135,22 @@ class World:
 
     def _check_early(self, number: int, user: User) -> None:
         boundaries = sorted({at for change in self.day.of(number) if change.span for at in change.span})
-        for at, before, after in _turns(user):
+        # A request that takes its time was right when it was sent.
+        sent_before = 0.0 if self.terms.a_second is None else LONGEST_WAY_SECONDS
+        for at, after in _turns(user):
             index = bisect.bisect_right(boundaries, at + self.terms.early + TOLERANCE_SECONDS) - 1
-            soon = index >= 0 and boundaries[index] > at
-            right = self.day.is_busy(number, at)
-            if before != after and (after == UNAVAILABLE) != right and not soon:
+            soon = index >= 0 and boundaries[index] > at - sent_before
+            right = any(self.day.is_busy(number, when) == (after == UNAVAILABLE) for when in (at, at - sent_before))
+            if not right and not soon:
                 raise VoidError(f"agent {number} became {after} at {at}, too early or for nothing")
 
 
-def _turns(user: User) -> list[tuple[float, str, str]]:
-    settings = [one.status for one in user.settings]
+def _turns(user: User) -> list[tuple[float, str]]:
+    """When a phone changed, and to what."""
     return [
-        (at - MIDNIGHT, before, after) for at, (before, after) in zip(user.since[1:], pairwise(settings), strict=True)
+        (at - MIDNIGHT, after.status)
+        for at, before, after in zip(user.since[1:], user.settings, user.settings[1:], strict=False)
+        if before.status != after.status
     ]
 
 

@@ -124,6 +124,10 @@ class Coming:
         """How many updates are due in a minute."""
         return sum(self._groups.get(minute, {}).values())
 
+    def starts_in(self, minute: int) -> int:
+        """How many of those in a minute make somebody unavailable."""
+        return sum(number for group, number in self._groups.get(minute, {}).items() if group.starts)
+
     def number_before(self, at: float) -> int:
         """How many updates are due until `at`."""
         last = minute_of(at)

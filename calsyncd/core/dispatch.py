@@ -22,6 +22,10 @@ PATIENCE_SECONDS = 30 * 60.0
 JITTER_SECONDS = 5.0
 """What is sent so soon after a mark belongs to the minute that ends there: a burst takes some seconds."""
 
+BURST = 10
+"""So many requests at once are a burst; of how long it took, this share of the last one counts:"""
+BURST_SHARE = 0.2
+
 BURST_A_SECOND = 40.0
 """So many requests go in a second at least, while nothing but the network limits them."""
 
@@ -123,6 +127,15 @@ def next_crowd(coming: Coming, after: float, per_minute: int) -> int | None:
 def burst_seconds(number: int) -> float:
     """How long so many requests may take."""
     return number / BURST_A_SECOND
+
+
+def head_start(seconds: float, weights: Weights) -> float:
+    """How much of a burst of starts that takes `seconds` is best sent before their boundary.
+
+    Whoever is early costs the lighter wrong state, whoever is late the heavier: the least is where both ends weigh the
+    same.
+    """
+    return seconds * weights.ringing / (weights.ringing + weights.unreachable)
 
 
 def _is_patient(candidate: Candidate, now: float) -> bool:

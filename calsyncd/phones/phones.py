@@ -17,7 +17,7 @@ from calsyncd.core.budget import MARK_MARGIN_SECONDS, Budget
 from calsyncd.core.coming import Boundary, Coming, boundaries
 from calsyncd.core.guard import Floor
 from calsyncd.core.plan import FREE, Decision, Held, Look, Orders, Put, StandingBack
-from calsyncd.core.prices import MINUTE_SECONDS, Grant, Prices, Weights, minute_of, run_ahead
+from calsyncd.core.prices import MINUTE_SECONDS, Counts, Early, Grant, Prices, Weights, minute_of, run_ahead
 from calsyncd.core.sync import rfc3339
 from calsyncd.core.timeline import Timeline
 from calsyncd.logs import get_logger
@@ -101,6 +101,7 @@ class Phones:
         self._crowd: int | None = None
         self._crowd_known: tuple[int, int, int] | None = None
         self._fresh_seconds = plan.FRESH_SECONDS
+        self._each_seconds = 0.0
         self._untold_at = 0.0
         self._untold: Callable[[float], None] = _nobody
         self._in_flight = 0
@@ -497,7 +498,16 @@ class Phones:
             steps = [self._early_by_clock(crowd)]
         else:
             steps = [mark - minutes * MINUTE_SECONDS for minutes in range(self._early, 0, -1)]
+            steps.append(mark - self._head_start)
         return next((at for at in (look_at, *steps) if at > now), None)
+
+    @property
+    def _head_start(self) -> float:
+        """How much before a crowd's boundary its starts begin to go, since so many at once take their time."""
+        if self._crowd is None or self._budget.by_clock:
+            return 0.0
+        starts = min(self._coming.starts_in(self._crowd), self._budget.pace)
+        return min(dispatch.head_start(starts * self._each_seconds, self.spending.weights), self.spending.early)
 
     def _early_by_clock(self, crowd: int) -> float:
         """When the requests that a clock minute has left are used for the crowd at its end: just in time."""
@@ -581,28 +591,38 @@ class Phones:
 
     def _send_early(self, prices: Prices, now: float) -> None:
         """Nobody waits: send what of a crowd ahead is best sent now."""
+        window = CLOCK_WINDOW_SECONDS if self._budget.by_clock else MINUTE_SECONDS
         for planned in prices.early.get(prices.first, ()):
-            quota = dispatch.Quota(planned.counts)
-            for boundary in self._coming.in_minute(planned.due):
-                if not quota.wants(boundary) or not now < boundary.at <= now + self.spending.early:
-                    continue
-                agent = self._roster.agents.get(boundary.agent)
-                decision = self._decide_early(agent, boundary, prices, now) if agent is not None else None
-                if agent is None or decision is None:
-                    continue
-                if not self._budget.take(now):
-                    return
-                quota.took(boundary)
-                self._coming.served(boundary)
-                agent.indexed = None
-                self._launch(agent, decision, 1)
+            self._send_some(planned, window, prices, now)
+        crowd, head = self._crowd, self._head_start
+        if crowd is not None and now >= crowd * MINUTE_SECONDS - head:
+            self._send_some(Early(crowd, Counts(starts=self._budget.pace)), head, prices, now)
 
-    def _decide_early(self, agent: Agent, boundary: Boundary, prices: Prices, now: float) -> Decision | None:
+    def _send_some(self, planned: Early, window: float, prices: Prices, now: float) -> None:
+        """Send these, as far as requests last, if their boundary is at most `window` seconds ahead."""
+        quota = dispatch.Quota(planned.counts)
+        ahead = min(self.spending.early, max(window, MINUTE_SECONDS * (planned.due - prices.first)))
+        for boundary in self._coming.in_minute(planned.due):
+            if not quota.wants(boundary) or not now < boundary.at <= now + ahead:
+                continue
+            agent = self._roster.agents.get(boundary.agent)
+            decision = self._decide_early(agent, boundary, prices, window) if agent is not None else None
+            if agent is None or decision is None:
+                continue
+            if not self._budget.take(now):
+                return
+            quota.took(boundary)
+            self._coming.served(boundary)
+            agent.indexed = None
+            self._launch(agent, decision, 1)
+
+    def _decide_early(self, agent: Agent, boundary: Boundary, prices: Prices, window: float) -> Decision | None:
         """The update that serves this boundary, if nothing else has to be known or done before."""
         if agent.busy or not agent.ready or agent.user is None or agent.serving or agent.foreseen is not None:
             return None
         if not self._guards.may_go_early(agent, starts=boundary.starts):
             return None
+        now = self._clock.now()
         try:
             decision = plan.decide(agent.stance, self._orders(agent, boundary.at), agent.facts, now)
         except Exception as error:  # noqa: BLE001 - said in _quarantine
@@ -613,7 +633,6 @@ class Phones:
             return None
         change = agent.timeline.next_change(boundary.at) if agent.timeline is not None else None
         candidate = dispatch.Candidate(agent.email, put, not boundary.starts, change)
-        window = CLOCK_WINDOW_SECONDS if self._budget.by_clock else MINUTE_SECONDS
         return decision if dispatch.is_worth_early(candidate, prices, self.spending.weights, window) else None
 
     def _use_list(self, candidates: list[dispatch.Candidate], prices: Prices, now: float) -> None:
@@ -663,9 +682,10 @@ class Phones:
             agent.updating = True
             work = self._calls.update(agent, decision)
         self._in_flight += 1
-        self._scheduler.start(self._perform(agent, work, requests), f"agent {agent.email}")
+        self._scheduler.start(self._perform(agent, work, requests, self._in_flight), f"agent {agent.email}")
 
-    async def _perform(self, agent: Agent, work: Awaitable[None], requests: int) -> None:
+    async def _perform(self, agent: Agent, work: Awaitable[None], requests: int, flying: int) -> None:
+        began = self._clock.monotonic()
         try:
             await work
         except Exception as error:  # noqa: BLE001 - said in _quarantine
@@ -674,6 +694,9 @@ class Phones:
         finally:
             self._in_flight -= 1
             self._budget.give_back(requests)
+            if flying >= dispatch.BURST:
+                each = (self._clock.monotonic() - began) / flying
+                self._each_seconds += (each - self._each_seconds) * dispatch.BURST_SHARE
             agent.busy = agent.hinting = agent.updating = agent.putting = False
             self.touch(agent.email)
 

@@ -1,0 +1,69 @@
+"""The same days by simpler programs, which know no prices and read nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from bench.dispatch.days import COUNTED_TO, Change, Day
+from bench.dispatch.world import AVAILABLE, MIDNIGHT, UNAVAILABLE, Played, Terms, World
+from calsyncd.sandbox.aircall import AircallSandbox
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Wish:
+    """An update that is due; at the same instant ends come before starts, as spans are half-open."""
+
+    at: float
+    starts: bool
+    agent: int
+
+    @property
+    def status(self) -> str:
+        return UNAVAILABLE if self.starts else AVAILABLE
+
+
+def plain_order(day: Day, terms: Terms) -> Played:
+    """Each true boundary in its order, whenever a request is left; what changes nothing any more is dropped."""
+    wishes = [
+        _Wish(at, starts, n) for n, spans in enumerate(day.busy()) for span in spans for at, starts in _ends(span)
+    ]
+    return _serve(day, terms, sorted(wishes), only_needed=True)
+
+
+def tutorial(day: Day, terms: Terms) -> Played:
+    """Each event's own start and end in their order, as the vendor's tutorial has it, whatever else is on."""
+    versions: dict[tuple[int, str], list[Change]] = defaultdict(list)
+    for change in day.changes:
+        versions[change.agent, change.meeting].append(change)
+    wishes: list[_Wish] = []
+    for (agent, _), known in versions.items():
+        for one, until in zip(known, [*(later.at for later in known[1:]), COUNTED_TO], strict=True):
+            if one.span is not None:
+                start, end = max(one.span[0], one.at), min(one.span[1], until)
+                wishes += [_Wish(at, starts, agent) for at, starts in _ends((start, end)) if start < end]
+    return _serve(day, terms, sorted(wishes), only_needed=False)
+
+
+def _ends(span: tuple[float, float]) -> tuple[tuple[float, bool], tuple[float, bool]]:
+    return (span[0], True), (span[1], False)
+
+
+def _serve(day: Day, terms: Terms, wishes: list[_Wish], *, only_needed: bool) -> Played:
+    now = MIDNIGHT
+    world = World(day, terms, AircallSandbox(lambda: now))
+    world.hire()
+    for wish in wishes:
+        now = max(now, MIDNIGHT + wish.at)
+        now = max(now, world.aircall.switches.budget.reset_at(now))
+        if now >= MIDNIGHT + COUNTED_TO:
+            break
+        status = wish.status
+        if only_needed:
+            # By the time that its turn comes something else may be wanted.
+            status = UNAVAILABLE if day.is_busy(wish.agent, now - MIDNIGHT) else AVAILABLE
+            if world.aircall.setting(wish.agent + 1).status == status:
+                continue
+        if world.passes(now, wish.agent + 1, status):
+            world.put(wish.agent + 1, status)
+    return world.judge(strict=False)
