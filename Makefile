@@ -2,6 +2,7 @@
 # make test    every test
 # make check   format, lint, types, and the quick tests
 # make bench   the figures beside their limits, and docs/performance.md; ONLY=writes for one of them
+# make bench-dispatch  how well the requests are spent, beside the best that could be done, and docs/dispatch.md
 # make pictures  the manual's pictures and its recording, by a headless Chromium
 # make lock    after a change of dependencies: uv.lock, and the same versions with hashes for pip
 
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 PYTHON ?= python3
 
-.PHONY: demo test check lint types format bench pictures lock clean
+.PHONY: demo test check lint types format bench bench-dispatch pictures lock clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/calsyncd demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -34,6 +35,9 @@ format: $(VENV)/.test
 
 bench: $(VENV)/.demo
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+bench-dispatch: $(VENV)/.test
+	$(BIN)/python -m bench.dispatch $(ARGS)
 
 pictures: $(VENV)/.test
 	$(BIN)/python -m tools.pictures
