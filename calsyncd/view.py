@@ -134,7 +134,7 @@ def _state(agent: Agent, calendars: list[Calendar], trouble: Trouble | None, *, 
         return "suspended"
     if not agent.ready or agent.timeline is None or agent.user is None:
         return "unsynced"
-    if isinstance(agent.stance, StandingBack):
+    if isinstance(agent.stance, StandingBack) and agent.stance.why != "early_end":
         return "overridden" if agent.stance.why == "override" else "left_alone"
     if agent.kept is not None:
         return "kept"
@@ -171,6 +171,8 @@ def _why(agent: Agent, state: str, trouble: Trouble | None, now: float) -> str:
     if state == "unsynced":
         return "The calendar has not been read yet."
     if isinstance(stance, StandingBack):
+        if stance.why == "early_end":
+            return f"Back a little before the meeting ends at {_clock(stance.until)} UTC: many end at once."
         if stance.why == "override":
             return f"Changed by hand during a meeting: left alone until {_clock(stance.until)} UTC."
         return f"Unavailable by their own choice: left alone until {_clock(stance.until)} UTC."

@@ -34,6 +34,7 @@ ELSEWHERE = {
     "make test": "this is it",
     "make check": "its parts are CI's first steps",
     "make bench": "tests/bench",
+    "make bench-dispatch": "tests/bench",
     "make pictures": "it makes the README itself",
     "ngrok http --url=calsync.example.com 8770": "needs an account",
     "ssh -L 8771:127.0.0.1:8771": "needs another machine",
