@@ -139,9 +139,16 @@ class Budget:
         if not self.by_clock:
             short = len(self._spent) + self._out + requests - self.granted
             at = self._spent[short - 1] + MINUTE_SECONDS + self._margin if 0 < short <= len(self._spent) else None
-        if self._may_probe(now, requests):
-            at = self._probe_at if at is None else min(at, self._probe_at)
+        if requests == 1 and not self._out:
+            at = min(math.inf if at is None else at, self._next_probe_at(now))
         return None if at is None or math.isinf(at) else max(at, now, self._blocked_until)
+
+    def _next_probe_at(self, now: float) -> float:
+        """When one request beyond what is granted may be tried."""
+        beyond = self._used(now) - self.per_minute
+        if beyond < 0:
+            return self._probe_at
+        return math.inf if self.by_clock else max(self._probe_at, self._spent[beyond] + MINUTE_SECONDS + self._margin)
 
     def room_until(self, now: float, until: float) -> int:
         """How many requests may go from `now` to `until`, each counted once."""
