@@ -93,9 +93,8 @@ class Budget:
         """Reserve `requests` if they may go at `now`; all or none."""
         if now < self._blocked_until or self._waits_for_answers(now, requests):
             return False
-        if self.remaining(now) < requests:
-            if not self._may_probe(now, requests) or now < self._probe_at:
-                return False
+        if self.remaining(now) < requests and (not self._may_probe(now, requests) or now < self._probe_at):
+            return False
         if self._learned is not None:
             self._probe_at = max(self._probe_at, now + self._probe_gap)
         self._out += requests

@@ -58,7 +58,7 @@ class FarEnd:
 
     def others(self, at: float, number: int) -> None:
         """At `at` others take so many, or what is left."""
-        self._at(at, lambda: [self.window.take(at) for _ in range(number)].clear())
+        self._at(at, lambda: self._spent_by_others(number))
 
     def run(self, until: float = float("inf")) -> None:
         """Let time pass until `until`, or until nothing is wanted any more."""
@@ -77,6 +77,10 @@ class FarEnd:
     def _at(self, at: float, happens: Callable[[], None]) -> None:
         self._number += 1
         heapq.heappush(self._coming, (at, self._number, happens))
+
+    def _spent_by_others(self, number: int) -> None:
+        for _ in range(number):
+            self.window.take(self.now)
 
     def _wanted(self, number: int) -> None:
         self.waiting += number
