@@ -407,17 +407,17 @@ def test_more_than_what_was_learned_is_tried_as_evenly_as_the_settings_number_go
 
 def test_a_try_that_is_refused_makes_the_next_ones_rarer_and_those_that_pass_faster() -> None:
     """Up to the settings' number."""
-    budget = learned(per_minute=60, passed=24)
-    paces = []
-    for step, wait in enumerate((1.0, 1.0, None, None, None, None)):
-        at = budget.next_at(NOW + 1 + 20 * step)
+    budget = learned(per_minute=60, passed=2)
+    paces, now = [budget.pace], NOW + 1
+    for wait in (1.0, 1.0, *[None] * 6):
+        at = budget.next_at(now)
         assert at is not None
         assert budget.take(at)
         answer(budget, at, wait=wait)
         paces.append(budget.pace)
+        now = at
 
-    assert paces[1] < paces[0] < 60
-    assert paces[1:] == sorted(paces[1:])
+    assert paces[0] > paces[1] > paces[2] < paces[5] < paces[8] <= 60
 
 
 def test_what_was_learned_is_handed_back_step_by_step() -> None:
@@ -514,11 +514,16 @@ def test_what_headers_taught_is_handed_back() -> None:
 # -- a minute of the clock ---------------------------------------------------------------------------------------------
 
 
-def by_the_clock(kind: Kind, minutes: int = 12, *, headers: bool = True) -> FarEnd:
+CLOCK_LOAD = ((5, 1), (20, 1), (52, 60), (55, 1))
+
+
+def by_the_clock(
+    kind: Kind, minutes: int = 12, *, load: tuple[tuple[float, int], ...] = CLOCK_LOAD, headers: bool = True
+) -> FarEnd:
     """So many minutes, each with a few requests before its mark and after, of which the answers show what is left."""
     far = FarEnd(Budget(100), Window(120, kind=kind), NOW - NOW % 60, headers=headers)
     for minute in range(minutes):
-        for second, number in ((5, 1), (20, 1), (52, 60), (55, 1)):
+        for second, number in load:
             far.want(far.now + 60 * minute + second, number)
     far.run()
     return far
@@ -533,6 +538,33 @@ def test_a_clock_minute_is_believed_only_when_shown(kind: Kind, *, headers: bool
     far = by_the_clock(kind, headers=headers)
 
     assert (expected, []) == (far.budget.by_clock, far.refused)
+
+
+def test_a_leak_is_not_taken_for_a_clock_minute() -> None:
+    """It has more left than sixty seconds would leave, but never more than what leaked."""
+    far = by_the_clock("leaky", load=((5, 1), (40, 60)))
+
+    assert not far.budget.by_clock
+
+
+def test_slow_answers_are_not_taken_for_a_clock_minute() -> None:
+    """Sixty were counted fourteen seconds before they were answered: they are forgotten as much earlier."""
+    ways = [*[Way(14.0, 0.0)] * 60, *[Way(0.05)] * 3]
+    far = FarEnd(Budget(100), Window(120), NOW - NOW % 60, ways, headers=True)
+    for turn in range(6):
+        for second, number in ((2, 60), (50, 1), (55, 1), (63.5, 1)):
+            far.want(far.now + 120 * turn + second, number)
+
+    far.run()
+
+    assert not far.budget.by_clock
+
+
+def test_one_mark_proves_little() -> None:
+    """However many answers come after it."""
+    far = by_the_clock("fixed", minutes=1, load=((5, 1), (20, 1), (40, 1), (52, 60), (63, 5)))
+
+    assert not far.budget.by_clock
 
 
 def test_a_clock_minute_lets_a_burst_end_at_the_mark_and_another_begin() -> None:
@@ -561,10 +593,10 @@ def test_a_clock_minute_is_dropped_once_contradicted_and_not_believed_for_hours(
         far.budget.shown(now + later, Shown(120, left))
         far.budget.give_back()
     dropped = far.budget.by_clock
-    far.now = now + 60
+    far.now = now + 50
     for minute in range(60):
-        for second, number in ((5, 1), (20, 1), (52, 60), (55, 1)):
-            far.want(now + 60 * (minute + 1) + second, number)
+        for second, number in CLOCK_LOAD:
+            far.want(now + 50 + 60 * minute + second, number)
     far.run()
 
     assert (False, False) == (dropped, far.budget.by_clock)
@@ -643,6 +675,10 @@ def test_a_clock_that_is_set_moves_everything_alike(
     assert [pytest.approx(at) if at is not None else None for at in expected] == found
     assert one.remaining(now) == other.remaining(now + step)
     assert one.room_until(now, now + 30) == other.room_until(now + step, now + step + 30)
+    for budget, at in ((one, now + 125), (other, now + step + 125)):
+        assert budget.take(at)
+        answer(budget, at, wait=9.0)
+    assert (one.granted, one.pace) == (other.granted, other.pace)
 
 
 # -- how much will have gone through -----------------------------------------------------------------------------------
