@@ -1,16 +1,29 @@
-"""Spending Aircall's requests: how many may go, which goes first, how long a 429 lasts."""
+"""Spending what is granted: who goes first, what is worth a request, who is ahead."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from calsyncd.core.dispatch import Candidate, order
+from calsyncd.core.coming import Boundary, Coming
+from calsyncd.core.dispatch import (
+    PATIENCE_SECONDS,
+    Candidate,
+    Quota,
+    burst_seconds,
+    is_spare,
+    is_worth,
+    is_worth_early,
+    next_crowd,
+    order,
+    queue,
+)
 from calsyncd.core.model import Setting
-from calsyncd.core.plan import Look, Put
-from calsyncd.core.prices import Weights
+from calsyncd.core.plan import Action, Look, Put
+from calsyncd.core.prices import Counts, Group, Prices, Weights, minute_of
 
 NOW = 1_800_000_000.0
-YEAR = 365 * 86400.0
 AVAILABLE = Setting("available")
 UNAVAILABLE = Setting("unavailable")
 
@@ -46,9 +59,13 @@ def hinted(agent: str, ago: float) -> Candidate:
         pytest.param([put("b", 1), put("a", 5)], "ab", id="of two alike the longest due"),
         pytest.param([look("b", 5, holding=True), look("a", 1)], "ab", id="a look costs what it stands for"),
         pytest.param([put("b", 1), look("a", 5)], "ab", id="looks stand in the same queue"),
-        pytest.param([put("b", 899), put("a", 900, releases=True)], "ab", id="who waited a minute goes before all"),
         pytest.param(
-            [put("b", 910), put("a", 920, releases=True)], "ab", id="of those who waited a minute the longest due"
+            [put("b", 899), put("a", 900, releases=True)], "ab", id="who waited fifteen minutes goes before all"
+        ),
+        pytest.param(
+            [put("b", 910), put("a", 920, releases=True)],
+            "ab",
+            id="of those who waited fifteen minutes the longest due",
         ),
         pytest.param([put("b", -2), put("a", 1)], "ab", id="what is not due yet comes later"),
         pytest.param([put("a", 1), put("b", 1)], "ab", id="of two equal the first"),
@@ -57,3 +74,159 @@ def hinted(agent: str, ago: float) -> Candidate:
 def test_order(candidates: list[Candidate], expected: str) -> None:
     """Those first whose wrong state costs most; nobody waits for ever."""
     assert list(expected) == [candidate.agent for candidate in order(candidates, NOW, Weights())]
+
+
+# -- what is worth a request -------------------------------------------------------------------------------------------
+
+MARK = NOW
+"""A minute of the clock ends here: what is due a minute later costs what the second of `PRICES` says."""
+
+PRICES = Prices(minute_of(MARK), (240.0, 120.0, 60.0, 0.0), {})
+
+
+def begins(ago: float, until: float | None) -> Candidate:
+    """The update that begins a hold, due for `ago` seconds; it ends so many seconds after `NOW`."""
+    change = None if until is None else NOW + until
+    return Candidate("amy", Put(UNAVAILABLE, NOW - ago, releases=False), holding=False, change=change)
+
+
+def comes_back(ago: float, until: float | None) -> Candidate:
+    """The way back, due for `ago` seconds; the next meeting begins so many seconds after `NOW`."""
+    change = None if until is None else NOW + until
+    return Candidate("amy", Put(AVAILABLE, NOW - ago, releases=True), holding=True, change=change)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "expected"),
+    [
+        pytest.param(begins(5, None), True, id="nothing known will undo it"),
+        pytest.param(begins(5, 121), True, id="what it gains is what the two cost"),
+        pytest.param(begins(5, 120), False, id="a second less, in a minute whose requests cost something"),
+        pytest.param(comes_back(5, 240), True, id="a gap that is worth it"),
+        pytest.param(comes_back(5, 239), False, id="and one a second shorter"),
+        pytest.param(begins(5, -10), False, id="it is over"),
+        pytest.param(begins(PATIENCE_SECONDS, 10), True, id="who has waited long enough"),
+        pytest.param(begins(PATIENCE_SECONDS - 1, 10), False, id="and who nearly has"),
+    ],
+)
+def test_an_update_is_worth_what_it_gains(candidate: Candidate, *, expected: bool) -> None:
+    """Until its opposite is due, against what the two requests cost the others."""
+    assert expected == is_worth(candidate, PRICES, NOW, Weights())
+
+
+def test_everything_is_worth_its_request_while_nobody_waits() -> None:
+    """A meeting of a second too."""
+    assert is_worth(begins(0, 1), Prices(0, (), {}), NOW, Weights())
+
+
+@pytest.mark.parametrize(
+    ("candidate", "window", "expected"),
+    [
+        pytest.param(begins(-60, None), 60.0, True, id="nothing known will undo it"),
+        pytest.param(
+            begins(-60, 60 + 60), 60.0, True, id="a minute for a minute of not being reached and the way back"
+        ),
+        pytest.param(begins(-60, 60 + 29), 60.0, False, id="half a minute"),
+        pytest.param(begins(-60, 60 + 30), 2.0, False, id="the way back alone costs as much"),
+        pytest.param(begins(-60, 60 + 31), 2.0, True, id="a second more, and a window of a moment"),
+        pytest.param(comes_back(-60, 60 + 179), 60.0, True, id="three minutes back for one of ringing"),
+        pytest.param(comes_back(-60, 60 + 119), 60.0, False, id="less than two"),
+    ],
+)
+def test_an_update_is_worth_going_early(candidate: Candidate, window: float, *, expected: bool) -> None:
+    """What it gains from its boundary on, against the window in the other wrong state and the price of its opposite."""
+    assert expected == is_worth_early(candidate, PRICES, Weights(), window)
+
+
+def test_nobody_starves() -> None:
+    """Whoever has waited for fifteen minutes goes before all who have not, whatever it weighs, and is worth it."""
+    late = comes_back(PATIENCE_SECONDS, 30)
+    crowd = [put(f"b{number}", ago) for number, ago in enumerate((0, 60, PATIENCE_SECONDS - 0.1))]
+
+    assert late == order([*crowd, late], NOW, Weights())[0]
+    assert is_worth(late, Prices(minute_of(NOW), (1e9,) * 99, {}), NOW, Weights())
+
+
+# -- the queue ---------------------------------------------------------------------------------------------------------
+
+
+def ahead(at: float, agent: str = "amy", *, starts: bool = True) -> Boundary:
+    """A boundary so many seconds after `NOW`, whose opposite is due half an hour later."""
+    return Boundary(NOW + at, agent, starts, NOW + at + 1800)
+
+
+def coming(*boundaries: Boundary) -> Coming:
+    """Each of another agent."""
+    known = Coming()
+    for index, boundary in enumerate(boundaries):
+        known.replace(str(index), [replace(boundary, agent=str(index))])
+    return known
+
+
+def test_the_queue_is_who_waits_and_who_comes() -> None:
+    """All who wait are as of this minute; a look that only a hint asks for waits for nobody."""
+    minute = minute_of(NOW)
+    known = coming(ahead(60), ahead(60))
+    waiting = [begins(70, 120), begins(10, 120), comes_back(5, None), look("eve", 5), hinted("joe", 5)]
+
+    found = queue(waiting, known, minute)
+
+    assert {
+        Group(minute + 1, minute + 31, starts=True): 2,
+        Group(minute, minute + 2, starts=True): 2,
+        Group(minute, None, starts=False): 1,
+        Group(minute, None, starts=True): 1,
+    } == found
+
+
+def test_who_waits_is_counted_with_who_is_due_in_the_same_minute() -> None:
+    """A group is who wants the same until the same minute."""
+    minute = minute_of(NOW + 60)
+
+    found = queue([begins(0, 60 + 1800)], coming(ahead(60)), minute)
+
+    assert {Group(minute, minute + 30, starts=True): 2} == found
+
+
+@pytest.mark.parametrize(
+    ("after", "per_minute", "expected"),
+    [(0, 2, 1), (0, 3, 5), (59, 2, 1), (60, 2, 5), (299, 2, 5), (300, 2, None), (0, 4, None)],
+)
+def test_the_next_crowd_is_more_than_a_minute_grants(after: float, per_minute: int, expected: int | None) -> None:
+    """Three are due in a minute, four in five: as long as their mark is ahead."""
+    known = coming(*[ahead(60)] * 3, *[ahead(120)] * 2, *[ahead(300)] * 4)
+
+    found = next_crowd(known, NOW + after, per_minute)
+
+    assert (None if expected is None else minute_of(NOW) + expected) == found
+
+
+def test_a_quota_is_served_kind_by_kind() -> None:
+    """Two who begin and one who comes back."""
+    quota = Quota(Counts(2, 1))
+    taken = []
+    for boundary in (ahead(1), ahead(2, starts=False), ahead(3, starts=False), ahead(4), ahead(5)):
+        taken.append(quota.wants(boundary))
+        if taken[-1]:
+            quota.took(boundary)
+
+    assert [True, True, False, True, False] == taken
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        (None, False),
+        (Look(NOW), False),
+        (Look(NOW, "hint"), True),
+        (Put(AVAILABLE, NOW, releases=True), False),
+    ],
+)
+def test_nobody_waits_for_a_look_of_a_hint(action: Action | None, *, expected: bool) -> None:
+    """But for all others."""
+    assert expected == is_spare(action)
+
+
+def test_a_burst_takes_its_time() -> None:
+    """Forty a second."""
+    assert [0, 0.025, 2.5] == [burst_seconds(number) for number in (0, 1, 100)]
