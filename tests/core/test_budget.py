@@ -549,6 +549,17 @@ def test_a_clock_minute_is_believed_only_when_shown(kind: Kind, *, headers: bool
     assert (expected, []) == (far.budget.by_clock, far.refused)
 
 
+@pytest.mark.parametrize(("left", "expected"), [(60, False), (115, True)])
+def test_no_more_comes_back_from_a_leak_than_leaks(left: int, *, expected: bool) -> None:
+    """Of a hundred and twenty a minute thirty in fifteen seconds: twenty more prove nothing, seventy-five do."""
+    minute = ClockMinute()
+    for begin in range(0, 300, 60):
+        for second, remaining in ((5, left), (20, 50), (50, 40)):
+            minute.shown(NOW + begin + second, Shown(120, remaining), 70, alone=True)
+
+    assert expected == minute.is_known
+
+
 def test_slow_answers_are_not_taken_for_a_clock_minute() -> None:
     """Sixty were counted fourteen seconds before they were answered: they are forgotten as much earlier."""
     ways = [*[Way(14.0, 0.0)] * 60, *[Way(0.05)] * 3]
