@@ -82,6 +82,7 @@ async def written(path: Path, *lines: Entry | Pause) -> None:
         Held(UNAVAILABLE, Setting("available", "x"), 0.1, 0.2, 0.3, None, 5.5, None),
         StandingBack("override", 1.5, 2.5),
         StandingBack("left_alone", 0.0, 1e10),
+        StandingBack("early_end", 1.25, 61.25),
     ],
 )
 async def test_every_stance_is_read_as_it_was_written(tmp_path: Path, stance: Stance) -> None:

@@ -34,6 +34,8 @@ UNSURE_AT_ONCE = 2
 PROOFS_NEEDED = 2
 DISPROVED_SECONDS = 4 * 3600.0
 STILL_SECONDS = 1.5
+SLOWEST_ANSWER_SECONDS = 15.0
+"""So long after it was counted an answer comes at the latest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +138,16 @@ class Budget:
         if not self.by_clock:
             short = len(self._spent) + self._out + requests - self.granted
             at = self._spent[short - 1] + MINUTE_SECONDS + self._margin if 0 < short <= len(self._spent) else None
-        if self._may_probe(now, requests):
-            at = self._probe_at if at is None else min(at, self._probe_at)
+        if requests == 1 and not self._out:
+            at = min(math.inf if at is None else at, self._next_probe_at(now))
         return None if at is None or math.isinf(at) else max(at, now, self._blocked_until)
+
+    def _next_probe_at(self, now: float) -> float:
+        """When one request beyond what is granted may be tried."""
+        beyond = self._used(now) - self.per_minute
+        if beyond < 0:
+            return self._probe_at
+        return math.inf if self.by_clock else max(self._probe_at, self._spent[beyond] + MINUTE_SECONDS + self._margin)
 
     def room_until(self, now: float, until: float) -> int:
         """How many requests may go from `now` to `until`, each counted once."""
@@ -176,9 +185,11 @@ class Budget:
         if shown.remaining is None:
             return
         self._forget(now)
-        passed = self._passed(now)
-        self._minute.shown(now, shown, passed)
-        grant = passed + max(shown.remaining, 0)
+        others_out = max(0, self._out - 1)
+        still = self._passed(now, MINUTE_SECONDS - SLOWEST_ANSWER_SECONDS)
+        self._minute.shown(now, shown, still, alone=not others_out)
+        # What is out may be counted already.
+        grant = self._passed(now) + others_out + max(shown.remaining, 0)
         if grant < self.granted:
             # Others spend too.
             self._sure = self._learned = max(1, grant)
@@ -193,7 +204,7 @@ class Budget:
             self.refused(now + wait)
             return
         passed = self._passed(now)
-        self._minute.refused(now, within=passed < self.granted)
+        self._minute.refused(now, within=self._used(now) <= self.granted)
         if now < self._soon_until or self._learned is not None:
             self._learn(passed)
         self._sure = max(1, min(passed, self._sure))
@@ -227,10 +238,10 @@ class Budget:
         self._probe_at += seconds
         self._minute = ClockMinute()
 
-    def _passed(self, now: float) -> int:
-        """How many requests passed in the last minute."""
-        recent = sum(at > now - MINUTE_SECONDS for at in self._spent)
-        return max(0, recent - sum(at > now - MINUTE_SECONDS for at in self._refusals))
+    def _passed(self, now: float, seconds: float = MINUTE_SECONDS) -> int:
+        """How many requests passed in the last minute, or so many of its seconds."""
+        recent = sum(at > now - seconds for at in self._spent)
+        return max(0, recent - sum(at > now - seconds for at in self._refusals))
 
     def _hand_back(self, now: float) -> None:
         if self._learned is None or now < self._hand_back_at:
@@ -255,7 +266,8 @@ class ClockMinute:
         self._stood_still = 0
         self._recovered = 0
         self._disproved_until = 0.0
-        self._last: tuple[float, int, int] | None = None
+        self._last: tuple[float, int] | None = None
+        self._proof_in: int | None = None
 
     @property
     def is_known(self) -> bool:
@@ -274,23 +286,30 @@ class ClockMinute:
         """When the next minute has begun for sure."""
         return (math.floor((now - MARK_MARGIN_SECONDS) / MINUTE_SECONDS) + 1) * MINUTE_SECONDS + MARK_MARGIN_SECONDS
 
-    def shown(self, now: float, shown: Shown, passed: int) -> None:
-        """An answer showed so much as remaining, after `passed` requests of ours in the last sixty seconds."""
+    def shown(self, now: float, shown: Shown, passed: int, *, alone: bool) -> None:
+        """An answer showed so much as remaining.
+
+        `passed` are those of our requests that a sliding minute would still count. Only what is answered `alone`, while
+        nothing else is out, can be compared with later answers: others may overtake each other.
+        """
         remaining = shown.remaining
         if remaining is None or shown.limit is None or _near_mark(now):
             return
-        last, self._last = self._last, (now, remaining, passed)
-        if now < self._disproved_until:
+        last = self._last
+        if alone:
+            self._last = (now, remaining)
+        if now < self._disproved_until or last is None:
             return
-        if remaining + passed > shown.limit:
-            # A sliding minute could not have so much left.
-            self._recovered += 1
-        if last is None or math.floor(last[0] / MINUTE_SECONDS) != math.floor(now / MINUTE_SECONDS):
+        if _minute(last[0]) == _minute(now):
+            if remaining >= last[1]:
+                self._disprove(now)
+            elif now >= last[0] + STILL_SECONDS:
+                self._stood_still += 1
             return
-        if remaining >= last[1]:
-            self._disprove(now)
-        elif now >= last[0] + STILL_SECONDS:
-            self._stood_still += 1
+        leaked = shown.limit * (now - last[0] + SLOWEST_ANSWER_SECONDS) / MINUTE_SECONDS
+        if remaining + passed > shown.limit and remaining - last[1] > leaked and self._proof_in != _minute(now):
+            # Neither a sliding minute nor one that leaks could have so much left.
+            self._recovered, self._proof_in = self._recovered + 1, _minute(now)
 
     def refused(self, now: float, *, within: bool) -> None:
         """A 429 came, `within` what was thought to be granted."""
@@ -306,6 +325,10 @@ def _within(spent: deque[float], minute: int) -> int:
     """How many may have been counted in this minute of the clock."""
     begin = minute * MINUTE_SECONDS
     return sum(begin - MARK_MARGIN_SECONDS <= at < begin + MINUTE_SECONDS + MARK_MARGIN_SECONDS for at in spent)
+
+
+def _minute(at: float) -> int:
+    return math.floor(at / MINUTE_SECONDS)
 
 
 def _near_mark(now: float) -> bool:

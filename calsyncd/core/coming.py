@@ -59,7 +59,7 @@ def boundaries(agent: str, timeline: Timeline, after: float, before: float) -> l
 
 
 class Coming:
-    """Everybody's boundaries ahead. `version` changes whenever they do."""
+    """Everybody's boundaries ahead. `version` changes whenever they are replaced by others."""
 
     def __init__(self) -> None:
         self.version = 0
@@ -75,10 +75,8 @@ class Coming:
             return
         self.version += 1
         for boundary in known:
-            minute = self._minutes.get(minute_of(boundary.at))
-            if minute is not None and boundary in minute:
-                minute.remove(boundary)
-                self._count(boundary, -1)
+            self._minutes[minute_of(boundary.at)].remove(boundary)
+            self._count(boundary, -1)
         for boundary in fresh:
             self._minutes.setdefault(minute_of(boundary.at), set()).add(boundary)
             self._count(boundary, 1)
@@ -103,14 +101,18 @@ class Coming:
     def passed(self, now: float) -> None:
         """What was due by `now` is not ahead any more."""
         current = minute_of(now)
+        gone = [one for one in self._minutes.get(current, ()) if one.at <= now]
         if current != self._current:
             self._current = current
             for minute in [minute for minute in self._minutes if minute < current]:
-                del self._minutes[minute]
-                self._groups.pop(minute, None)
-        for boundary in [one for one in self._minutes.get(current, ()) if one.at <= now]:
-            self._minutes[current].remove(boundary)
-            self._count(boundary, -1)
+                gone += self._minutes.pop(minute)
+                del self._groups[minute]
+        for boundary in gone:
+            if minute_of(boundary.at) == current:
+                self._minutes[current].remove(boundary)
+                self._count(boundary, -1)
+        for agent in {boundary.agent for boundary in gone}:
+            self._own[agent] = tuple(one for one in self._own[agent] if one.at > now)
 
     def groups(self) -> dict[Group, int]:
         """How many updates of each group are ahead."""

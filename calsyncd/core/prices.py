@@ -200,7 +200,7 @@ class _Ahead:
         heaviest: list[float] = []
         while (minute <= self._last or queue.heaviest) and len(heaviest) < LONGEST_MINUTES:
             left = queue.minute(self._own(minute), room)
-            sent = sum(one.counts.starts + one.counts.ends for one in self._early.get(minute, ()))
+            sent = self._sent(minute)
             heaviest.append(queue.heaviest)
             if left > sent and self._grant.early:
                 self._plan(minute, left - sent)
@@ -218,6 +218,10 @@ class _Ahead:
         own, moved = self._coming.get(minute, NOBODY), self._moved.get(minute, NOBODY)
         return Counts(own.starts - moved.starts, own.ends - moved.ends)
 
+    def _sent(self, minute: int) -> int:
+        """How many of later minutes are to go early in this one."""
+        return sum(one.counts.starts + one.counts.ends for one in self._early.get(minute, ()))
+
     def _plan(self, minute: int, spare: int) -> None:
         """Plan what of the next crowd goes early, in this minute and in those between, the nearest first."""
         for crowd in range(minute + 1, minute + self._grant.early + 1):
@@ -231,7 +235,7 @@ class _Ahead:
         places = [(minute, spare)]
         for between in range(minute + 1, crowd):
             coming = self._own(between)
-            places.append((between, self._grant.per_minute - coming.starts - coming.ends))
+            places.append((between, self._grant.per_minute - coming.starts - coming.ends - self._sent(between)))
         places.reverse()
         starts_first = self._weights.unreachable <= self._weights.ringing
         cheap, dear = sorted((self._weights.unreachable, self._weights.ringing))

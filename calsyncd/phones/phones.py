@@ -251,7 +251,7 @@ class Phones:
         self._budget.stepped(seconds)
         for agent in self._roster.agents.values():
             agent.stance, agent.facts = plan.stepped(agent.stance, agent.facts, now)
-            agent.known_at = now
+            agent.known_at, agent.indexed = now, None
         self._untold_at = 0.0
         self._touched.update(self._roster.agents)
         self.lists.stepped(now)

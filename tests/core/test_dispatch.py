@@ -1,169 +1,31 @@
-"""Spending Aircall's requests: how many may go, which goes first, how long a 429 lasts."""
+"""Spending what is granted: who goes first, what is worth a request, who is ahead."""
 
 from __future__ import annotations
 
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from dataclasses import replace
 
-from calsyncd.core.budget import Budget, wait_after_429
-from calsyncd.core.dispatch import Candidate, order
+import pytest
+
+from calsyncd.core.coming import Boundary, Coming
+from calsyncd.core.dispatch import (
+    PATIENCE_SECONDS,
+    Candidate,
+    Quota,
+    burst_seconds,
+    is_spare,
+    is_worth,
+    is_worth_early,
+    next_crowd,
+    order,
+    queue,
+)
 from calsyncd.core.model import Setting
-from calsyncd.core.plan import Look, Put
-from calsyncd.core.prices import Weights
-from calsyncd.sandbox.limits import Kind, Window
+from calsyncd.core.plan import Action, Look, Put
+from calsyncd.core.prices import Counts, Group, Prices, Weights, minute_of
 
 NOW = 1_800_000_000.0
-YEAR = 365 * 86400.0
 AVAILABLE = Setting("available")
 UNAVAILABLE = Setting("unavailable")
-
-
-def spend(budget: Budget, at: float, requests: int = 1) -> bool:
-    """Take and use `requests` at once, if they may go."""
-    if not budget.take(at, requests):
-        return False
-    for _ in range(requests):
-        budget.spent(at)
-    budget.give_back(requests)
-    return True
-
-
-# -- the budget --------------------------------------------------------------------------------------------------------
-
-
-@settings(deadline=None, max_examples=200)
-@given(
-    per_minute=st.integers(1, 12),
-    wishes=st.lists(
-        st.tuples(
-            st.sampled_from([0.0, 0.5, 5.0, 30.0, 59.0, 60.0, 61.0]),
-            st.integers(1, 4),
-            st.sampled_from([0.0, 0.2, 15.0, 70.0]),
-        ),
-        max_size=60,
-    ),
-    counted=st.floats(0, 1),
-)
-def test_no_sixty_seconds_ever_see_more_than_the_budget(
-    per_minute: int, wishes: list[tuple[float, int, float]], counted: float
-) -> None:
-    """Wherever between sending and answer the server counts a request."""
-    budget = Budget(per_minute)
-    now = NOW
-    out: list[tuple[float, int]] = []
-    seen_by_server: list[float] = []
-    for pause, requests, latency in wishes:
-        for answered, number in sorted(out):
-            if answered <= now + pause:
-                for _ in range(number):
-                    budget.spent(answered)
-                budget.give_back(number)
-        out = [each for each in out if each[0] > now + pause]
-        now += pause
-        if budget.take(now, requests):
-            out.append((now + latency, requests))
-            seen_by_server += [now + latency * counted] * requests
-
-    for at in seen_by_server:
-        assert sum(at - 60 < other <= at for other in seen_by_server) <= per_minute
-
-
-def test_the_budget_is_whole_again_after_a_minute() -> None:
-    """A second of margin stands for the clocks' difference."""
-    budget = Budget(2)
-    assert spend(budget, NOW)
-    assert spend(budget, NOW + 1)
-
-    assert not budget.take(NOW + 60.9)
-    assert NOW + 61 == budget.next_at(NOW + 2)
-    assert budget.take(NOW + 61)
-
-
-def test_many_requests_are_taken_all_or_none() -> None:
-    """Half of a look is no look."""
-    budget = Budget(3)
-
-    assert spend(budget, NOW, 2)
-    assert not budget.take(NOW, 2)
-    assert 1 == budget.remaining(NOW)
-    assert budget.take(NOW, 1)
-
-
-def test_what_is_taken_and_not_used_comes_back() -> None:
-    """A look that failed before its second request spent one."""
-    budget = Budget(2)
-    budget.take(NOW, 2)
-    budget.spent(NOW)
-    budget.give_back(2)
-
-    assert 1 == budget.remaining(NOW)
-
-
-def test_while_answers_are_out_nobody_knows_when_the_next_may_go() -> None:
-    """The answer wakes the loop."""
-    budget = Budget(1)
-    budget.take(NOW)
-
-    assert budget.next_at(NOW) is None
-    assert not budget.take(NOW + 3600)
-
-
-def test_a_429_stops_everything_until_its_time_is_over() -> None:
-    """An earlier end does not shorten a later one."""
-    budget = Budget(10)
-    budget.refused(NOW + 30)
-    budget.refused(NOW + 10)
-
-    assert not budget.take(NOW + 29)
-    assert NOW + 30 == budget.next_at(NOW)
-    assert budget.take(NOW + 30)
-
-
-def test_next_at_is_now_when_requests_may_go() -> None:
-    """Nothing is waited for."""
-    assert NOW == Budget(1).next_at(NOW)
-
-
-@pytest.mark.parametrize(("per_minute", "spare"), [(1, 1), (2, 1), (3, 2), (10, 5), (100, 50)])
-def test_half_of_the_minute_is_left_to_what_is_owed(per_minute: int, spare: int) -> None:
-    """What nobody waits for may have the other half, and something in any case."""
-    budget = Budget(per_minute)
-    taken = 0
-    while budget.take_spare(NOW):
-        taken += 1
-    out = budget.spare_at(NOW)
-    for _ in range(taken):
-        budget.spent(NOW + taken)
-        budget.give_back()
-
-    assert (spare, None) == (taken, out)
-    assert NOW + taken + 61 == budget.spare_at(NOW + taken)
-    assert per_minute - spare == budget.remaining(NOW + taken)
-    assert budget.take_spare(NOW + taken + 61)
-
-
-def test_nothing_is_spare_while_a_429_lasts() -> None:
-    """Nor is it then that something is."""
-    budget = Budget(10)
-    budget.refused(NOW + 30)
-
-    assert not budget.take_spare(NOW)
-    assert NOW + 30 == budget.spare_at(NOW)
-
-
-@pytest.mark.parametrize("step", [-3600.0, 3600.0])
-def test_a_clock_that_is_set_leaves_the_budget_as_it_was(step: float) -> None:
-    """What was spent stays as long ago as it was."""
-    budget = Budget(1)
-    spend(budget, NOW)
-    budget.refused(NOW + 30)
-
-    budget.stepped(step)
-
-    assert not budget.take(NOW + step + 60)
-    assert NOW + step + 61 == budget.next_at(NOW + step)
-    assert budget.take(NOW + step + 61)
 
 
 # -- who goes first ----------------------------------------------------------------------------------------------------
@@ -197,9 +59,13 @@ def hinted(agent: str, ago: float) -> Candidate:
         pytest.param([put("b", 1), put("a", 5)], "ab", id="of two alike the longest due"),
         pytest.param([look("b", 5, holding=True), look("a", 1)], "ab", id="a look costs what it stands for"),
         pytest.param([put("b", 1), look("a", 5)], "ab", id="looks stand in the same queue"),
-        pytest.param([put("b", 899), put("a", 900, releases=True)], "ab", id="who waited a minute goes before all"),
         pytest.param(
-            [put("b", 910), put("a", 920, releases=True)], "ab", id="of those who waited a minute the longest due"
+            [put("b", 899), put("a", 900, releases=True)], "ab", id="who waited fifteen minutes goes before all"
+        ),
+        pytest.param(
+            [put("b", 910), put("a", 920, releases=True)],
+            "ab",
+            id="of those who waited fifteen minutes the longest due",
         ),
         pytest.param([put("b", -2), put("a", 1)], "ab", id="what is not due yet comes later"),
         pytest.param([put("a", 1), put("b", 1)], "ab", id="of two equal the first"),
@@ -210,97 +76,157 @@ def test_order(candidates: list[Candidate], expected: str) -> None:
     assert list(expected) == [candidate.agent for candidate in order(candidates, NOW, Weights())]
 
 
-# -- a minute that lets requests through bit by bit ------------------------------------------------------------------
+# -- what is worth a request -------------------------------------------------------------------------------------------
+
+MARK = NOW
+"""A minute of the clock ends here: what is due a minute later costs what the second of `PRICES` says."""
+
+PRICES = Prices(minute_of(MARK), (240.0, 120.0, 60.0, 0.0), {})
 
 
-def test_one_429_is_waited_for_and_no_more() -> None:
-    """Others have used the minute up: after the wait all goes as before."""
-    budget = Budget(60)
-
-    budget.limited(NOW, 3.0)
-
-    assert [False, True, True] == [spend(budget, NOW + at) for at in (2.9, 3.0, 3.0)]
+def begins(ago: float, until: float | None) -> Candidate:
+    """The update that begins a hold, due for `ago` seconds; it ends so many seconds after `NOW`."""
+    change = None if until is None else NOW + until
+    return Candidate("amy", Put(UNAVAILABLE, NOW - ago, releases=False), holding=False, change=change)
 
 
-def test_a_second_429_soon_after_the_wait_makes_requests_go_evenly_for_a_minute() -> None:
-    """One a second for a budget of sixty; the same crowd's second 429 is not a second one."""
-    budget = Budget(60)
-    budget.limited(NOW, 3.0)
-    budget.limited(NOW + 0.1, 2.9)
-    at_once = [spend(budget, NOW + 3) for _ in range(2)]
-
-    budget.limited(NOW + 4, 2.0)
-    evenly = [spend(budget, NOW + at) for at in (5.9, 6.0, 6.1, 6.9, 7.0, 7.5, 8.0)]
-    turn = budget.next_at(NOW + 8.1)
-    after = [spend(budget, NOW + 66) for _ in range(2)]
-
-    assert [True, True] == at_once
-    assert [False, True, False, False, True, False, True] == evenly
-    assert NOW + 9 == turn
-    assert [True, True] == after
-
-
-def test_a_429_long_after_another_is_a_first_one() -> None:
-    """Ten seconds without one, and the minute was as it should be."""
-    budget = Budget(60)
-    budget.limited(NOW, 3.0)
-    budget.limited(NOW + 13.1, 3.0)
-
-    assert [True, True] == [spend(budget, NOW + 17) for _ in range(2)]
-
-
-@pytest.mark.parametrize("kind", ["sliding", "fixed", "leaky"])
-def test_a_crowd_in_a_minute_that_leaks_is_served_without_a_storm_of_429s(kind: Kind) -> None:
-    """Sixty requests, ninety a minute, a few at once or many used by others: a handful is refused."""
-    window, budget = Window(90, kind=kind, burst=8), Budget(75)
-    now, waiting, refused = NOW, 60, 0
-    for _ in range(40):
-        window.take(now)
-    while waiting:
-        assert now < NOW + 130
-        if not budget.take(now):
-            now = budget.next_at(now) or now
-            continue
-        now += 0.005
-        budget.spent(now)
-        budget.give_back()
-        if window.take(now):
-            waiting -= 1
-        else:
-            refused += 1
-            budget.limited(now, wait_after_429(None, window.reset_at(now), now, 0.5))
-
-    assert refused <= 3
-
-
-# -- how long a 429 lasts ----------------------------------------------------------------------------------------------
+def comes_back(ago: float, until: float | None) -> Candidate:
+    """The way back, due for `ago` seconds; the next meeting begins so many seconds after `NOW`."""
+    change = None if until is None else NOW + until
+    return Candidate("amy", Put(AVAILABLE, NOW - ago, releases=True), holding=True, change=change)
 
 
 @pytest.mark.parametrize(
-    ("retry_after", "reset", "expected"),
+    ("candidate", "expected"),
     [
-        pytest.param(17.0, None, 17, id="Retry-After"),
-        pytest.param(17.0, NOW + 40, 17, id="Retry-After before Reset"),
-        pytest.param(0.2, None, 1, id="a second at least"),
-        pytest.param(300.0, None, 120, id="two minutes at most"),
-        pytest.param(1e9, None, 60, id="Retry-After that is huge"),
-        pytest.param(1e9, NOW + 40, 40, id="Retry-After that is huge, and Reset"),
-        pytest.param(-5.0, NOW + 40, 40, id="Retry-After that is negative"),
-        pytest.param(0.0, None, 60, id="Retry-After of nothing"),
-        pytest.param(float("nan"), None, 60, id="Retry-After that is no number"),
-        pytest.param(None, NOW + 40, 40, id="Reset in seconds"),
-        pytest.param(None, (NOW + 40) * 1000, 40, id="Reset in milliseconds"),
-        pytest.param(None, NOW - 40, 1, id="Reset that is past"),
-        pytest.param(None, NOW + YEAR, 120, id="Reset a year ahead"),
-        pytest.param(None, (NOW + YEAR) * 1000, 120, id="Reset a year ahead in milliseconds"),
-        pytest.param(None, float("inf"), 120, id="Reset without end"),
-        pytest.param(None, float("nan"), 60, id="Reset that is no number"),
-        pytest.param(None, 0.0, 60, id="Reset of nothing"),
-        pytest.param(None, -1.0, 60, id="Reset that is negative"),
-        pytest.param(None, None, 60, id="neither"),
+        pytest.param(begins(5, None), True, id="nothing known will undo it"),
+        pytest.param(begins(5, 121), True, id="what it gains is what the two cost"),
+        pytest.param(begins(5, 120), False, id="a second less, in a minute whose requests cost something"),
+        pytest.param(comes_back(5, 240), True, id="a gap that is worth it"),
+        pytest.param(comes_back(5, 239), False, id="and one a second shorter"),
+        pytest.param(begins(5, -10), False, id="it is over"),
+        pytest.param(begins(PATIENCE_SECONDS, 10), True, id="who has waited long enough"),
+        pytest.param(begins(PATIENCE_SECONDS - 1, 10), False, id="and who nearly has"),
     ],
 )
-def test_wait_after_429(retry_after: float | None, reset: float | None, expected: float) -> None:
-    """With jitter on top."""
-    assert expected == pytest.approx(wait_after_429(retry_after, reset, NOW, 0.0))
-    assert expected + 0.5 == pytest.approx(wait_after_429(retry_after, reset, NOW, 0.5))
+def test_an_update_is_worth_what_it_gains(candidate: Candidate, *, expected: bool) -> None:
+    """Until its opposite is due, against what the two requests cost the others."""
+    assert expected == is_worth(candidate, PRICES, NOW, Weights())
+
+
+def test_everything_is_worth_its_request_while_nobody_waits() -> None:
+    """A meeting of a second too."""
+    assert is_worth(begins(0, 1), Prices(0, (), {}), NOW, Weights())
+
+
+@pytest.mark.parametrize(
+    ("candidate", "window", "expected"),
+    [
+        pytest.param(begins(-60, None), 60.0, True, id="nothing known will undo it"),
+        pytest.param(
+            begins(-60, 60 + 60), 60.0, True, id="a minute for a minute of not being reached and the way back"
+        ),
+        pytest.param(begins(-60, 60 + 29), 60.0, False, id="half a minute"),
+        pytest.param(begins(-60, 60 + 30), 2.0, False, id="the way back alone costs as much"),
+        pytest.param(begins(-60, 60 + 31), 2.0, True, id="a second more, and a window of a moment"),
+        pytest.param(comes_back(-60, 60 + 179), 60.0, True, id="three minutes back for one of ringing"),
+        pytest.param(comes_back(-60, 60 + 119), 60.0, False, id="less than two"),
+    ],
+)
+def test_an_update_is_worth_going_early(candidate: Candidate, window: float, *, expected: bool) -> None:
+    """What it gains from its boundary on, against the window in the other wrong state and the price of its opposite."""
+    assert expected == is_worth_early(candidate, PRICES, Weights(), window)
+
+
+def test_nobody_starves() -> None:
+    """Whoever has waited for fifteen minutes goes before all who have not, whatever it weighs, and is worth it."""
+    late = comes_back(PATIENCE_SECONDS, 30)
+    crowd = [put(f"b{number}", ago) for number, ago in enumerate((0, 60, PATIENCE_SECONDS - 0.1))]
+
+    assert late == order([*crowd, late], NOW, Weights())[0]
+    assert is_worth(late, Prices(minute_of(NOW), (1e9,) * 99, {}), NOW, Weights())
+
+
+# -- the queue ---------------------------------------------------------------------------------------------------------
+
+
+def ahead(at: float, agent: str = "amy", *, starts: bool = True) -> Boundary:
+    """A boundary so many seconds after `NOW`, whose opposite is due half an hour later."""
+    return Boundary(NOW + at, agent, starts, NOW + at + 1800)
+
+
+def coming(*boundaries: Boundary) -> Coming:
+    """Each of another agent."""
+    known = Coming()
+    for index, boundary in enumerate(boundaries):
+        known.replace(str(index), [replace(boundary, agent=str(index))])
+    return known
+
+
+def test_the_queue_is_who_waits_and_who_comes() -> None:
+    """All who wait are as of this minute; a look that only a hint asks for waits for nobody."""
+    minute = minute_of(NOW)
+    known = coming(ahead(60), ahead(60))
+    waiting = [begins(70, 120), begins(10, 120), comes_back(5, None), look("eve", 5), hinted("joe", 5)]
+
+    found = queue(waiting, known, minute)
+
+    assert {
+        Group(minute + 1, minute + 31, starts=True): 2,
+        Group(minute, minute + 2, starts=True): 2,
+        Group(minute, None, starts=False): 1,
+        Group(minute, None, starts=True): 1,
+    } == found
+
+
+def test_who_waits_is_counted_with_who_is_due_in_the_same_minute() -> None:
+    """A group is who wants the same until the same minute."""
+    minute = minute_of(NOW + 60)
+
+    found = queue([begins(0, 60 + 1800)], coming(ahead(60)), minute)
+
+    assert {Group(minute, minute + 30, starts=True): 2} == found
+
+
+@pytest.mark.parametrize(
+    ("after", "per_minute", "expected"),
+    [(0, 2, 1), (0, 3, 5), (59, 2, 1), (60, 2, 5), (299, 2, 5), (300, 2, None), (0, 4, None)],
+)
+def test_the_next_crowd_is_more_than_a_minute_grants(after: float, per_minute: int, expected: int | None) -> None:
+    """Three are due in a minute, four in five: as long as their mark is ahead."""
+    known = coming(*[ahead(60)] * 3, *[ahead(120)] * 2, *[ahead(300)] * 4)
+
+    found = next_crowd(known, NOW + after, per_minute)
+
+    assert (None if expected is None else minute_of(NOW) + expected) == found
+
+
+def test_a_quota_is_served_kind_by_kind() -> None:
+    """Two who begin and one who comes back."""
+    quota = Quota(Counts(2, 1))
+    taken = []
+    for boundary in (ahead(1), ahead(2, starts=False), ahead(3, starts=False), ahead(4), ahead(5)):
+        taken.append(quota.wants(boundary))
+        if taken[-1]:
+            quota.took(boundary)
+
+    assert [True, True, False, True, False] == taken
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        (None, False),
+        (Look(NOW), False),
+        (Look(NOW, "hint"), True),
+        (Put(AVAILABLE, NOW, releases=True), False),
+    ],
+)
+def test_nobody_waits_for_a_look_of_a_hint(action: Action | None, *, expected: bool) -> None:
+    """But for all others."""
+    assert expected == is_spare(action)
+
+
+def test_a_burst_takes_its_time() -> None:
+    """Forty a second."""
+    assert [0, 0.025, 2.5] == [burst_seconds(number) for number in (0, 1, 100)]

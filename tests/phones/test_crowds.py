@@ -125,3 +125,32 @@ async def test_a_thousand_who_wait_for_the_budget_are_not_judged_at_every_turn()
         assert office.scheduler.turns - turns < 5000
         assert decided() < 100_000
         assert sum(setting.availability_status == "unavailable" for setting in office.aircall.settings.values()) > 250
+
+
+async def test_of_a_crowd_those_go_early_for_whom_the_minute_has_no_request() -> None:
+    """A hundred and fifty meetings that begin together, a hundred requests a minute: fifty go a minute before."""
+    agents = team(150)
+    async with Office(agents, aircall=company_of(150)) as office:
+        for agent in agents:
+            office.meet(agent.email, (15 * MINUTE, 60 * MINUTE))
+        await office.until(20 * MINUTE)
+        begun = [one.at - 15 * MINUTE for one in office.aircall.of("update")]
+        assert len(begun) == 150
+        assert sum(at < 0 for at in begun) == 50
+        assert min(begun) >= -60
+        assert max(begun) <= 5
+        assert most_in_a_minute(office.aircall.requests) <= 100
+
+
+async def test_a_crowd_is_looked_at_before_it_in_the_quiet() -> None:
+    """One list, in time for its requests to be there again, and no look in the crowd."""
+    agents = team(150)
+    async with Office(agents, aircall=company_of(150)) as office:
+        for agent in agents:
+            office.meet(agent.email, (HOUR, 2 * HOUR))
+        await office.until(HOUR + 5 * MINUTE)
+        read = [one.at - HOUR for one in office.aircall.of("list", HOUR - 5 * MINUTE)]
+        assert len(read) == 3
+        assert [at for at in read if not -125 <= at <= -121] == []
+        assert office.aircall.of("look", HOUR - 5 * MINUTE) == []
+        assert len(office.aircall.of("update")) == 150
