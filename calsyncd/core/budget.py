@@ -34,6 +34,7 @@ UNSURE_AT_ONCE = 2
 PROOFS_NEEDED = 3
 DISPROVED_SECONDS = 4 * 3600.0
 STILL_SECONDS = 5.0
+SLOWEST_ANSWER_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,10 @@ class Budget:
         self._out += requests
         return True
 
+    def is_blocked(self, now: float) -> bool:
+        """Whether nothing may go at `now`: what was reserved before has to wait too."""
+        return now < self._blocked_until
+
     def _waits_for_answers(self, now: float, requests: int) -> bool:
         """Whether those that are out have to be answered first: after a 429, and beyond what is sure."""
         at_once = self._at_once
@@ -99,8 +104,12 @@ class Budget:
         return self._out > 0 and self._out + requests > at_once
 
     def _may_probe(self, now: float, requests: int) -> bool:
-        """Whether one request beyond what is granted may be tried, once its time has come."""
-        return requests == 1 and not self._out and self._used(now) < self.per_minute
+        """Whether one request beyond what is granted may be tried, once its time has come.
+
+        Two that go together may, where less than two are granted.
+        """
+        few = requests == 1 or requests > self.granted
+        return few and not self._out and self._used(now) + requests <= self.per_minute
 
     def take_spare(self, now: float) -> bool:
         """Reserve a request that nobody waits for: half of the minute is left to what is owed."""
@@ -108,7 +117,9 @@ class Budget:
 
     def spare_at(self, now: float) -> float | None:
         """When a request may go that nobody waits for; None while that depends on answers that are still out."""
-        return self.next_at(now, self._kept + 1)
+        requests = self._kept + 1
+        at = None if self._waits_for_answers(now, requests) else self._granted_at(now, requests)
+        return None if at is None else max(at, now, self._blocked_until)
 
     @property
     def _kept(self) -> int:
@@ -123,15 +134,19 @@ class Budget:
         """When `requests` may go; None while that depends on answers that are still out."""
         if self._waits_for_answers(now, requests):
             return None
-        if self.remaining(now) >= requests:
-            return max(now, self._blocked_until)
-        at = self._minute.next_at(now) if self.by_clock and self._out + requests <= self.granted else None
-        if not self.by_clock:
-            short = len(self._spent) + self._out + requests - self.granted
-            at = self._spent[short - 1] + MINUTE_SECONDS + self._margin if 0 < short <= len(self._spent) else None
-        if self._may_probe(now, requests):
+        at = self._granted_at(now, requests)
+        if self.remaining(now) < requests and self._may_probe(now, requests):
             at = self._probe_at if at is None else min(at, self._probe_at)
         return None if at is None or math.isinf(at) else max(at, now, self._blocked_until)
+
+    def _granted_at(self, now: float, requests: int) -> float | None:
+        """When so many are granted, waits apart; None while that depends on answers that are still out."""
+        if self.remaining(now) >= requests:
+            return now
+        if self.by_clock:
+            return self._minute.next_at(now) if self._out + requests <= self.granted else None
+        short = len(self._spent) + self._out + requests - self.granted
+        return self._spent[short - 1] + MINUTE_SECONDS + self._margin if 0 < short <= len(self._spent) else None
 
     def room_until(self, now: float, until: float) -> int:
         """How many requests may go from `now` to `until`, each counted once."""
@@ -169,7 +184,7 @@ class Budget:
             return
         self._forget(now)
         passed = self._passed(now)
-        self._minute.shown(now, shown, passed)
+        self._minute.shown(now, shown)
         grant = passed + max(shown.remaining, 0)
         if grant < self.granted:
             # Others spend too.
@@ -247,7 +262,8 @@ class ClockMinute:
         self._stood_still = 0
         self._recovered = 0
         self._disproved_until = 0.0
-        self._last: tuple[float, int, int] | None = None
+        self._last: tuple[float, int] | None = None
+        self._answers: deque[float] = deque()
 
     @property
     def is_known(self) -> bool:
@@ -266,12 +282,19 @@ class ClockMinute:
         """When the next minute has begun for sure."""
         return (math.floor((now - MARK_MARGIN_SECONDS) / MINUTE_SECONDS) + 1) * MINUTE_SECONDS + MARK_MARGIN_SECONDS
 
-    def shown(self, now: float, shown: Shown, passed: int) -> None:
-        """An answer showed so much as remaining, after `passed` requests of ours in the last sixty seconds."""
-        remaining = shown.remaining
+    def shown(self, now: float, shown: Shown) -> None:
+        """An answer showed so much as remaining.
+
+        Only what was answered so counts against it: what broke off may never have been counted there. So late as an
+        answer may come, it was counted that much earlier.
+        """
+        self._answers.append(now)
+        while self._answers[0] <= now - MINUTE_SECONDS + SLOWEST_ANSWER_SECONDS or self._answers[0] > now:
+            self._answers.popleft()
+        passed, remaining = len(self._answers), shown.remaining
         if remaining is None or shown.limit is None or _near_mark(now):
             return
-        last, self._last = self._last, (now, remaining, passed)
+        last, self._last = self._last, (now, remaining)
         if now < self._disproved_until:
             return
         if remaining + passed > shown.limit:

@@ -554,10 +554,11 @@ class Phones:
                 self._launch(agent, agent.waiting, 1)
                 continue
             requests = 2 if isinstance(agent.waiting.action, Look) and agent.waiting.action.live else 1
-            if not self._budget.take(now, min(requests, self._budget.granted)):
-                again = _earlier(again, self._budget.next_at(now, min(requests, self._budget.granted)))
+            requests = min(requests, self._budget.per_minute)
+            if not self._budget.take(now, requests):
+                again = _earlier(again, self._budget.next_at(now, requests))
                 break
-            self._launch(agent, agent.waiting, min(requests, self._budget.granted))
+            self._launch(agent, agent.waiting, requests)
         else:
             self._send_early(prices, now)
         self._scheduler.at("dispatch", "", again)

@@ -10,7 +10,7 @@ import asyncio
 import json
 import random
 from collections import deque
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -406,15 +406,17 @@ class Firm:
         if self.daemon is not None and self.daemon.loop.done():
             self.daemon.loop.result()
 
-    async def until_done(self, command: Coroutine[Any, Any, None]) -> None:
-        """An operator's command, as long as the daemon lives to do it."""
-        task = asyncio.ensure_future(command)
-        for _ in range(100):
-            await self.pass_time(0.2)
-            if task.done():
-                break
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    async def command(self, give: Callable[[Phones], Coroutine[Any, Any, None]]) -> None:
+        """An operator's command, given again to the next life where one dies of it."""
+        while True:
+            daemon = self.daemon
+            assert daemon is not None
+            task = asyncio.create_task(give(daemon.phones))
+            while not task.done():
+                await self.pass_time(0.2)
+            if daemon is self.daemon and not task.cancelled():
+                task.result()
+                return
 
     # -- Aircall ---------------------------------------------------------------------------------------------------
 

@@ -26,6 +26,8 @@ SETTLING_SECONDS = 6.5
 LOST_SECONDS = 75.0
 EARLIEST_SECONDS = 60.0
 PATIENCE_SECONDS = 11.0
+REFUSALS = (400, 404, 405, 410, 422)
+OLDEST_LOOK_SECONDS = 46 * MINUTE
 CALLS = ("in_call", "after_call_work", "ringing")
 
 _USER = re.compile(r"/v[12]/users/(\d+)$")
@@ -56,7 +58,9 @@ class Person:
     own: set[str] = field(default_factory=lambda: {"available"})
     ours: bool = False
     chosen_at: float = 0.0
+    shown_at: float = 0.0
     before_return: set[str] = field(default_factory=set)
+    before_choice: set[str] = field(default_factory=set)
     returned_at: float | None = None
     live: str | None = None
     doubtful_until: float = 0.0
@@ -101,8 +105,15 @@ class Person:
         """Whether a meeting was on, or near, by any calendar that was in force a moment ago."""
         known = [self.meetings, *(before for until, before in self.calendars if until >= now - grace)]
         return any(
-            start <= now + ahead and now - grace < end for meetings in known for start, end in busy(meetings, self.bridge)
+            start <= now + ahead and now - grace < end
+            for meetings in known
+            for start, end in busy(meetings, self.bridge)
         )
+
+    @property
+    def seen_at(self) -> float:
+        """When an answer showed them last."""
+        return self.seen[-1][0] if self.seen else 0.0
 
     @property
     def changed_at(self) -> float:
@@ -136,6 +147,7 @@ class Oracle:
         self._by_user = {person.user: person for person in self._people.values()}
         self._arrivals: deque[float] = deque()
         self._wait_until = 0.0
+        self._pardoned_until = 0.0
         self.grace = PATIENCE_SECONDS
         self.faults: list[str] = []
         self.story: list[str] = []
@@ -155,14 +167,19 @@ class Oracle:
 
     def wrong(self, what: str) -> None:
         """Something that must never be."""
-        self.tell(f"WRONG: {what}")
-        self.faults.append(what)
+        if what not in self.faults:
+            self.tell(f"WRONG: {what}")
+            self.faults.append(what)
 
     # -- the daemon's life -----------------------------------------------------------------------------------------
 
     def died(self) -> None:
         """The daemon died: what was under way may land, and what it had counted is forgotten."""
         self.tell("the daemon dies")
+        for person in self.people:
+            if not person.ours and not person.has_been_shown(person.status, person.chosen_at):
+                # A hold may be in the ledger that was decided before the choice could be seen.
+                person.own = person.own | person.before_choice
         self._arrivals.clear()
         self._wait_until = 0.0
 
@@ -190,7 +207,7 @@ class Oracle:
         self._arrivals.append(now)
         while self._arrivals[0] <= now - MINUTE:
             self._arrivals.popleft()
-        if len(self._arrivals) > self._per_minute:
+        if len(self._arrivals) > self._per_minute and now > self._pardoned_until:
             self.wrong(f"{len(self._arrivals)} requests in a minute of {self._per_minute}")
 
     def sent(self, method: str, path: str, body: Any) -> None:
@@ -204,10 +221,22 @@ class Oracle:
             return
         person.open_puts += 1
         if body["availability_status"] == "unavailable":
+            self._takes_off(person)
             if not person.is_touchable(now) and now > person.touchable_until + self.grace:
                 self.wrong(f"{person.email} is not ours to take off the phones")
             if not person.was_wanted(now, EARLIEST_SECONDS + 0.01, self.grace):
                 self.wrong(f"{person.email} is taken off the phones for nothing")
+
+    def _takes_off(self, person: Person) -> None:
+        """What the last answer showed is what was taken as their choice; it may have been something else since."""
+        if person.ours:
+            return
+        if not person.has_been_shown(person.status, person.chosen_at):
+            person.own = person.own | person.before_choice
+        elif person.own == {"unavailable"}:
+            self.wrong(f"{person.email} was unavailable by their own choice, and is put so")
+        if self._now() - person.seen_at > OLDEST_LOOK_SECONDS:
+            self.wrong(f"{person.email} is taken off the phones unseen")
 
     def unanswered(self, method: str, path: str, *, may_land: bool) -> None:
         """A request got no answer."""
@@ -221,6 +250,9 @@ class Oracle:
         """A request was answered."""
         now = self._now()
         self.tell(f"  {status}: {method} {path}")
+        if status in REFUSALS:
+            # The other version is asked too, and whether the user exists: only a fault makes so many of one update.
+            self._pardoned_until = now + MINUTE + SETTLING_SECONDS
         if status == 429:
             self._wait_until = max(self._wait_until, now + _wait(headers, now))
         person, live = self._person(_USER, path), self._person(_LIVE, path)
@@ -239,7 +271,10 @@ class Oracle:
                 self._read(self._by_user[user["id"]], user["availability_status"])
 
     def _read(self, person: Person, status: str) -> None:
-        person.seen = [*person.seen[-20:], (self._now(), status)]
+        now = self._now()
+        person.seen = [*person.seen[-20:], (now, status)]
+        if not person.ours and status == person.status and person.shown_at < person.chosen_at:
+            person.shown_at = now
 
     def _person(self, pattern: re.Pattern[str], path: str) -> Person | None:
         found = pattern.match(path)
@@ -262,10 +297,13 @@ class Oracle:
     def _by_hand(self, person: Person, status: str) -> None:
         now = self._now()
         open_hold = person.returned_at is not None
-        if person.ours and status == "unavailable":
+        if status == person.status:
             # It was so already: nobody can tell.
             return
-        if person.is_doubtful(now) or (person.ours and person.enforce):
+        was_shown = person.ours or person.has_been_shown(person.status, person.chosen_at)
+        person.before_choice = person.own if was_shown else person.own | person.before_choice
+        in_meeting = person.ours or person.was_wanted(now, EARLIEST_SECONDS, 0.0)
+        if person.is_doubtful(now) or (in_meeting and person.enforce):
             person.own = person.own | {status}
         elif person.ours:
             person.before_return = person.own
@@ -283,24 +321,20 @@ class Oracle:
         person.chosen_at = now
 
     def _taken_off(self, person: Person) -> None:
-        if not person.ours and person.status == "unavailable" and "unavailable" in person.own:
-            if person.own == {"unavailable"} and person.has_been_shown("unavailable", person.chosen_at):
-                self.wrong(f"{person.email} was unavailable by their own choice, and is put so")
-        if not person.ours and person.seen:
-            # What the last answer showed is what was taken as their choice.
-            shown = next((one for _, one in reversed(person.seen) if one != "unavailable"), None)
-            if shown is not None and not person.has_been_shown(person.status, person.chosen_at):
-                person.own = person.own | {shown}
         person.ours = True
         person.returned_at = None
 
     def _put_back(self, person: Person, status: str) -> None:
+        now = self._now()
+        if not person.ours and person.status != status:
+            if not person.has_been_shown(person.status, person.chosen_at):
+                person.own = person.own | person.before_choice | person.before_return
+            elif person.own == {person.status}:
+                self.wrong(f"{person.email}'s own {person.status} is overwritten by {status}")
         if status not in person.own:
             self.wrong(f"{person.email} is put back to {status}, not {' or '.join(sorted(person.own))}")
-        if not person.ours and person.status != status:
-            if person.has_been_shown(person.status, person.chosen_at) and person.own == {person.status}:
-                self.wrong(f"{person.email}'s own {person.status} is overwritten by {status}")
-            person.own = person.own | {status}
+        if now - person.seen_at > OLDEST_LOOK_SECONDS:
+            self.wrong(f"{person.email} is put back unseen")
         person.ours = False
         person.returned_at = None
 
@@ -317,7 +351,8 @@ class Oracle:
         if person.own == {"unavailable"}:
             return person.own
         begun = max(start for start, end in busy(person.meetings, person.bridge) if start <= now)
-        if person.chosen_at >= begun - EARLIEST_SECONDS - LOST_SECONDS:
+        if max(person.chosen_at, person.shown_at) >= begun - EARLIEST_SECONDS - LOST_SECONDS:
+            # An override lasts from when it is seen, and to the last end among what runs then.
             return person.own | {"unavailable"}
         return {"unavailable"}
 

@@ -104,7 +104,11 @@ class Machine(RuleBasedStateMachine):
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something, and see that nothing that must not be has been."""
-        self.runner.run(work)
+        try:
+            self.runner.run(work)
+        except Exception as error:
+            error.add_note(self._story())
+            raise
         self._see()
 
     def _see(self) -> None:
@@ -132,24 +136,18 @@ class Machine(RuleBasedStateMachine):
         ahead = [at + offset for one in self.firm.oracle.people for at in one.boundaries() if at + offset > now]
         self.run(self.firm.pass_time(min(ahead, default=now + 1.0) - now))
 
-    @rule(seconds=st.sampled_from([40.0, 700.0]))
-    def suspend(self, seconds: float) -> None:
-        """The machine sleeps."""
-        self.firm.oracle.tell(f"asleep for {seconds}")
-        self.firm.clock.jump(seconds)
-        self.firm.oracle.stepped()
-        self.run(self.firm.pass_time(0.0))
-
     @rule(
         turns=st.integers(0, 400),
+        seconds=st.sampled_from([0.2, 6.0, 61.0, 400.0]),
         downtime=st.sampled_from([0.3, 3.0, 40.0, 400.0]),
         unread=st.sampled_from([0.0, 0.5, 5.0]),
         forgets=st.booleans(),
     )
-    def die(self, turns: int, downtime: float, unread: float, forgets: bool) -> None:
+    def die(self, turns: int, seconds: float, downtime: float, unread: float, forgets: bool) -> None:
         """The daemon dies at some turn from now, and what is not in the ledger may be forgotten."""
         firm = self.firm
         firm.clock.fuse, firm.downtime, firm.unread_seconds, firm.forgets = turns, downtime, unread, forgets
+        self.run(firm.pass_time(seconds))
 
     # -- people ----------------------------------------------------------------------------------------------------
 
@@ -158,6 +156,14 @@ class Machine(RuleBasedStateMachine):
         """An agent changes the setting in the app."""
         substatus = "on_a_break" if reason and status == "unavailable" else None
         self.run(self._choose(self.email(number), status, substatus))
+
+    @rule(number=who, status=statuses, wait=st.sampled_from([0.0, 0.1, 1.0, 6.0, 20.0]))
+    def choose_in_meeting(self, number: int, status: str, wait: float) -> None:
+        """Somebody who is held changes the setting, and perhaps nothing happens for a moment."""
+        held = [one.email for one in self.firm.oracle.people if one.ours]
+        if held:
+            self.run(self._choose(held[number % len(held)], status, None))
+            self.run(self.firm.pass_time(wait))
 
     async def _choose(self, email: str, status: str, substatus: str | None) -> None:
         self.firm.by_hand(email, status, substatus)
@@ -184,6 +190,21 @@ class Machine(RuleBasedStateMachine):
         at = at // 300 * 300 if snapped else float(round(at))
         for email in sorted({self.email(number) for number in numbers}):
             self._calendar(email, (*self.firm.oracle.person(email).meetings, (at, at + minutes * MINUTE)))
+        self.run(self.firm.pass_time(0.0))
+
+    @rule(
+        start=st.sampled_from([0.0, 1.0, 2.0, 5.0, 12.0]),
+        minutes=st.sampled_from([0.5, 3.0, 10.0, 30.0]),
+        stagger=st.sampled_from([0.0, 0.0, 5.0, 60.0]),
+        absent=who,
+    )
+    def all_hands(self, start: float, minutes: float, stagger: float, absent: int) -> None:
+        """A meeting of all but one: a crowd for the budget."""
+        at = float(round(self.firm.clock.now() + start * MINUTE))
+        for number, email in enumerate(self.firm.people):
+            if number != absent:
+                end = at + minutes * MINUTE + stagger * number
+                self._calendar(email, (*self.firm.oracle.person(email).meetings, (at, end)))
         self.run(self.firm.pass_time(0.0))
 
     @rule(number=who, which=st.integers(0, 3), change=st.sampled_from(["cancel", "extend", "end", "move", "clear"]))
@@ -217,10 +238,6 @@ class Machine(RuleBasedStateMachine):
 
     # -- the world -------------------------------------------------------------------------------------------------
 
-    @rule(fate=st.sampled_from(["prompt", "lost", "twice", "late"]), delay=st.sampled_from([2.0, 8.0, 300.0]))
-    def mail(self, fate: MailFate, delay: float) -> None:
-        self.firm.post.fate, self.firm.post.delay = fate, delay
-
     @rule(
         fates=st.lists(st.sampled_from(["answered", "unreachable", "lost", "landed", "late"]), max_size=6),
         lateness=st.sampled_from([1.0, 9.0, 13.0, 40.0, 65.0]),
@@ -230,9 +247,21 @@ class Machine(RuleBasedStateMachine):
         self.firm.fates.extend(fates)
         self.firm.lateness = lateness
 
-    @rule(seconds=st.sampled_from([0.02, 0.1, 1.0, 6.0]))
-    def slow(self, seconds: float) -> None:
-        self.firm.latency = seconds
+    @rule(
+        fate=st.sampled_from(["prompt", "lost", "twice", "late"]),
+        delay=st.sampled_from([2.0, 8.0, 300.0]),
+        latency=st.sampled_from([0.02, 0.1, 1.0, 6.0]),
+        asleep=st.sampled_from([0.0, 0.0, 40.0, 700.0]),
+    )
+    def weather(self, fate: MailFate, delay: float, latency: float, asleep: float) -> None:
+        """The post, the net, and perhaps the machine sleeps."""
+        firm = self.firm
+        firm.post.fate, firm.post.delay, firm.latency = fate, delay, latency
+        if asleep:
+            firm.oracle.tell(f"asleep for {asleep}")
+            firm.clock.jump(asleep)
+            firm.oracle.stepped()
+        self.run(firm.pass_time(0.0))
 
     @rule(
         status=st.sampled_from([500, 503, 405, 401]),
@@ -250,34 +279,38 @@ class Machine(RuleBasedStateMachine):
 
     # -- the operator ----------------------------------------------------------------------------------------------
 
-    @rule(number=who, minutes=st.sampled_from([None, 0.5, 10.0]))
-    def pause(self, number: int, minutes: float | None) -> None:
-        self.run(self._pause(self.email(number), None if minutes is None else self.firm.clock.now() + minutes * MINUTE))
+    @rule(
+        number=who,
+        what=st.sampled_from(["pause", "pause briefly", "resume", "leave", "join", "observe", "act"]),
+        again=st.booleans(),
+    )
+    def operate(self, number: int, what: str, again: bool) -> None:
+        """A command or other settings; mostly they are what they were a little later."""
+        self._operate(self.email(number), what)
+        opposite = {"pause": "resume", "leave": "join", "observe": "act"}.get(what)
+        if again and opposite is not None:
+            self.run(self.firm.pass_time(20.0))
+            self._operate(self.email(number), opposite)
 
-    @rule(number=who)
-    def resume(self, number: int) -> None:
-        self.run(self._pause(self.email(number), 0.0))
-
-    async def _pause(self, email: str, until: float | None) -> None:
-        daemon = self.firm.daemon
-        assert daemon is not None
+    def _operate(self, email: str, what: str) -> None:
         person, now = self.firm.oracle.person(email), self.firm.clock.now()
         if person.is_touchable(now):
             person.touchable_until = now
-        person.paused_until = None if until == 0.0 else float("inf") if until is None else until
-        self.firm.oracle.tell(f"{email} is paused until {until}")
-        command = daemon.phones.resume(email) if until == 0.0 else daemon.phones.pause(email, until)
-        await self.firm.until_done(command)
-
-    @rule(number=who, what=st.sampled_from(["leave", "join", "observe", "act"]))
-    def settings_change(self, number: int, what: str) -> None:
-        person, now = self.firm.oracle.person(self.email(number)), self.firm.clock.now()
-        if person.is_touchable(now):
-            person.touchable_until = now
-        person.configured = {"leave": False, "join": True}.get(what, person.configured)
-        person.observed = {"observe": True, "act": False}.get(what, person.observed)
         self.firm.oracle.tell(f"{person.email}: {what}")
-        self.run(self._follow())
+        if what in ("pause", "pause briefly", "resume"):
+            until = None if what == "pause" else now + 8 * MINUTE if what == "pause briefly" else 0.0
+            self.run(self._pause(email, until))
+        else:
+            person.configured = {"leave": False, "join": True}.get(what, person.configured)
+            person.observed = {"observe": True, "act": False}.get(what, person.observed)
+            self.run(self._follow())
+
+    async def _pause(self, email: str, until: float | None) -> None:
+        person = self.firm.oracle.person(email)
+        person.paused_until = None if until == 0.0 else float("inf") if until is None else until
+        await self.firm.command(
+            lambda phones: phones.resume(email) if until == 0.0 else phones.pause(email, until)
+        )
 
     async def _follow(self) -> None:
         daemon = self.firm.daemon
@@ -288,12 +321,8 @@ class Machine(RuleBasedStateMachine):
 
     # -- quiet -----------------------------------------------------------------------------------------------------
 
-    @rule()
-    def quiet(self) -> None:
-        """The world is well again, and everybody's hands are still: each is what the table says, and stays so."""
-        self.run(self._quiet())
-
     async def _quiet(self) -> None:
+        """The world is well again, and everybody's hands are still: each is what the table says, and stays so."""
         firm = self.firm
         firm.oracle.tell("all is quiet")
         firm.clock.fuse = None
