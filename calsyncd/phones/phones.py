@@ -23,7 +23,7 @@ from calsyncd.core.timeline import Timeline
 from calsyncd.logs import get_logger
 from calsyncd.metrics import Metrics, StanceName
 from calsyncd.phones.agent import FOREVER, Agent, Foreseen
-from calsyncd.phones.calls import LEDGER_PATIENCE_SECONDS, LEDGER_RETRY_SECONDS, Calls
+from calsyncd.phones.calls import CREDENTIALS_PROBE_SECONDS, LEDGER_PATIENCE_SECONDS, LEDGER_RETRY_SECONDS, Calls
 from calsyncd.phones.guards import Guards
 from calsyncd.phones.lists import Lists
 from calsyncd.phones.presence import Presence
@@ -655,6 +655,9 @@ class Phones:
             self._in_flight -= 1
             self._budget.give_back(requests)
             agent.busy = agent.hinting = agent.updating = agent.putting = False
+            if self._calls.credentials_bad:
+                # While the key is refused nothing begins, so that nobody else might ask whether it is good again.
+                self.lists.by(self._clock.now() + CREDENTIALS_PROBE_SECONDS)
             self.touch(agent.email)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calsyncd.core.budget import Budget, wait_after_429
+from calsyncd.core.budget import Budget, Shown, wait_after_429
 from calsyncd.core.dispatch import Candidate, order
 from calsyncd.core.model import Setting
 from calsyncd.core.plan import Look, Put
@@ -150,6 +150,60 @@ def test_nothing_is_spare_while_a_429_lasts() -> None:
 
     assert not budget.take_spare(NOW)
     assert NOW + 30 == budget.spare_at(NOW)
+
+
+def learned_one(per_minute: int) -> Budget:
+    """A budget of which only one request a minute is sure, and that one is spent."""
+    budget = Budget(per_minute)
+    spend(budget, NOW)
+    budget.limited(NOW, 1.0)
+    assert spend(budget, NOW + 1)
+    budget.limited(NOW + 1, 1.0)
+    assert budget.granted == 1
+    return budget
+
+
+def test_what_is_spare_is_due_only_when_it_may_go() -> None:
+    """More than is granted may be tried, but not by what nobody waits for: it would be due all the time."""
+    budget = learned_one(10)
+
+    for second in range(2, 60):
+        due = budget.spare_at(NOW + second)
+        assert due is None or due > NOW + second or budget.take_spare(NOW + second)
+
+
+def test_two_that_go_together_may_be_tried_where_one_is_granted() -> None:
+    """If the minute of the settings has room for both: else the second would be one too many."""
+    budget, other = learned_one(4), learned_one(3)
+
+    assert [NOW + 2, None] == [one.next_at(NOW + 2, 2) for one in (budget, other)]
+    assert [True, False] == [one.take(NOW + 2, 2) for one in (budget, other)]
+
+
+def test_what_broke_off_is_no_sign_of_a_minute_by_the_clock() -> None:
+    """It may never have been counted: so much is left because so little has come."""
+    budget, aircall = Budget(10), Window(10)
+    for mark in range(0, 1200, 120):
+        for second in (5, 15, 25):
+            at = NOW // 60 * 60 + mark + second
+            assert aircall.take(at)
+            budget.spent(at)
+            budget.shown(at, Shown(10, aircall.remaining(at)))
+        for second in (90, 95, 100, 105, 110):
+            budget.spent(NOW // 60 * 60 + mark + second)
+
+    assert not budget.by_clock
+
+
+def test_a_minute_by_the_clock_is_known_by_its_answers() -> None:
+    """What was left did not come back within a minute, and did at its mark."""
+    budget, at = Budget(10), NOW // 60 * 60
+    for minute in range(8):
+        for count, second in enumerate((4, 12, 36, 44, 52), 1):
+            budget.spent(at + 60 * minute + second)
+            budget.shown(at + 60 * minute + second, Shown(7, 7 - count))
+
+    assert budget.by_clock
 
 
 @pytest.mark.parametrize("step", [-3600.0, 3600.0])
