@@ -539,8 +539,12 @@ class _Case:
 
 def _held(held: Held, orders: Orders, facts: Facts, now: float) -> Decision:
     seen = facts.seen if facts.seen is not None and facts.seen.at > facts.acted_at else None
+    # What was lost may have been the way back: where it landed, the look that settles it is no word of the agent's.
+    open_hold = held
     if held.lost_at is not None and seen is not None and seen.at >= held.lost_at + LOST_LAST_LOOK_SECONDS:
         held = replace(held, lost_at=None)
+    if seen is None or seen.status != held.back.availability_status:
+        open_hold = held
     timeline = orders.timeline
     at = orders.asked_at(now)
     if now < held.effective <= now + EARLIEST_SECONDS:
@@ -551,11 +555,11 @@ def _held(held: Held, orders: Orders, facts: Facts, now: float) -> Decision:
         case = _Case(held, orders, facts, now, seen)
         if orders.complete or orders.paused(now) or now >= held.until:
             return _end(case)
-        return _keep(case, held.put, held.until)
+        return _keep(replace(case, held=open_hold), held.put, held.until)
     until = timeline.stretch_end(at) or span.end
     if not orders.complete:
         until = max(until, held.until)
-    case = _Case(replace(held, until=until, event=span.event), orders, facts, now, seen)
+    case = _Case(replace(open_hold, until=until, event=span.event), orders, facts, now, seen)
     return _keep(case, span.setting, timeline.next_change(at) or until)
 
 

@@ -579,9 +579,10 @@ def test_a_way_back_answered_while_an_older_put_is_lost_stays_a_debt() -> None:
     assert before == stance
 
 
-def test_a_lost_way_back_that_lands_in_the_next_meeting_is_put_right() -> None:
-    """What we lost ourselves is no override."""
-    stance = replace(held(), lost_at=DURING - 30)
+@pytest.mark.parametrize("ago", [30, 61, 600])
+def test_a_lost_way_back_that_lands_in_the_next_meeting_is_put_right(ago: float) -> None:
+    """What we lost ourselves is no override, however late the first look comes that can show it."""
+    stance = replace(held(), lost_at=DURING - ago)
 
     decision = decide(stance, MEETING, seen(AVAILABLE, DURING), DURING + 1)
 
