@@ -177,6 +177,7 @@ class Oracle:
         """The daemon died: what was under way may land, and what it had counted is forgotten."""
         self.tell("the daemon dies")
         for person in self.people:
+            person.shown_at = 0.0
             if not person.ours and not person.has_been_shown(person.status, person.chosen_at):
                 # A hold may be in the ledger that was decided before the choice could be seen.
                 person.own = person.own | person.before_choice
@@ -194,6 +195,7 @@ class Oracle:
         """The clock jumped: what is under way takes as long as before by another clock."""
         self._arrivals.clear()
         for person in self.people:
+            person.shown_at = 0.0
             self._doubt(person, LOST_SECONDS)
 
     def _doubt(self, person: Person, seconds: float) -> None:
