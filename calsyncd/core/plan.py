@@ -569,6 +569,9 @@ def _keep(case: _Case, wanted: Setting, change: float) -> Decision:
     if held.confirmed_at is None:
         if seen is None and case.facts.may_differ(held.put, now):
             return case.put(held.put, now, releases=False)
+        if seen is not None and case.facts.way_back is not None:
+            # A read that lags shows the hold before our way back: it confirms nothing.
+            return case.put(held.put, held.effective, releases=False) if case.fresh else case.look(held.effective)
         if seen is None or not (case.ours or case.fresh):
             return case.look(max(held.effective, case.facts.acted_at))
         if seen.status == held.back.availability_status:
@@ -611,6 +614,9 @@ def _end(case: _Case) -> Decision:
     due = min(held.until, case.orders.asked_at(now))
     if seen is None and case.facts.may_differ(held.back, now):
         return case.put(held.back, due, releases=True)
+    if seen is not None and case.facts.way_back is not None:
+        # Accepted, and kept as a debt for the sake of an older answer that is missing: a read may lag behind it.
+        return case.look_at(case.facts.acted_at + SETTLE_SECONDS)
     if seen is not None and not case.ours:
         settled = held.confirmed_at + SETTLE_SECONDS if held.confirmed_at is not None else 0.0
         accepted = held.confirmed_at is not None or case.facts.mismatches
