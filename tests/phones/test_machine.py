@@ -401,7 +401,7 @@ def test_once_all_is_quiet_every_phone_is_as_the_table_says() -> None:
         Machine,
         settings=settings(
             deadline=None,
-            max_examples=int(MORE) if MORE else 100,
+            max_examples=int(MORE) if MORE else 200,
             derandomize=not MORE,
             database=None,
             stateful_step_count=40,
