@@ -482,7 +482,9 @@ class Phones:
             if near and self.lists.read_at < look_at and not self.lists.running:
                 self.lists.urgent(now)
             self._scheduler.at("crowd", "", self._next_step(crowd, look_at, now))
-        crowded = near or len(self._needy) - len(self._curious) > self._budget.remaining(now)
+        # Where a minute grants less than a look and an update, the look would be stale before the update may go.
+        crowded = near or granted < REQUESTS_AT_BOUNDARY
+        crowded = crowded or len(self._needy) - len(self._curious) > self._budget.remaining(now)
         self._fresh_seconds = looks.fresh_seconds(pages, told=self.lists.told(), crowded=crowded)
 
     def _next_step(self, crowd: int, look_at: float, now: float) -> float | None:

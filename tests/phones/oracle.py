@@ -28,6 +28,8 @@ EARLIEST_SECONDS = 60.0
 PATIENCE_SECONDS = 11.0
 REFUSALS = (400, 404, 405, 410, 422)
 OLDEST_LOOK_SECONDS = 46 * MINUTE
+WRITING_SECONDS = 1.0
+LONGEST_WAY_SECONDS = 3.0
 CALLS = ("in_call", "after_call_work", "ringing")
 
 _USER = re.compile(r"/v[12]/users/(\d+)$")
@@ -128,13 +130,13 @@ class Person:
         """Whether an update of ours is too near for a change to be surely the agent's own."""
         return self.open_puts > 0 or now < max(self.doubtful_until, self.put_at + SETTLING_SECONDS)
 
-    def has_been_shown(self, status: str, since: float) -> bool:
-        """Whether an answer has shown this choice of `since`, beyond doubt."""
+    def has_been_shown(self, status: str, since: float, by: float = float("inf")) -> bool:
+        """Whether an answer has shown this choice of `since`, beyond doubt and until `by`."""
         since = max(since, self.put_at + SETTLING_SECONDS, self.doubtful_until)
-        shown = any(at >= since and one == status for at, one in self.seen)
+        shown = any(since <= at <= by and one == status for at, one in self.seen)
         if status != "unavailable":
             return shown
-        return shown and any(at >= since and one in ("do_not_disturb", "offline") for at, one in self.seen_live)
+        return shown and any(since <= at <= by and one in ("do_not_disturb", "offline") for at, one in self.seen_live)
 
 
 class Oracle:
@@ -233,7 +235,8 @@ class Oracle:
         """What the last answer showed is what was taken as their choice; it may have been something else since."""
         if person.ours:
             return
-        if not person.has_been_shown(person.status, person.chosen_at):
+        # What is shown while an update is written down comes too late for it.
+        if not person.has_been_shown(person.status, person.chosen_at, self._now() - WRITING_SECONDS):
             person.own = person.own | person.before_choice
         elif person.own == {"unavailable"}:
             self.wrong(f"{person.email} was unavailable by their own choice, and is put so")
@@ -329,7 +332,7 @@ class Oracle:
     def _put_back(self, person: Person, status: str) -> None:
         now = self._now()
         if not person.ours and person.status != status:
-            if not person.has_been_shown(person.status, person.chosen_at):
+            if not person.has_been_shown(person.status, person.chosen_at, now - WRITING_SECONDS - LONGEST_WAY_SECONDS):
                 person.own = person.own | person.before_choice | person.before_return
             elif person.own == {person.status}:
                 self.wrong(f"{person.email}'s own {person.status} is overwritten by {status}")

@@ -70,3 +70,16 @@ async def test_a_machine_that_sleeps_while_it_writes_takes_nobody_off_the_phones
 
         assert office.aircall.of("update") == []
         assert not office.held("amy@x")
+
+
+async def test_one_request_a_minute_is_enough_for_an_agent() -> None:
+    """One for the look, and a minute later one for the update, which relies on it: not for looks without end."""
+    async with Office([amy()], per_minute=1) as office:
+        await office.until(2 * MINUTE)
+        office.meet("amy@x", (2 * MINUTE, 20 * MINUTE))
+        await office.until(8 * MINUTE)
+        held = office.held("amy@x")
+        await office.until(30 * MINUTE)
+
+        assert held
+        assert ("available", False) == (office.aircall.status(1), office.held("amy@x"))
