@@ -29,11 +29,15 @@ SOON_SECONDS = 10.0
 PROBE_FASTER = 0.8
 SLOWEST_PROBE_SECONDS = 60.0
 HAND_BACK_SECONDS = 30 * 60.0
+SHOWN_HAND_BACK_SECONDS = 10 * 60.0
 SLOWEST_HAND_BACK_SECONDS = 4 * 3600.0
 UNSURE_AT_ONCE = 2
-PROOFS_NEEDED = 2
+STILL_NEEDED = 2
+RECOVERED_NEEDED = 1
+"""A sliding minute never recovers so; a leaking one may seem to stand still once."""
+
 DISPROVED_SECONDS = 4 * 3600.0
-STILL_SECONDS = 1.5
+STILL_REQUESTS = 3
 SLOWEST_ANSWER_SECONDS = 15.0
 """So long after it was counted an answer comes at the latest."""
 
@@ -58,6 +62,7 @@ class Budget:
         self._spent: deque[float] = deque()
         self._refusals: deque[float] = deque()
         self._out = 0
+        self._took_at = 0.0
         self._blocked_until = 0.0
         self._soon_until = 0.0
         self._at_once = per_minute
@@ -98,7 +103,12 @@ class Budget:
         if self._learned is not None:
             self._probe_at = max(self._probe_at, now + self._probe_gap)
         self._out += requests
+        self._took_at = now
         return True
+
+    def is_blocked(self, now: float) -> bool:
+        """Whether nothing may go at `now`: what was reserved before has to wait too."""
+        return now < self._blocked_until
 
     def _waits_for_answers(self, now: float, requests: int) -> bool:
         """Whether those that are out have to be answered first: after a 429, and beyond what is sure."""
@@ -108,8 +118,12 @@ class Budget:
         return self._out > 0 and self._out + requests > at_once
 
     def _may_probe(self, now: float, requests: int) -> bool:
-        """Whether one request beyond what is granted may be tried, once its time has come."""
-        return requests == 1 and not self._out and self._used(now) < self.per_minute
+        """Whether one request beyond what is granted may be tried, once its time has come.
+
+        Two that go together may, where less than two are granted.
+        """
+        few = requests == 1 or requests > self.granted
+        return few and not self._out and self._used(now) + requests <= self.per_minute
 
     def take_spare(self, now: float) -> bool:
         """Reserve a request that nobody waits for: half of the minute is left to what is owed."""
@@ -117,7 +131,9 @@ class Budget:
 
     def spare_at(self, now: float) -> float | None:
         """When a request may go that nobody waits for; None while that depends on answers that are still out."""
-        return self.next_at(now, self._kept + 1)
+        requests = self._kept + 1
+        at = None if self._waits_for_answers(now, requests) else self._granted_at(now, requests)
+        return None if at is None else max(at, now, self._blocked_until)
 
     @property
     def _kept(self) -> int:
@@ -132,22 +148,28 @@ class Budget:
         """When `requests` may go; None while that depends on answers that are still out."""
         if self._waits_for_answers(now, requests):
             return None
-        if self.remaining(now) >= requests:
-            return max(now, self._blocked_until)
-        at = self._minute.next_at(now) if self.by_clock and self._out + requests <= self.granted else None
-        if not self.by_clock:
-            short = len(self._spent) + self._out + requests - self.granted
-            at = self._spent[short - 1] + MINUTE_SECONDS + self._margin if 0 < short <= len(self._spent) else None
-        if requests == 1 and not self._out:
-            at = min(math.inf if at is None else at, self._next_probe_at(now))
+        at = self._granted_at(now, requests)
+        few = requests == 1 or requests > self.granted
+        if self.remaining(now) < requests and few and not self._out:
+            at = min(math.inf if at is None else at, self._next_probe_at(now, requests))
         return None if at is None or math.isinf(at) else max(at, now, self._blocked_until)
 
-    def _next_probe_at(self, now: float) -> float:
-        """When one request beyond what is granted may be tried."""
-        beyond = self._used(now) - self.per_minute
+    def _granted_at(self, now: float, requests: int) -> float | None:
+        """When so many are granted, waits apart; None while that depends on answers that are still out."""
+        if self.remaining(now) >= requests:
+            return now
+        if self.by_clock:
+            return self._minute.next_at(now) if self._out + requests <= self.granted else None
+        short = len(self._spent) + self._out + requests - self.granted
+        return self._spent[short - 1] + MINUTE_SECONDS + self._margin if 0 < short <= len(self._spent) else None
+
+    def _next_probe_at(self, now: float, requests: int) -> float:
+        """When so many beyond what is granted may be tried."""
+        beyond = self._used(now) + requests - 1 - self.per_minute
         if beyond < 0:
             return self._probe_at
-        return math.inf if self.by_clock else max(self._probe_at, self._spent[beyond] + MINUTE_SECONDS + self._margin)
+        known = not self.by_clock and beyond < len(self._spent)
+        return max(self._probe_at, self._spent[beyond] + MINUTE_SECONDS + self._margin) if known else math.inf
 
     def room_until(self, now: float, until: float) -> int:
         """How many requests may go from `now` to `until`, each counted once."""
@@ -186,14 +208,13 @@ class Budget:
             return
         self._forget(now)
         others_out = max(0, self._out - 1)
-        still = self._passed(now, MINUTE_SECONDS - SLOWEST_ANSWER_SECONDS)
-        self._minute.shown(now, shown, still, alone=not others_out)
+        self._minute.shown(now, shown, sent=None if others_out else self._took_at)
         # What is out may be counted already.
         grant = self._passed(now) + others_out + max(shown.remaining, 0)
         if grant < self.granted:
             # Others spend too.
             self._sure = self._learned = max(1, grant)
-            self._hand_back_at = now + self._hand_back_after
+            self._hand_back_at = now + SHOWN_HAND_BACK_SECONDS
 
     def limited(self, now: float, wait: float) -> None:
         """A 429 came: nothing goes for `wait` seconds, and then one by one."""
@@ -267,12 +288,14 @@ class ClockMinute:
         self._recovered = 0
         self._disproved_until = 0.0
         self._last: tuple[float, int] | None = None
+        self._since = 0
         self._proof_in: int | None = None
+        self._answers: deque[float] = deque()
 
     @property
     def is_known(self) -> bool:
         """Whether it does: shown often enough in both ways, and not contradicted since."""
-        return min(self._stood_still, self._recovered) >= PROOFS_NEEDED
+        return self._stood_still >= STILL_NEEDED and self._recovered >= RECOVERED_NEEDED
 
     def used(self, spent: deque[float], now: float) -> int:
         """How much of the minute at `now` is used; near a mark, of the fuller of the two that it may be counted in."""
@@ -286,29 +309,40 @@ class ClockMinute:
         """When the next minute has begun for sure."""
         return (math.floor((now - MARK_MARGIN_SECONDS) / MINUTE_SECONDS) + 1) * MINUTE_SECONDS + MARK_MARGIN_SECONDS
 
-    def shown(self, now: float, shown: Shown, passed: int, *, alone: bool) -> None:
+    def shown(self, now: float, shown: Shown, *, sent: float | None) -> None:
         """An answer showed so much as remaining.
 
-        `passed` are those of our requests that a sliding minute would still count. Only what is answered `alone`, while
-        nothing else is out, can be compared with later answers: others may overtake each other.
+        Only what was answered so counts against a sliding minute: what broke off may never have been counted there. So
+        late as an answer may come, it was counted that much earlier. `sent` is when it was asked for, if nothing else
+        was out: only then can it be compared with other answers, which else may overtake each other.
         """
-        remaining = shown.remaining
-        if remaining is None or shown.limit is None or _near_mark(now):
+        self._answers.append(now)
+        while self._answers[0] <= now - MINUTE_SECONDS + SLOWEST_ANSWER_SECONDS or self._answers[0] > now:
+            self._answers.popleft()
+        passed, remaining = len(self._answers), shown.remaining
+        if remaining is None or shown.limit is None:
             return
-        last = self._last
-        if alone:
-            self._last = (now, remaining)
+        if _near_mark(now):
+            # It may belong to either minute, and so may what is compared with it.
+            self._last = None
+            return
+        last, since = self._last, self._since
+        if sent is not None:
+            self._last, self._since = (now, remaining), 0
+        elif last is not None:
+            self._since += 1
         if now < self._disproved_until or last is None:
             return
         if _minute(last[0]) == _minute(now):
-            if remaining >= last[1]:
+            if sent is None:
+                return
+            if remaining > last[1] - since - 1:
                 self._disprove(now)
-            elif now >= last[0] + STILL_SECONDS:
+            elif sent >= last[0] + STILL_REQUESTS * MINUTE_SECONDS / shown.limit:
+                # A minute that leaks would have got so many back.
                 self._stood_still += 1
-            return
-        leaked = shown.limit * (now - last[0] + SLOWEST_ANSWER_SECONDS) / MINUTE_SECONDS
-        if remaining + passed > shown.limit and remaining - last[1] > leaked and self._proof_in != _minute(now):
-            # Neither a sliding minute nor one that leaks could have so much left.
+        elif remaining + passed > shown.limit and self._proof_in != _minute(now):
+            # A sliding minute could not have so much left.
             self._recovered, self._proof_in = self._recovered + 1, _minute(now)
 
     def refused(self, now: float, *, within: bool) -> None:

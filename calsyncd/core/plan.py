@@ -546,8 +546,12 @@ class _Case:
 
 def _held(held: Held, orders: Orders, facts: Facts, now: float) -> Decision:
     seen = facts.seen if facts.is_looked_at(orders) else None
+    # What was lost may have been the way back: where it landed, the look that settles it is no word of the agent's.
+    open_hold = held
     if held.lost_at is not None and seen is not None and seen.at >= held.lost_at + LOST_LAST_LOOK_SECONDS:
         held = replace(held, lost_at=None)
+    if seen is None or seen.status != held.back.availability_status:
+        open_hold = held
     timeline = orders.timeline
     at = orders.asked_at(now)
     if now < held.effective <= now + EARLIEST_SECONDS:
@@ -558,11 +562,11 @@ def _held(held: Held, orders: Orders, facts: Facts, now: float) -> Decision:
         case = _Case(held, orders, facts, now, seen)
         if orders.complete or orders.paused(now) or now >= held.until:
             return _end(case)
-        return _keep(case, held.put, held.until)
+        return _keep(replace(case, held=open_hold), held.put, held.until)
     until = timeline.stretch_end(at) or span.end
     if not orders.complete:
         until = max(until, held.until)
-    case = _Case(replace(held, until=until, event=span.event), orders, facts, now, seen)
+    case = _Case(replace(open_hold, until=until, event=span.event), orders, facts, now, seen)
     return _keep(case, span.setting, timeline.next_change(at) or until)
 
 
@@ -572,6 +576,9 @@ def _keep(case: _Case, wanted: Setting, change: float) -> Decision:
     if held.confirmed_at is None:
         if seen is None and case.facts.may_differ(held.put, now):
             return case.put(held.put, now, releases=False)
+        if seen is not None and case.facts.way_back is not None:
+            # A read that lags shows the hold before our way back: it confirms nothing.
+            return case.put(held.put, held.effective, releases=False) if case.fresh else case.look(held.effective)
         if seen is None or not (case.ours or case.fresh):
             return case.look(max(held.effective, case.facts.acted_at))
         if seen.status == held.back.availability_status:
@@ -614,6 +621,9 @@ def _end(case: _Case) -> Decision:
     due = min(held.until, case.orders.asked_at(now))
     if seen is None and case.facts.may_differ(held.back, now):
         return case.put(held.back, due, releases=True)
+    if seen is not None and case.facts.way_back is not None:
+        # Accepted, and kept as a debt for the sake of an older answer that is missing: a read may lag behind it.
+        return case.look_at(case.facts.acted_at + SETTLE_SECONDS)
     if seen is not None and not case.ours:
         settled = held.confirmed_at + SETTLE_SECONDS if held.confirmed_at is not None else 0.0
         accepted = held.confirmed_at is not None or case.facts.mismatches

@@ -34,6 +34,9 @@ CREDENTIALS_PROBE_SECONDS = 60.0
 LEDGER_RETRY_SECONDS = 5.0
 LEDGER_PATIENCE_SECONDS = 10.0
 RELEASE_PATIENCE_SECONDS = 1.0
+STALE_DECISION_SECONDS = LEDGER_PATIENCE_SECONDS + 1.0
+"""Longer than the ledger is waited for: only a clock that jumped makes a decision older than that before it is sent."""
+
 PASSING_FAILURES = 2
 
 log = get_logger(__name__)
@@ -96,7 +99,7 @@ class Calls:
         assert agent.user is not None  # noqa: S101 - only bound agents are judged
         try:
             observation = await self._aircall.look(agent.user)
-            if look.live:
+            if look.live and not self._budget.is_blocked(self._clock.now()):
                 observation = replace(observation, live=await self._aircall.live_state(agent.user))
         except ServiceError as error:
             if not dispatch.is_spare(look):
@@ -231,12 +234,19 @@ class Calls:
         assert agent.user is not None  # noqa: S101 - only bound agents are judged
         sent = Sent(agent.stance, decision.stance, put)
         agent.stance = sent.written
+        decided_at = self._clock.now()
         patience = RELEASE_PATIENCE_SECONDS if put.releases else LEDGER_PATIENCE_SECONDS
         if not await self._written(agent, patience) and not put.releases:
             # Without a debt on disk nobody is made unreachable; the way back goes all the same.
             agent.stance = sent.before
             agent.facts = replace(agent.facts, retry_at=self._clock.now() + LEDGER_RETRY_SECONDS)
             self._roster.trouble(agent, "ledger")
+            return
+        now = self._clock.now()
+        if self._budget.is_blocked(now) or (not put.releases and now - decided_at > STALE_DECISION_SECONDS):
+            # While it was written down a 429 came for another, or the machine slept: it is decided anew.
+            agent.stance, agent.facts = plan.not_landed(sent, agent.facts)
+            await self._record.stance(agent, RELEASE_PATIENCE_SECONDS)
             return
         agent.putting = True
         try:

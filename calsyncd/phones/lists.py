@@ -83,6 +83,12 @@ class Lists:
         self._urgent = True
         self._due(now)
 
+    def by(self, due: float) -> None:
+        """Read it at `due` at the latest, whatever the price: what it tells is waited for by everybody."""
+        self._urgent = True
+        planned = self._scheduler.due_at("sweep", "")
+        self.at(due if planned is None else min(due, planned))
+
     def changed(self) -> None:
         """Somebody joined or left the company: read it soon, but not all the time."""
         if self.running:

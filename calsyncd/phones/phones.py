@@ -23,7 +23,7 @@ from calsyncd.core.timeline import Timeline
 from calsyncd.logs import get_logger
 from calsyncd.metrics import Metrics, StanceName
 from calsyncd.phones.agent import FOREVER, Agent, Foreseen
-from calsyncd.phones.calls import LEDGER_PATIENCE_SECONDS, LEDGER_RETRY_SECONDS, Calls
+from calsyncd.phones.calls import CREDENTIALS_PROBE_SECONDS, LEDGER_PATIENCE_SECONDS, LEDGER_RETRY_SECONDS, Calls
 from calsyncd.phones.guards import Guards
 from calsyncd.phones.lists import Lists
 from calsyncd.phones.presence import Presence
@@ -484,7 +484,9 @@ class Phones:
             if near and self.lists.read_at < look_at and not self.lists.running and self._list_is_due(now):
                 self.lists.urgent(now)
             self._scheduler.at("crowd", "", self._next_step(crowd, look_at, now))
-        crowded = near or len(self._needy) - len(self._curious) > self._budget.remaining(now)
+        # Where a minute grants less than a look and an update, the look would be stale before the update may go.
+        crowded = near or pace < REQUESTS_AT_BOUNDARY
+        crowded = crowded or len(self._needy) - len(self._curious) > self._budget.remaining(now)
         self._fresh_seconds = looks.fresh_seconds(pages, told=self.lists.told(), crowded=crowded)
 
     def _list_is_due(self, now: float) -> bool:
@@ -581,10 +583,11 @@ class Phones:
                 self._launch(agent, agent.waiting, 1)
                 continue
             requests = 2 if isinstance(agent.waiting.action, Look) and agent.waiting.action.live else 1
-            if not self._budget.take(now, min(requests, self._budget.granted)):
-                again = _earlier(again, self._budget.next_at(now, min(requests, self._budget.granted)))
+            requests = min(requests, self._budget.per_minute)
+            if not self._budget.take(now, requests):
+                again = _earlier(again, self._budget.next_at(now, requests))
                 break
-            self._launch(agent, agent.waiting, min(requests, self._budget.granted))
+            self._launch(agent, agent.waiting, requests)
         else:
             self._send_early(prices, now)
         self._scheduler.at("dispatch", "", again)
@@ -698,6 +701,9 @@ class Phones:
                 each = (self._clock.monotonic() - began) / flying
                 self._each_seconds += (each - self._each_seconds) * dispatch.BURST_SHARE
             agent.busy = agent.hinting = agent.updating = agent.putting = False
+            if self._calls.credentials_bad:
+                # While the key is refused nothing begins, so that nobody else might ask whether it is good again.
+                self.lists.by(self._clock.now() + CREDENTIALS_PROBE_SECONDS)
             self.touch(agent.email)
 
 

@@ -119,7 +119,8 @@ def test_a_minute_as_the_settings_say_refuses_nothing(kind: Kind, *, headers: bo
 
     far.run()
 
-    assert ([], 20 * 97, 100) == (far.refused, len(far.passed), far.budget.granted)
+    assert ([], 20 * 97) == (far.refused, len(far.passed))
+    assert far.budget.granted >= 97
 
 
 @pytest.mark.parametrize("burst", [1, 5, 40])
@@ -430,11 +431,11 @@ def test_a_try_that_is_refused_makes_the_next_ones_rarer_and_those_that_pass_fas
 
 
 def test_what_was_learned_is_handed_back_step_by_step() -> None:
-    """A quarter every ten minutes, until the settings' number is granted."""
+    """A quarter every half hour, until the settings' number is granted."""
     budget = learned(per_minute=60, passed=24)
 
     granted = []
-    for minutes in range(0, 61, 10):
+    for minutes in range(0, 181, 30):
         budget.remaining(NOW + 1 + 60 * minutes)
         granted.append(budget.granted)
 
@@ -459,7 +460,7 @@ def test_it_is_handed_back_more_slowly_each_time_that_it_was_in_vain() -> None:
         assert 24 == budget.granted
         now += 0.3 + 1.0
 
-    assert [pytest.approx(minutes, abs=1) for minutes in (10, 20, 40, 80, 160, 240)] == waits
+    assert [pytest.approx(minutes, abs=1) for minutes in (30, 60, 120, 240, 240, 240)] == waits
 
 
 # -- what headers show -------------------------------------------------------------------------------------------------
@@ -549,13 +550,16 @@ def test_a_clock_minute_is_believed_only_when_shown(kind: Kind, *, headers: bool
     assert (expected, []) == (far.budget.by_clock, far.refused)
 
 
-@pytest.mark.parametrize(("left", "expected"), [(60, False), (115, True)])
-def test_no_more_comes_back_from_a_leak_than_leaks(left: int, *, expected: bool) -> None:
-    """Of a hundred and twenty a minute thirty in fifteen seconds: twenty more prove nothing, seventy-five do."""
+@pytest.mark.parametrize(("leaked", "expected"), [(10, False), (0, True)])
+def test_nothing_comes_back_within_a_clock_minute(leaked: int, *, expected: bool) -> None:
+    """What leaks has got some of it back after ten seconds; at the mark all is there again."""
     minute = ClockMinute()
     for begin in range(0, 300, 60):
-        for second, remaining in ((5, left), (20, 50), (50, 40)):
-            minute.shown(NOW + begin + second, Shown(120, remaining), 70, alone=True)
+        for second, left in ((5, 119), (15, 118 + leaked), (50, 50 + leaked)):
+            at = NOW - NOW % 60 + begin + second
+            for _ in range(67 if second == 50 else 0):
+                minute.shown(at, Shown(120, left), sent=None)
+            minute.shown(at, Shown(120, left), sent=at)
 
     assert expected == minute.is_known
 
@@ -569,13 +573,6 @@ def test_slow_answers_are_not_taken_for_a_clock_minute() -> None:
             far.want(far.now + 240 * turn + second, number)
 
     far.run()
-
-    assert not far.budget.by_clock
-
-
-def test_one_mark_proves_little() -> None:
-    """However many answers come after it."""
-    far = by_the_clock("fixed", minutes=1, load=((5, 1), (20, 1), (40, 1), (52, 60), (63, 5)))
 
     assert not far.budget.by_clock
 
@@ -655,7 +652,7 @@ def test_nobody_has_shown_anything_to_a_new_clock_minute() -> None:
     """Nor do answers without their numbers."""
     minute = ClockMinute()
     for second in range(0, 600, 7):
-        minute.shown(NOW + second, Shown(), 0, alone=True)
+        minute.shown(NOW + second, Shown(), sent=NOW + second)
 
     assert not minute.is_known
 
@@ -759,3 +756,57 @@ def test_wait_after_429(retry_after: float | None, reset: float | None, expected
     """With jitter on top."""
     assert expected == pytest.approx(wait_after_429(retry_after, reset, NOW, 0.0))
     assert expected + 0.5 == pytest.approx(wait_after_429(retry_after, reset, NOW, 0.5))
+
+
+def learned_one(per_minute: int) -> Budget:
+    """A budget of which only one request a minute is sure, and that one is spent."""
+    budget = Budget(per_minute)
+    spend(budget, NOW)
+    budget.limited(NOW, 1.0)
+    assert spend(budget, NOW + 1)
+    budget.limited(NOW + 1, 1.0)
+    assert budget.granted == 1
+    return budget
+
+
+def test_what_is_spare_is_due_only_when_it_may_go() -> None:
+    """More than is granted may be tried, but not by what nobody waits for: it would be due all the time."""
+    budget = learned_one(10)
+
+    for second in range(2, 60):
+        due = budget.spare_at(NOW + second)
+        assert due is None or due > NOW + second or budget.take_spare(NOW + second)
+
+
+def test_two_that_go_together_may_be_tried_where_one_is_granted() -> None:
+    """If the minute of the settings has room for both: else the second would be one too many."""
+    budget, other = learned_one(4), learned_one(3)
+
+    assert [NOW + 16, NOW + 61] == [one.next_at(NOW + 2, 2) for one in (budget, other)]
+    assert [True, False] == [one.take(NOW + 16, 2) for one in (budget, other)]
+
+
+def test_what_broke_off_is_no_sign_of_a_minute_by_the_clock() -> None:
+    """It may never have been counted: so much is left because so little has come."""
+    budget, aircall = Budget(10), Window(10)
+    for mark in range(0, 1200, 120):
+        for second in (5, 15, 25):
+            at = NOW // 60 * 60 + mark + second
+            assert aircall.take(at)
+            budget.spent(at)
+            budget.shown(at, Shown(10, aircall.remaining(at)))
+        for second in (90, 95, 100, 105, 110):
+            budget.spent(NOW // 60 * 60 + mark + second)
+
+    assert not budget.by_clock
+
+
+def test_a_minute_by_the_clock_is_known_by_its_answers() -> None:
+    """What was left did not come back within a minute, and did at its mark."""
+    budget, at = Budget(10), NOW // 60 * 60
+    for minute in range(8):
+        for count, second in enumerate((4, 12, 40, 48, 52), 1):
+            assert spend(budget, at + 60 * minute + second)
+            budget.shown(at + 60 * minute + second, Shown(7, 7 - count))
+
+    assert budget.by_clock

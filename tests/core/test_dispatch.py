@@ -60,12 +60,12 @@ def hinted(agent: str, ago: float) -> Candidate:
         pytest.param([look("b", 5, holding=True), look("a", 1)], "ab", id="a look costs what it stands for"),
         pytest.param([put("b", 1), look("a", 5)], "ab", id="looks stand in the same queue"),
         pytest.param(
-            [put("b", 899), put("a", 900, releases=True)], "ab", id="who waited fifteen minutes goes before all"
+            [put("b", 1799), put("a", 1800, releases=True)], "ab", id="who waited half an hour goes before all"
         ),
         pytest.param(
-            [put("b", 910), put("a", 920, releases=True)],
+            [put("b", 1810), put("a", 1820, releases=True)],
             "ab",
-            id="of those who waited fifteen minutes the longest due",
+            id="of those who waited half an hour the longest due",
         ),
         pytest.param([put("b", -2), put("a", 1)], "ab", id="what is not due yet comes later"),
         pytest.param([put("a", 1), put("b", 1)], "ab", id="of two equal the first"),
@@ -139,7 +139,7 @@ def test_an_update_is_worth_going_early(candidate: Candidate, window: float, *, 
 
 
 def test_nobody_starves() -> None:
-    """Whoever has waited for fifteen minutes goes before all who have not, whatever it weighs, and is worth it."""
+    """Whoever has waited for half an hour goes before all who have not, whatever it weighs, and is worth it."""
     late = comes_back(PATIENCE_SECONDS, 30)
     crowd = [put(f"b{number}", ago) for number, ago in enumerate((0, 60, PATIENCE_SECONDS - 0.1))]
 

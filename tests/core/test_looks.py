@@ -21,7 +21,7 @@ MINUTE = 60.0
         pytest.param(2, True, False, 1800, id="webhooks would tell"),
         pytest.param(20, True, False, 1800, id="in a big company too"),
         pytest.param(1, False, True, 2700, id="in a crowd nobody is looked at"),
-        pytest.param(20, True, True, 2700, id="nor with webhooks"),
+        pytest.param(20, True, True, 5400, id="nor with webhooks"),
     ],
 )
 def test_how_old_a_look_may_be(pages: int, expected: float, *, told: bool, crowded: bool) -> None:

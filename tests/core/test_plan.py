@@ -16,6 +16,7 @@ from calsyncd.core.plan import (
     Orders,
     Put,
     Sent,
+    Stance,
     StandingBack,
     answered,
     decide,
@@ -579,9 +580,42 @@ def test_a_way_back_answered_while_an_older_put_is_lost_stays_a_debt() -> None:
     assert before == stance
 
 
-def test_a_lost_way_back_that_lands_in_the_next_meeting_is_put_right() -> None:
-    """What we lost ourselves is no override."""
-    stance = replace(held(), lost_at=DURING - 30)
+def way_back_that_a_read_lags_behind() -> tuple[Stance, Facts]:
+    """Accepted at `DURING`, while the answer to an older PUT is missing; a look right after it shows the hold."""
+    before = held(confirmed=False, lost_at=DURING - 120)
+    sent = Sent(before, replace(before, lost_at=DURING), Put(AVAILABLE, DURING, releases=True))
+    stance, facts = answered(sent, AVAILABLE, Facts(), DURING)
+    return stance, facts.looked(Observation(UNAVAILABLE, DURING + 0.1))
+
+
+def test_a_read_that_lags_behind_a_way_back_asks_for_no_second_one() -> None:
+    """Nor for a third: the next look comes when reads have settled."""
+    stance, facts = way_back_that_a_read_lags_behind()
+
+    waiting = decide(stance, NOTHING, facts, DURING + 0.2)
+    look = decide(stance, NOTHING, facts, DURING + 5)
+    still = decide(stance, NOTHING, facts.looked(Observation(UNAVAILABLE, DURING + 5)), DURING + 5.1)
+
+    assert (None, DURING + 5) == (waiting.action, waiting.again)
+    assert Look(DURING + 5) == look.action
+    assert Put(AVAILABLE, DURING + 5.1, releases=True) == still.action
+
+
+def test_a_read_that_lags_behind_a_way_back_confirms_no_hold() -> None:
+    """The next meeting takes the agent off the phones again: who is seen available then has not chosen it."""
+    stance, facts = way_back_that_a_read_lags_behind()
+
+    at_once = decide(stance, MEETING, facts, DURING + 0.2)
+    later = decide(stance, MEETING, facts, DURING + 55)
+
+    assert Put(UNAVAILABLE, START, releases=False) == at_once.action
+    assert isinstance(later.action, Look)
+
+
+@pytest.mark.parametrize("ago", [30, 61, 600])
+def test_a_lost_way_back_that_lands_in_the_next_meeting_is_put_right(ago: float) -> None:
+    """What we lost ourselves is no override, however late the first look comes that can show it."""
+    stance = replace(held(), lost_at=DURING - ago)
 
     decision = decide(stance, MEETING, seen(AVAILABLE, DURING), DURING + 1)
 

@@ -95,6 +95,22 @@ async def test_a_refused_key_is_probed_and_pays_its_debts_when_it_is_good_again(
 # -- the ledger ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("count", [1, 120])
+async def test_a_key_that_was_refused_once_keeps_nobody_waiting_for_the_next_list(count: int) -> None:
+    """Whether anybody is held or not, and however seldom everybody is listed."""
+    async with Office(team(count)) as office:
+        await office.until(2 * MINUTE)
+        office.phones.listen(lambda _: None, lambda: True)
+        office.aircall.all_fail(bad_key())
+        office.meet("a1@x", (2 * MINUTE, 20 * MINUTE))
+        await office.a_while(10)
+        office.aircall.all_fail(None)
+
+        await office.a_while(2 * MINUTE)
+
+        assert office.held("a1@x")
+
+
 async def test_a_full_ledger_makes_no_storm() -> None:
     """Twenty starts that wait for the disk cost Aircall no more than its budget, and no release waits for them."""
     async with Office(team(21)) as office:

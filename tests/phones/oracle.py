@@ -1,0 +1,377 @@
+"""What each agent's setting may be, by what was done by hand, what the calendar says, and what Aircall has seen.
+
+It knows nothing of stances, plans or the ledger. Of each person it keeps `own`: what the agent may be set to while no
+meeting of theirs is on. That is one status, their last choice, except where the table in the design lets either of two
+stand: a change by hand within the settling seconds of an update of ours, or while one may still land; a change that no
+answer could have shown before our next update went; a return by hand from a meeting, taken back before it was seen; a
+change during a meeting where changes are not to stand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from calsyncd.core.model import Event
+from calsyncd.core.rules import Rules
+from calsyncd.core.timeline import Timeline, build
+from calsyncd.sandbox.aircall_users import Update
+
+MINUTE = 60.0
+SETTLING_SECONDS = 6.5
+LOST_SECONDS = 75.0
+EARLIEST_SECONDS = 60.0
+PATIENCE_SECONDS = 11.0
+REFUSALS = (400, 404, 405, 410, 422)
+OLDEST_LOOK_SECONDS = 46 * MINUTE
+WRITING_SECONDS = 1.0
+LONGEST_WAY_SECONDS = 3.0
+CALLS = ("in_call", "after_call_work", "ringing")
+
+_USER = re.compile(r"/v[12]/users/(\d+)$")
+_LIVE = re.compile(r"/v1/users/(\d+)/availability$")
+
+Meetings = tuple[tuple[float, float], ...]
+
+
+def busy(meetings: Meetings, bridge: float) -> list[tuple[float, float]]:
+    """When the agent is in meetings: united, and with gaps shorter than `bridge` closed."""
+    united: list[tuple[float, float]] = []
+    for start, end in sorted(meetings):
+        if united and (start <= united[-1][1] or start - united[-1][1] < bridge):
+            united[-1] = (united[-1][0], max(united[-1][1], end))
+        else:
+            united.append((start, end))
+    return united
+
+
+@dataclass
+class Person:
+    """One agent. `ours` while what is set is our `unavailable`; `chosen_at` is when they last changed it by hand."""
+
+    email: str
+    user: int
+    opened: float
+    status: str = "available"
+    own: set[str] = field(default_factory=lambda: {"available"})
+    ours: bool = False
+    chosen_at: float = 0.0
+    shown_at: float = 0.0
+    before_return: set[str] = field(default_factory=set)
+    before_choice: set[str] = field(default_factory=set)
+    returned_at: float | None = None
+    live: str | None = None
+    doubtful_until: float = 0.0
+    open_puts: int = 0
+    put_at: float = 0.0
+    seen: list[tuple[float, str]] = field(default_factory=list)
+    seen_live: list[tuple[float, str]] = field(default_factory=list)
+    called_at: float = 0.0
+    meetings: Meetings = ()
+    bridge: float = 0.0
+    calendars: deque[tuple[float, Meetings]] = field(default_factory=deque)
+    configured: bool = True
+    observed: bool = False
+    enforce: bool = False
+    paused_until: float | None = None
+    touchable_until: float = 0.0
+
+    def is_touchable(self, now: float) -> bool:
+        """Whether the settings and the operator let us take the agent off the phones."""
+        return self.configured and not self.observed and not self.is_paused(now)
+
+    def is_paused(self, now: float) -> bool:
+        """Whether the operator's pause is on."""
+        return self.paused_until is not None and now < self.paused_until
+
+    def meet(self, meetings: Meetings, now: float) -> None:
+        """The calendar says exactly this from now on."""
+        self.calendars.append((now, self.meetings))
+        while len(self.calendars) > 1 and self.calendars[1][0] < now - 10 * MINUTE:
+            self.calendars.popleft()
+        self.meetings = meetings
+
+    def timeline(self, rules: Rules) -> Timeline:
+        """The same for the daemon."""
+        return build((Event(f"m{start}", start, end) for start, end in self.meetings), rules)
+
+    def in_meeting(self, at: float) -> bool:
+        """Whether a meeting is on."""
+        return any(start <= at < end for start, end in busy(self.meetings, self.bridge))
+
+    def was_wanted(self, now: float, ahead: float, grace: float) -> bool:
+        """Whether a meeting was on, or near, by any calendar that was in force a moment ago."""
+        known = [self.meetings, *(before for until, before in self.calendars if until >= now - grace)]
+        return any(
+            start <= now + ahead and now - grace < end
+            for meetings in known
+            for start, end in busy(meetings, self.bridge)
+        )
+
+    @property
+    def seen_at(self) -> float:
+        """When an answer showed them last."""
+        return self.seen[-1][0] if self.seen else 0.0
+
+    @property
+    def changed_at(self) -> float:
+        """When the calendar changed last."""
+        return self.calendars[-1][0] if self.calendars else 0.0
+
+    def boundaries(self) -> list[float]:
+        """Every start and end."""
+        return sorted(at for pair in busy(self.meetings, self.bridge) for at in pair)
+
+    def is_doubtful(self, now: float) -> bool:
+        """Whether an update of ours is too near for a change to be surely the agent's own."""
+        return self.open_puts > 0 or now < max(self.doubtful_until, self.put_at + SETTLING_SECONDS)
+
+    def has_been_shown(self, status: str, since: float, by: float = float("inf")) -> bool:
+        """Whether an answer has shown this choice of `since`, beyond doubt and until `by`."""
+        since = max(since, self.put_at + SETTLING_SECONDS, self.doubtful_until)
+        shown = any(since <= at <= by and one == status for at, one in self.seen)
+        if status != "unavailable":
+            return shown
+        return shown and any(since <= at <= by and one in ("do_not_disturb", "offline") for at, one in self.seen_live)
+
+
+class Oracle:
+    """Watches the wire and the settings; `faults` are what must never be."""
+
+    def __init__(self, now: Callable[[], float], per_minute: int, users: Mapping[str, int]) -> None:
+        self._now = now
+        self._per_minute = per_minute
+        self._people = {email: Person(email, user, now()) for email, user in users.items()}
+        self._by_user = {person.user: person for person in self._people.values()}
+        self._arrivals: deque[float] = deque()
+        self._wait_until = 0.0
+        self._pardoned_until = 0.0
+        self.grace = PATIENCE_SECONDS
+        self.faults: list[str] = []
+        self.story: list[str] = []
+
+    def person(self, email: str) -> Person:
+        """One of them."""
+        return self._people[email]
+
+    @property
+    def people(self) -> list[Person]:
+        """All of them."""
+        return list(self._people.values())
+
+    def tell(self, what: str) -> None:
+        """For whoever reads a failure."""
+        self.story.append(f"{self._now() - 1_800_000_000:10.2f} {what}")
+
+    def wrong(self, what: str) -> None:
+        """Something that must never be."""
+        if what not in self.faults:
+            self.tell(f"WRONG: {what}")
+            self.faults.append(what)
+
+    # -- the daemon's life -----------------------------------------------------------------------------------------
+
+    def died(self) -> None:
+        """The daemon died: what was under way may land, and what it had counted is forgotten."""
+        self.tell("the daemon dies")
+        for person in self.people:
+            person.shown_at = 0.0
+            if not person.ours and not person.has_been_shown(person.status, person.chosen_at):
+                # A hold may be in the ledger that was decided before the choice could be seen.
+                person.own = person.own | person.before_choice
+        self._arrivals.clear()
+        self._wait_until = 0.0
+
+    def began(self) -> None:
+        """The daemon was started again: for a minute the ledger's word has to be looked at."""
+        self.tell("the daemon begins")
+        for person in self.people:
+            person.open_puts = 0
+            self._doubt(person, LOST_SECONDS)
+
+    def stepped(self) -> None:
+        """The clock jumped: what is under way takes as long as before by another clock."""
+        self._arrivals.clear()
+        for person in self.people:
+            person.shown_at = 0.0
+            self._doubt(person, LOST_SECONDS)
+
+    def _doubt(self, person: Person, seconds: float) -> None:
+        person.doubtful_until = max(person.doubtful_until, self._now() + seconds)
+
+    # -- the wire --------------------------------------------------------------------------------------------------
+
+    def arrived(self) -> None:
+        """A request reached Aircall as it should."""
+        now = self._now()
+        self._arrivals.append(now)
+        while self._arrivals[0] <= now - MINUTE:
+            self._arrivals.popleft()
+        if len(self._arrivals) > self._per_minute and now > self._pardoned_until:
+            self.wrong(f"{len(self._arrivals)} requests in a minute of {self._per_minute}")
+
+    def sent(self, method: str, path: str, body: Any) -> None:
+        """A request leaves the daemon."""
+        now = self._now()
+        self.tell(f"{method} {path} {body or ''}")
+        if now < self._wait_until - 0.01:
+            self.wrong(f"{method} {path} {self._wait_until - now:.2f} s before the end of a 429's wait")
+        person = self._person(_USER, path)
+        if method != "PUT" or person is None:
+            return
+        person.open_puts += 1
+        if body["availability_status"] == "unavailable":
+            self._takes_off(person)
+            if not person.is_touchable(now) and now > person.touchable_until + self.grace:
+                self.wrong(f"{person.email} is not ours to take off the phones")
+            if not person.was_wanted(now, EARLIEST_SECONDS + 0.01, self.grace):
+                self.wrong(f"{person.email} is taken off the phones for nothing")
+
+    def _takes_off(self, person: Person) -> None:
+        """What the last answer showed is what was taken as their choice; it may have been something else since."""
+        if person.ours:
+            return
+        # What is shown while an update is written down comes too late for it.
+        if not person.has_been_shown(person.status, person.chosen_at, self._now() - WRITING_SECONDS):
+            person.own = person.own | person.before_choice
+        elif person.own == {"unavailable"}:
+            self.wrong(f"{person.email} was unavailable by their own choice, and is put so")
+        if self._now() - person.seen_at > OLDEST_LOOK_SECONDS:
+            self.wrong(f"{person.email} is taken off the phones unseen")
+
+    def unanswered(self, method: str, path: str, *, may_land: bool) -> None:
+        """A request got no answer."""
+        self.tell(f"  no answer: {path}")
+        person = self._person(_USER, path)
+        if method == "PUT" and person is not None:
+            person.open_puts = max(0, person.open_puts - 1)
+            self._doubt(person, LOST_SECONDS if may_land else 0.0)
+
+    def answered(self, method: str, path: str, status: int, headers: Mapping[str, str], data: Any) -> None:
+        """A request was answered."""
+        now = self._now()
+        self.tell(f"  {status}: {method} {path}")
+        if status in REFUSALS:
+            # The other version is asked too, and whether the user exists: only a fault makes so many of one update.
+            self._pardoned_until = now + MINUTE + SETTLING_SECONDS
+        if status == 429:
+            self._wait_until = max(self._wait_until, now + _wait(headers, now))
+        person, live = self._person(_USER, path), self._person(_LIVE, path)
+        if method == "PUT" and person is not None:
+            person.open_puts = max(0, person.open_puts - 1)
+            if status == 200:
+                person.put_at = now
+            elif status >= 500:
+                self._doubt(person, LOST_SECONDS)
+        elif status == 200 and person is not None:
+            self._read(person, data["user"]["availability_status"])
+        elif status == 200 and live is not None:
+            live.seen_live.append((now, data["availability"]))
+        elif status == 200 and re.match(r"/v[12]/users\?", path):
+            for user in data["users"]:
+                self._read(self._by_user[user["id"]], user["availability_status"])
+
+    def _read(self, person: Person, status: str) -> None:
+        now = self._now()
+        person.seen = [*person.seen[-20:], (now, status)]
+        if not person.ours and status == person.status and person.shown_at < person.chosen_at:
+            person.shown_at = now
+
+    def _person(self, pattern: re.Pattern[str], path: str) -> Person | None:
+        found = pattern.match(path)
+        return self._by_user[int(found[1])] if found is not None else None
+
+    # -- the settings ----------------------------------------------------------------------------------------------
+
+    def changed(self, update: Update) -> None:
+        """Aircall has taken an update, ours or by hand."""
+        person, status = self._by_user[update.user], update.after.status
+        self.tell(f"  {person.email} is {status} by {update.by} (was {update.before.status}, own {sorted(person.own)})")
+        if update.by == "hand":
+            self._by_hand(person, status)
+        elif status == "unavailable":
+            self._taken_off(person)
+        else:
+            self._put_back(person, status)
+        person.status = status
+
+    def _by_hand(self, person: Person, status: str) -> None:
+        now = self._now()
+        open_hold = person.returned_at is not None
+        if status == person.status:
+            # It was so already: nobody can tell.
+            return
+        was_shown = person.ours or person.has_been_shown(person.status, person.chosen_at)
+        person.before_choice = person.own if was_shown else person.own | person.before_choice
+        in_meeting = person.ours or person.was_wanted(now, EARLIEST_SECONDS, 0.0)
+        if person.is_doubtful(now) or (in_meeting and person.enforce):
+            person.own = person.own | {status}
+        elif person.ours:
+            person.before_return = person.own
+            person.own = {status}
+        elif open_hold and status == "unavailable":
+            person.own = person.own | person.before_return | {status}
+        else:
+            person.own = {status}
+        if status == "unavailable" and person.live in CALLS:
+            # In a call it proves nothing: what was there before may be put back.
+            person.own |= {person.status}
+        if person.ours:
+            person.returned_at = now
+        person.ours = False
+        person.chosen_at = now
+
+    def _taken_off(self, person: Person) -> None:
+        person.ours = True
+        person.returned_at = None
+
+    def _put_back(self, person: Person, status: str) -> None:
+        now = self._now()
+        if not person.ours and person.status != status:
+            if not person.has_been_shown(person.status, person.chosen_at, now - WRITING_SECONDS - LONGEST_WAY_SECONDS):
+                person.own = person.own | person.before_choice | person.before_return
+            elif person.own == {person.status}:
+                self.wrong(f"{person.email}'s own {person.status} is overwritten by {status}")
+        if status not in person.own:
+            self.wrong(f"{person.email} is put back to {status}, not {' or '.join(sorted(person.own))}")
+        if now - person.seen_at > OLDEST_LOOK_SECONDS:
+            self.wrong(f"{person.email} is put back unseen")
+        person.ours = False
+        person.returned_at = None
+
+    # -- once all is quiet -----------------------------------------------------------------------------------------
+
+    def allowed(self, person: Person, *, still: float) -> set[str] | None:
+        """What the setting may be now, if the calendar was still and steady for `still` seconds; None: not settled."""
+        now = self._now()
+        changes = [at for at in person.boundaries() if now - still <= at <= now + 2 * EARLIEST_SECONDS]
+        if changes or person.changed_at > now - still:
+            return None
+        if not person.in_meeting(now) or not person.is_touchable(now):
+            return person.own
+        if person.own == {"unavailable"}:
+            return person.own
+        begun = max(start for start, end in busy(person.meetings, person.bridge) if start <= now)
+        if max(person.chosen_at, person.shown_at) >= begun - EARLIEST_SECONDS - LOST_SECONDS:
+            # An override lasts from when it is seen, and to the last end among what runs then.
+            return person.own | {"unavailable"}
+        return {"unavailable"}
+
+
+def _wait(headers: Mapping[str, str], now: float) -> float:
+    """How long a 429 asks us to wait."""
+    after, reset = headers.get("retry-after"), headers.get("x-aircallapi-reset")
+    if after is not None:
+        try:
+            wait = float(after)
+        except ValueError:
+            wait = (parsedate_to_datetime(after) - parsedate_to_datetime(headers["date"])).total_seconds()
+    elif reset is not None:
+        wait = float(reset) / (1000 if float(reset) >= 1e12 else 1) - now
+    else:
+        wait = MINUTE
+    return min(max(wait, 1.0), 2 * MINUTE)
