@@ -53,10 +53,10 @@ def test_a_crowded_day_is_near_its_bound(per_minute: int) -> None:
 
 def test_by_the_clocks_minutes_two_bursts_meet() -> None:
     """Once answers have shown it, a crowd of two minutes' requests costs hardly anything."""
-    day = company_day(1, 200)
-    sliding = ours(day, Terms(48))
+    day = company_day(1, 500)
+    sliding = ours(day, Terms(120))
 
-    known = ours(day, Terms(48, kind="fixed", headers=True))
+    known = ours(day, Terms(120, kind="fixed", headers=True))
 
     assert known.refused == 0
     assert known.wrong <= 0.5 * sliding.wrong

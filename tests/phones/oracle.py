@@ -27,7 +27,7 @@ LOST_SECONDS = 75.0
 EARLIEST_SECONDS = 60.0
 PATIENCE_SECONDS = 11.0
 REFUSALS = (400, 404, 405, 410, 422)
-OLDEST_LOOK_SECONDS = 46 * MINUTE
+OLDEST_LOOK_SECONDS = 91 * MINUTE
 WRITING_SECONDS = 1.0
 LONGEST_WAY_SECONDS = 3.0
 CALLS = ("in_call", "after_call_work", "ringing")
@@ -240,7 +240,7 @@ class Oracle:
             person.own = person.own | person.before_choice
         elif person.own == {"unavailable"}:
             self.wrong(f"{person.email} was unavailable by their own choice, and is put so")
-        if self._now() - person.seen_at > OLDEST_LOOK_SECONDS:
+        if self._now() - max(person.seen_at, person.put_at) > OLDEST_LOOK_SECONDS:
             self.wrong(f"{person.email} is taken off the phones unseen")
 
     def unanswered(self, method: str, path: str, *, may_land: bool) -> None:
@@ -338,7 +338,7 @@ class Oracle:
                 self.wrong(f"{person.email}'s own {person.status} is overwritten by {status}")
         if status not in person.own:
             self.wrong(f"{person.email} is put back to {status}, not {' or '.join(sorted(person.own))}")
-        if now - person.seen_at > OLDEST_LOOK_SECONDS:
+        if now - max(person.seen_at, person.put_at) > OLDEST_LOOK_SECONDS:
             self.wrong(f"{person.email} is put back unseen")
         person.ours = False
         person.returned_at = None

@@ -136,8 +136,8 @@ async def test_of_a_crowd_those_go_early_for_whom_the_minute_has_no_request() ->
         await office.until(20 * MINUTE)
         begun = [one.at - 15 * MINUTE for one in office.aircall.of("update")]
         assert len(begun) == 150
-        assert sum(at < 0 for at in begun) == 50
-        assert min(begun) >= -60
+        assert sum(at < -1 for at in begun) == 50
+        assert min(begun) >= -60.001
         assert max(begun) <= 5
         assert most_in_a_minute(office.aircall.requests) <= 100
 
@@ -149,7 +149,7 @@ async def test_a_crowd_is_looked_at_before_it_in_the_quiet() -> None:
         for agent in agents:
             office.meet(agent.email, (HOUR, 2 * HOUR))
         await office.until(HOUR + 5 * MINUTE)
-        read = [one.at - HOUR for one in office.aircall.of("list", HOUR - 5 * MINUTE)]
+        read = [one.at - HOUR for one in office.aircall.of("list", HOUR - 3 * MINUTE)]
         assert len(read) == 3
         assert [at for at in read if not -125 <= at <= -121] == []
         assert office.aircall.of("look", HOUR - 5 * MINUTE) == []
