@@ -19,7 +19,7 @@ from calsyncd.core.plan import LOST_LAST_LOOK_SECONDS
 from calsyncd.sandbox.google_times import second
 from calsyncd.sandbox.world import Sandbox
 from tests.acceptance.conftest import Launch
-from tests.acceptance.running import START_SECONDS, Running, command
+from tests.acceptance.running import START_SECONDS, Running, command, free_port
 
 AMY, BOB = "amy@example.com", "bob@example.com"
 TITLE = "Redundancies"
@@ -130,24 +130,38 @@ async def test_damaged_database(sandbox: Sandbox, launch: Launch) -> None:
     assert [("api", "unavailable"), ("api", "available")] == statuses(sandbox, 1)
 
 
-@pytest.mark.timeout(700)
-async def test_kill_at_any_instant(sandbox: Sandbox, launch: Launch) -> None:
+@pytest.mark.timeout(400)
+async def test_kill_at_any_instant(tmp_path: Path) -> None:
     """Killed at random instants around its boundaries, it never strands the agent nor sends in vain."""
-    chance = random.Random(20261121)
-    sandbox.add_agent(AMY, user_id=1, status="custom")
-    daemon = await launch([AMY])
-    for _ in range(8):
-        meeting(sandbox, AMY, 1.2, 2.4)
-        await asyncio.sleep(1.0 + chance.random() * 1.6)
-        await daemon.kill()
-        await daemon.start()
-        # Killed where an update may have left, it looks for a minute before it lets the debt go.
-        await daemon.until(AMY, within=LOST_LAST_LOOK_SECONDS + START_SECONDS, state="idle")
+    await asyncio.gather(*(kill_often(tmp_path / str(seed), seed) for seed in range(4)))
 
-    by_api = statuses(sandbox, 1)
-    print(by_api)
-    assert sandbox.aircall.setting(1).status == "custom"
-    assert all(first != following for first, following in pairwise(by_api))
+
+async def kill_often(folder: Path, seed: int) -> None:
+    """Kill a daemon of its own twice."""
+    chance = random.Random(20261121 + seed)
+    folder.mkdir()
+    public, admin = free_port(), free_port()
+    async with Sandbox() as sandbox:
+        sandbox.add_agent(AMY, user_id=1, status="custom")
+        sandbox.deliver_to = f"http://127.0.0.1:{public}"
+        config = sandbox.write_config(
+            folder, [AMY], listen=f"127.0.0.1:{public}", admin_listen=f"127.0.0.1:{admin}", extra={}
+        )
+        daemon = Running(config, f"http://127.0.0.1:{admin}")
+        await daemon.start()
+        for _ in range(2):
+            meeting(sandbox, AMY, 1.2, 2.4)
+            await asyncio.sleep(1.0 + chance.random() * 1.6)
+            await daemon.kill()
+            await daemon.start()
+            # Killed where an update may have left, it looks for a minute before it lets the debt go.
+            await daemon.until(AMY, within=LOST_LAST_LOOK_SECONDS + START_SECONDS, state="idle")
+        await daemon.stop()
+
+        by_api = statuses(sandbox, 1)
+        print(by_api)
+        assert sandbox.aircall.setting(1).status == "custom"
+        assert all(first != following for first, following in pairwise(by_api))
 
 
 async def test_release_through_the_daemon(sandbox: Sandbox, launch: Launch) -> None:
