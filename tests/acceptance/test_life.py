@@ -133,13 +133,15 @@ async def test_damaged_database(sandbox: Sandbox, launch: Launch) -> None:
 @pytest.mark.timeout(400)
 async def test_kill_at_any_instant(tmp_path: Path) -> None:
     """Killed at random instants around its boundaries, it never strands the agent nor sends in vain."""
-    await asyncio.gather(*(kill_often(tmp_path / str(seed), seed) for seed in range(4)))
+    folders = [tmp_path / str(seed) for seed in range(4)]
+    for folder in folders:
+        folder.mkdir()
+    await asyncio.gather(*(kill_often(folder, seed) for seed, folder in enumerate(folders)))
 
 
 async def kill_often(folder: Path, seed: int) -> None:
     """Kill a daemon of its own twice."""
     chance = random.Random(20261121 + seed)
-    folder.mkdir()
     public, admin = free_port(), free_port()
     async with Sandbox() as sandbox:
         sandbox.add_agent(AMY, user_id=1, status="custom")
