@@ -290,7 +290,7 @@ class ClockMinute:
         self._last: tuple[float, int] | None = None
         self._since = 0
         self._proof_in: int | None = None
-        self._answers: deque[float] = deque()
+        self._answers: list[float] = []
 
     @property
     def is_known(self) -> bool:
@@ -312,13 +312,13 @@ class ClockMinute:
     def shown(self, now: float, shown: Shown, *, sent: float | None) -> None:
         """An answer showed so much as remaining.
 
-        Only what was answered so counts against a sliding minute: what broke off may never have been counted there. So
-        late as an answer may come, it was counted that much earlier. `sent` is when it was asked for, if nothing else
-        was out: only then can it be compared with other answers, which else may overtake each other.
+        Only what was answered so counts against a sliding minute: what broke off may never have been counted there.
+        `sent` is when it was asked for, if nothing else was out: only then can it be compared with other answers, which
+        else may overtake each other. What came among others may have been counted as much earlier as an answer may be
+        late.
         """
-        self._answers.append(now)
-        while self._answers[0] <= now - MINUTE_SECONDS + SLOWEST_ANSWER_SECONDS or self._answers[0] > now:
-            self._answers.popleft()
+        counted_after = now - SLOWEST_ANSWER_SECONDS if sent is None else sent
+        self._answers = [at for at in (*self._answers, counted_after) if now - MINUTE_SECONDS < at <= now]
         passed, remaining = len(self._answers), shown.remaining
         if remaining is None or shown.limit is None:
             return
