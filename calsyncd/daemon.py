@@ -206,7 +206,7 @@ class Daemon:
             self._nonce_key = hmac.digest(key, b"calsyncd nonce", hashlib.sha256)
             self.roster.directory = await self.store.directory()
             self.phones.keep_available(_floors(settings))
-            self.phones.spending = _spending(settings)
+            self.phones.spend(_spending(settings))
             self.phones.follow(_agents(settings))
             self.roster.restore(ledger.entries.values(), ledger.pauses.values(), await self.store.observations())
             self.roster.recall(await self.store.changes_before(None, math.inf))
@@ -371,7 +371,7 @@ class Daemon:
         logs.set_level(fresh.log.level)
         self.settings = fresh
         self.phones.keep_available(_floors(fresh))
-        self.phones.spending = _spending(fresh)
+        self.phones.spend(_spending(fresh))
         self.syncer.storm.limits = _storm_limits(fresh)
         self.phones.follow(_agents(fresh))
         self.syncer.follow(_calendars(fresh))

@@ -65,6 +65,9 @@ class AircallApi:
         self._shown: dict[int, str] = {}
         self._to_prove: dict[int, tuple[Version, str]] = {}
         self._useless_at: dict[Version, float] = {}
+        self._refused_by: dict[int, tuple[Version, Refused, bool]] = {}
+        self._ignored_next: dict[int, Version] = {}
+        self._left_out: set[int] = set()
         self._refused_substatuses: set[str] = set()
 
     async def ping(self) -> None:
@@ -127,12 +130,19 @@ class AircallApi:
         if substatus is None or substatus in self._refused_substatuses:
             return await self._write(user, bare)
         version = self._write_version
+        if user in self._left_out:
+            self._left_out.discard(user)
+        else:
+            try:
+                return await self._write(user, setting)
+            except Refused as error:
+                if error.status not in BODY_REFUSED:
+                    raise
         try:
-            return await self._write(user, setting)
-        except Refused as error:
-            if error.status not in BODY_REFUSED:
-                raise
-        shown = await self._write(user, bare)
+            shown = await self._write(user, bare)
+        except RateLimited:
+            self._left_out.add(user)
+            raise
         if self._write_version == version:
             self._refused_substatuses.add(substatus)
             self._say(f"Aircall refuses the sub-status {substatus}; it is left out from now on")
@@ -182,7 +192,11 @@ class AircallApi:
 
     async def _write(self, user: int, setting: Setting) -> Setting:
         """Write by the version that works, which until one is proven is the one that shows what was asked."""
-        version, before = self._write_version, self._shown.get(user)
+        # So far an earlier attempt came before the requests were used up: from its beginning it might never end.
+        refused = self._refused_by.pop(user, None)
+        if refused is not None:
+            return await self._write_refused(refused[0], user, setting, refused[1], exists=refused[2])
+        version, before = self._ignored_next.pop(user, self._write_version), self._shown.get(user)
         try:
             shown = await self._put(version, user, setting)
         except Refused as error:
@@ -190,11 +204,15 @@ class AircallApi:
         if shown.availability_status == setting.availability_status:
             # What was so before proves nothing.
             self._proven |= {version} if before not in (None, setting.availability_status) else set()
+            if version != self._write_version:
+                self._write_by(version)
         elif version not in self._proven and not self._pinned and not self._is_useless(_other(version)):
             return await self._write_ignored(version, user, setting, shown)
         return shown
 
-    async def _write_refused(self, version: Version, user: int, setting: Setting, error: Refused) -> Setting:
+    async def _write_refused(
+        self, version: Version, user: int, setting: Setting, error: Refused, *, exists: bool = False
+    ) -> Setting:
         """By the other version, where this one may not know the verb or the parameter; else as it was refused."""
         verb = error.status in VERB_UNKNOWN
         parameter = error.status in BODY_REFUSED and version not in self._proven and setting.substatus is None
@@ -204,10 +222,18 @@ class AircallApi:
         # 405 is said of a user's state too: then a version that takes no updates is not asked again and again.
         if error.status not in (404, 410) and self._is_useless(other):
             raise _state_refused(error) if verb else error
-        if verb and not await self._exists(f"/users/{user}"):
+        try:
+            exists = exists or not verb or await self._exists(f"/users/{user}")
+        except RateLimited:
+            self._refused_by[user] = version, error, False
+            raise
+        if not exists:
             raise error
         try:
             shown = await self._put(other, user, setting)
+        except RateLimited:
+            self._refused_by[user] = version, error, True
+            raise
         except Refused as second:
             self._note_useless(other, setting, second)
             body = second.status in BODY_REFUSED
@@ -234,6 +260,8 @@ class AircallApi:
         except Unavailable as error:
             # The first one may have been taken all the same: a look settles it.
             error.landed = True
+            if isinstance(error, RateLimited):
+                self._ignored_next[user] = other
             raise
         if second.availability_status == setting.availability_status:
             self._write_by(other)

@@ -2,7 +2,8 @@
 
 from calsyncd.phones.agent import FOREVER, Agent
 from calsyncd.phones.calls import Calls
-from calsyncd.phones.phones import Phones, Spending
+from calsyncd.phones.crowds import Spending
+from calsyncd.phones.phones import Phones
 from calsyncd.phones.presence import Presence
 from calsyncd.phones.record import Record
 from calsyncd.phones.roster import Roster

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Protocol
 
 from calsyncd.core import dispatch, looks, plan
-from calsyncd.core.budget import MARK_MARGIN_SECONDS, Budget
-from calsyncd.core.coming import Boundary, Coming, boundaries
+from calsyncd.core.budget import Budget
+from calsyncd.core.coming import Boundary
 from calsyncd.core.guard import Floor
 from calsyncd.core.plan import FREE, Decision, Held, Look, Orders, Put, StandingBack
-from calsyncd.core.prices import MINUTE_SECONDS, Counts, Early, Grant, Prices, Weights, minute_of, run_ahead
+from calsyncd.core.prices import MINUTE_SECONDS, Counts, Early, Prices, minute_of
 from calsyncd.core.sync import rfc3339
 from calsyncd.core.timeline import Timeline
 from calsyncd.logs import get_logger
 from calsyncd.metrics import Metrics, StanceName
 from calsyncd.phones.agent import FOREVER, Agent, Foreseen
 from calsyncd.phones.calls import CREDENTIALS_PROBE_SECONDS, LEDGER_PATIENCE_SECONDS, LEDGER_RETRY_SECONDS, Calls
+from calsyncd.phones.crowds import Crowds, Spending
 from calsyncd.phones.guards import Guards
 from calsyncd.phones.lists import Lists
 from calsyncd.phones.presence import Presence
@@ -35,11 +36,6 @@ SPARE_RETRY_SECONDS = 1.0
 REQUESTS_AT_BOUNDARY = 2
 """A look and an update."""
 
-AHEAD_SECONDS = 6 * 3600.0
-"""How far ahead the queue is known: farther than any is long."""
-
-CLOCK_WINDOW_SECONDS = 2 * MARK_MARGIN_SECONDS
-NO_PRICES = Prices(0, (), {})
 FORESEEN_SECONDS = 0.1
 """Long enough for a disk, and short: after a crash in it, a minute of looks has to show that nothing was sent."""
 
@@ -57,16 +53,8 @@ class Credible(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Spending:
-    """What the settings say of a crowd: how many seconds an update may go early, and what the two wrong states cost."""
-
-    early: float = MINUTE_SECONDS
-    weights: Weights = field(default_factory=Weights)
-
-
 class Phones:
-    """All agents' phones. Built on a scheduler, it acts in its turns; `spending` may change while it runs."""
+    """All agents' phones. Built on a scheduler, it acts in its turns."""
 
     def __init__(
         self,
@@ -79,7 +67,7 @@ class Phones:
         metrics: Metrics,
         credible: Credible,
         chance: Callable[[], float],
-        spending: Spending = Spending(),
+        spending: Spending | None = None,
         presence: Presence | None = None,
     ) -> None:
         self._scheduler = scheduler
@@ -90,18 +78,12 @@ class Phones:
         self._budget = budget
         self._metrics = metrics
         self._credible = credible
-        self.spending = spending
         self._guards = Guards(roster, record, metrics, presence)
         self._touched: set[str] = set()
         self._needy: set[str] = set()
         self._curious: set[str] = set()
-        self._coming = Coming()
-        self._prices = NO_PRICES
-        self._quiet: tuple[int, Prices] | None = None
-        self._crowd: int | None = None
-        self._crowd_known: tuple[int, int, int] | None = None
+        self._crowds = Crowds(budget, spending or Spending())
         self._fresh_seconds = plan.FRESH_SECONDS
-        self._each_seconds = 0.0
         self._untold_at = 0.0
         self._untold: Callable[[float], None] = _nobody
         self._in_flight = 0
@@ -126,6 +108,11 @@ class Phones:
     def keep_available(self, floors: Iterable[Floor]) -> None:
         """Let no calendar take the last few agents of these floors off the phones."""
         self._guards.keep_available(floors)
+        self._touch_all()
+
+    def spend(self, spending: Spending) -> None:
+        """Spend the requests of a crowd by this from now on."""
+        self._crowds.spending = spending
         self._touch_all()
 
     def known(self, email: str, timeline: Timeline | None, now: float, *, complete: bool) -> None:
@@ -262,7 +249,6 @@ class Phones:
         self._scheduler.touch()
 
     def _turn(self, now: float) -> None:
-        self._coming.passed(now)
         self._see_crowd(now)
         touched, self._touched = self._touched, set()
         for email in touched:
@@ -323,26 +309,7 @@ class Phones:
             self._quarantine(agent, error, now)
             return
         self._scheduler.at("agent", agent.email, again)
-        self._index(agent, now)
-
-    def _index(self, agent: Agent, now: float) -> None:
-        """Keep what is known of the queue ahead: the boundaries that will take an update of this agent."""
-        stance, timeline = agent.stance, agent.timeline
-        observed = agent.observe and not isinstance(stance, Held)
-        if timeline is None or agent.paused_until is not None or agent.user is None or observed:
-            self._coming.replace(agent.email, ())
-            agent.indexed = None
-            return
-        after = now
-        if isinstance(stance, StandingBack):
-            after = max(now, stance.until)
-        elif isinstance(stance, Held):
-            after = max(now, stance.effective)
-        known = agent.indexed
-        if known is not None and known[0] is timeline and known[1] == stance and now < known[2] - AHEAD_SECONDS / 2:
-            return
-        agent.indexed = (timeline, stance, now + AHEAD_SECONDS)
-        self._coming.replace(agent.email, boundaries(agent.email, timeline, after, now + AHEAD_SECONDS))
+        self._crowds.keep(agent, now)
 
     def _pause_ends(self, agent: Agent) -> None:
         agent.paused_until = None
@@ -421,7 +388,7 @@ class Phones:
         """Nothing is owed to somebody whom the settings do not name."""
         self._needs(agent, None)
         self._scheduler.at("agent", agent.email, None)
-        self._coming.replace(agent.email, ())
+        self._crowds.forget(agent)
         self._roster.agents.pop(agent.email, None)
         # Somebody may have waited for their Aircall user.
         self._roster.bind()
@@ -464,103 +431,46 @@ class Phones:
 
     # -- crowds ----------------------------------------------------------------------------------------------------
 
-    @property
-    def _early(self) -> int:
-        """How many minutes before its boundary an update may go."""
-        return int(self.spending.early // MINUTE_SECONDS)
-
     def _see_crowd(self, now: float) -> None:
-        """Find the next minute in which more is due than is granted, and be there in time for what it needs."""
-        pace = self._budget.pace
-        known = (self._coming.version, int(now // MINUTE_SECONDS), pace)
-        if known != self._crowd_known:
-            self._crowd_known = known
-            self._crowd = dispatch.next_crowd(self._coming, now, pace)
-        pages, crowd = self.lists.pages, self._crowd
+        """Be there in time for what the next crowd needs, and say how old a look may be."""
+        crowds, pages, pace = self._crowds, self.lists.pages, self._budget.pace
+        crowds.see(now)
         near = False
-        if crowd is not None:
-            look_at = looks.list_before(crowd, self._early, pages, pace)
+        if crowds.next is not None:
+            look_at = looks.list_before(crowds.next, crowds.early, pages, pace)
             near = now >= look_at
             if near and self.lists.read_at < look_at and not self.lists.running and self._list_is_due(now):
                 self.lists.urgent(now)
-            self._scheduler.at("crowd", "", self._next_step(crowd, look_at, now))
+            self._scheduler.at("crowd", "", crowds.next_step(look_at, now))
         # Where a minute grants less than a look and an update, the look would be stale before the update may go.
         crowded = near or pace < REQUESTS_AT_BOUNDARY
-        crowded = crowded or len(self._needy) - len(self._curious) > self._budget.remaining(now)
+        crowded = crowded or len(self._needy) - len(self._curious) >= self._budget.remaining(now)
         self._fresh_seconds = looks.fresh_seconds(pages, told=self.lists.told(), crowded=crowded)
 
     def _list_is_due(self, now: float) -> bool:
         age = now - self.lists.read_at
         return looks.is_due_before_crowd(age, self.lists.pages, told=self.lists.told(), quiet=not self._price(now))
 
-    def _next_step(self, crowd: int, look_at: float, now: float) -> float | None:
-        """When the next thing is to be done about a crowd: the list, or what goes early."""
-        mark = crowd * MINUTE_SECONDS
-        if self._budget.by_clock:
-            steps = [self._early_by_clock(crowd)]
-        else:
-            steps = [mark - minutes * MINUTE_SECONDS for minutes in range(self._early, 0, -1)]
-            steps.append(mark - self._head_start)
-        return next((at for at in (look_at, *steps) if at > now), None)
-
-    @property
-    def _head_start(self) -> float:
-        """How much before a crowd's boundary its starts begin to go, since so many at once take their time."""
-        if self._crowd is None or self._budget.by_clock:
-            return 0.0
-        starts = min(self._coming.starts_in(self._crowd), self._budget.pace)
-        return min(dispatch.head_start(starts * self._each_seconds, self.spending.weights), self.spending.early)
-
-    def _early_by_clock(self, crowd: int) -> float:
-        """When the requests that a clock minute has left are used for the crowd at its end: just in time."""
-        beyond = min(self._coming.number_in(crowd), 2 * self._budget.pace) - self._budget.pace
-        early = MARK_MARGIN_SECONDS + dispatch.burst_seconds(beyond)
-        return crowd * MINUTE_SECONDS - min(early, self.spending.early)
-
     def _price(self, now: float) -> float:
         """What a request costs the others now."""
-        return self._run_ahead(self._candidates(), now).current
-
-    def _run_ahead(self, candidates: list[dispatch.Candidate], now: float) -> Prices:
-        """The prices of the minutes; while there is enough for everybody, those of a crowd ahead, as of this minute."""
-        pace, crowd, room = self._budget.pace, self._crowd, self._budget.remaining(now)
-        enough = len(candidates) <= room
-        if enough and crowd is None:
-            return NO_PRICES
-        minute = int(now // MINUTE_SECONDS)
-        if enough and crowd is not None and minute < crowd - self._early - 1:
-            if self._quiet is None or self._quiet[0] != minute:
-                groups = dispatch.queue((), self._coming, minute)
-                grant = Grant(pace, pace, self._early)
-                self._quiet = (minute, run_ahead(minute, grant, groups, self.spending.weights))
-            return self._quiet[1]
-        first, early, window = int(now // MINUTE_SECONDS), self._early, MINUTE_SECONDS
-        if self._budget.by_clock:
-            near = crowd is not None and now >= self._early_by_clock(crowd)
-            early, window = int(near and self.spending.early >= CLOCK_WINDOW_SECONDS), CLOCK_WINDOW_SECONDS
-        elif any(not dispatch.is_spare(candidate.action) for candidate in candidates):
-            # What is sent just after a mark belongs to the minute that ends there.
-            first = minute_of(now - dispatch.JITTER_SECONDS)
-            room = self._budget.room_until(now, first * MINUTE_SECONDS + dispatch.JITTER_SECONDS)
-        grant = Grant(pace, room, early, window)
-        return run_ahead(first, grant, dispatch.queue(candidates, self._coming, first), self.spending.weights)
+        return self._crowds.prices(self._candidates(), now).current
 
     # -- dispatch --------------------------------------------------------------------------------------------------
 
     def _dispatch(self, now: float) -> None:
         """Start what the budget allows, the most urgent first."""
-        next_at = self._budget.next_at(now) if self._needy or self._crowd is not None else None
+        next_at = self._budget.next_at(now) if self._needy or self._crowds.next is not None else None
         if next_at is None or next_at > now:
             self._scheduler.at("dispatch", "", next_at if self._needy else None)
             return
         candidates = self._candidates()
-        prices = self._run_ahead(candidates, now)
+        prices, weights = self._crowds.prices(candidates, now), self._crowds.spending.weights
         self._use_list(candidates, prices, now)
         again = None
-        for candidate in dispatch.order(candidates, now, self.spending.weights):
+        for candidate in dispatch.order(candidates, now, weights):
             if self._calls.credentials_bad and self._in_flight:
                 break
-            if not dispatch.is_worth(candidate, prices, now, self.spending.weights):
+            if not dispatch.is_worth(candidate, prices, now, weights):
                 # What it costs the others falls with the queue.
                 again = now + MINUTE_SECONDS / 4
                 continue
@@ -594,18 +504,20 @@ class Phones:
 
     def _send_early(self, prices: Prices, now: float) -> None:
         """Nobody waits: send what of a crowd ahead is best sent now."""
-        window = CLOCK_WINDOW_SECONDS if self._budget.by_clock else MINUTE_SECONDS
+        if self._calls.credentials_bad:
+            return
         for planned in prices.early.get(prices.first, ()):
-            self._send_some(planned, window, prices, now)
-        crowd, head = self._crowd, self._head_start
+            self._send_some(planned, self._crowds.window, prices, now)
+        crowd, head = self._crowds.next, self._crowds.head_start
         if crowd is not None and now >= crowd * MINUTE_SECONDS - head:
             self._send_some(Early(crowd, Counts(starts=self._budget.pace)), head, prices, now)
 
     def _send_some(self, planned: Early, window: float, prices: Prices, now: float) -> None:
         """Send these, as far as requests last, if their boundary is at most `window` seconds ahead."""
         quota = dispatch.Quota(planned.counts)
-        ahead = min(self.spending.early, max(window, MINUTE_SECONDS * (planned.due - prices.first)))
-        for boundary in self._coming.in_minute(planned.due):
+        early = self._crowds.spending.early
+        ahead = min(early, max(window, MINUTE_SECONDS * (planned.due - prices.first)))
+        for boundary in self._crowds.coming.in_minute(planned.due):
             if not quota.wants(boundary) or not now < boundary.at <= now + ahead:
                 continue
             agent = self._roster.agents.get(boundary.agent)
@@ -615,7 +527,7 @@ class Phones:
             if not self._budget.take(now):
                 return
             quota.took(boundary)
-            self._coming.served(boundary)
+            self._crowds.coming.served(boundary)
             agent.indexed = None
             self._launch(agent, decision, 1)
 
@@ -636,7 +548,7 @@ class Phones:
             return None
         change = agent.timeline.next_change(boundary.at) if agent.timeline is not None else None
         candidate = dispatch.Candidate(agent.email, put, not boundary.starts, change)
-        return decision if dispatch.is_worth_early(candidate, prices, self.spending.weights, window) else None
+        return decision if dispatch.is_worth_early(candidate, prices, self._crowds.spending.weights, window) else None
 
     def _use_list(self, candidates: list[dispatch.Candidate], prices: Prices, now: float) -> None:
         """Let the list of everybody serve those who need a look, where that is cheaper; nobody waits for it twice."""
@@ -650,7 +562,7 @@ class Phones:
         if self.lists.pages > affordable or not those:
             return
         outdated = self.lists.pages > 1 and now - self.lists.read_at > self._fresh_seconds
-        coming = self._coming.number_before(now + self._fresh_seconds) if outdated else 0
+        coming = self._crowds.coming.number_before(now + self._fresh_seconds) if outdated else 0
         if looks.saves(len(those), coming, self.lists.pages, outdated=outdated):
             for email in those:
                 self._roster.agents[email].look_alone = True
@@ -659,7 +571,7 @@ class Phones:
     def _has_spare(self, now: float) -> bool:
         """Whether the budget is enough for the boundaries of the next minute, and for something beside them."""
         minute = minute_of(now)
-        coming = self._coming.number_in(minute) + self._coming.number_in(minute + 1)
+        coming = self._crowds.coming.number_in(minute) + self._crowds.coming.number_in(minute + 1)
         remaining = self._budget.remaining(now)
         return self._budget.spare_at(now) == now and remaining > coming * REQUESTS_AT_BOUNDARY
 
@@ -669,7 +581,10 @@ class Phones:
             agent = self._roster.agents.get(email)
             if agent is not None and agent.waiting is not None and agent.waiting.action is not None:
                 held = isinstance(agent.stance, Held)
-                candidates.append(dispatch.Candidate(email, agent.waiting.action, held, agent.waiting.change))
+                # Who is paused or not named any more is released, whatever their calendar says next.
+                follows = agent.configured and agent.paused_until is None
+                change = agent.waiting.change if follows else None
+                candidates.append(dispatch.Candidate(email, agent.waiting.action, held, change))
         return candidates
 
     def _may_use_list(self, candidate: dispatch.Candidate) -> bool:
@@ -697,9 +612,7 @@ class Phones:
         finally:
             self._in_flight -= 1
             self._budget.give_back(requests)
-            if flying >= dispatch.BURST:
-                each = (self._clock.monotonic() - began) / flying
-                self._each_seconds += (each - self._each_seconds) * dispatch.BURST_SHARE
+            self._crowds.took(self._clock.monotonic() - began, flying)
             agent.busy = agent.hinting = agent.updating = agent.putting = False
             if self._calls.credentials_bad:
                 # While the key is refused nothing begins, so that nobody else might ask whether it is good again.

@@ -19,6 +19,7 @@ from calsyncd.errors import CREDENTIALS, USER_GONE, RateLimited, Refused, Servic
 from calsyncd.http import Http
 from calsyncd.sandbox.aircall import AircallSandbox, RateSignal
 from calsyncd.sandbox.aircall_users import Setting as Theirs
+from calsyncd.sandbox.limits import Window
 from calsyncd.sandbox.world import Sandbox
 
 USER = 456
@@ -622,6 +623,45 @@ async def test_updates_that_find_another_version_at_once(api: AircallApi, aircal
     await asyncio.gather(*(api.update(number, BUSY) for number in range(1, 9)))
 
     assert {aircall.setting(number).status for number in range(1, 9)} == {"unavailable"}
+
+
+@pytest.mark.parametrize("switch", ["v2_ignores", "substatus_refused"])
+async def test_where_the_requests_are_used_up_after_the_first_answer_the_second_is_asked_for_next(
+    api: AircallApi, aircall: AircallSandbox, switch: str
+) -> None:
+    """A version that does nothing, and a sub-status that is not taken: one request at a time is enough for both."""
+    setattr(aircall.switches, switch, True)
+    aircall.switches.v1_users = None
+    limited = 0
+    for _ in range(2):
+        aircall.switches.budget = Window(1)
+        try:
+            await api.update(USER, Setting("unavailable", "in_training"))
+        except RateLimited:
+            limited += 1
+
+    assert limited == 1
+    assert aircall.setting(USER).status == "unavailable"
+
+
+@pytest.mark.parametrize("v2", [404, 405, 410])
+async def test_where_the_requests_are_used_up_on_the_way_to_another_version_it_goes_on_from_there(
+    api: AircallApi, aircall: AircallSandbox, v2: int
+) -> None:
+    """One request at a time is enough: from its beginning each time an update of three would never be made."""
+    aircall.switches.v2_update, aircall.switches.v1_users = v2, None
+    limited = 0
+    for _ in range(4):
+        before = len(aircall.requests)
+        aircall.switches.budget = Window(1)
+        try:
+            await api.update(USER, BUSY)
+        except RateLimited:
+            limited += 1
+        assert len(aircall.requests) - before <= 2
+
+    assert limited == 2
+    assert aircall.setting(USER).status == "unavailable"
 
 
 @pytest.mark.parametrize(("status", "kind"), [(429, RateLimited), (503, Unavailable)])
