@@ -32,6 +32,7 @@ HAND_BACK_SECONDS = 30 * 60.0
 SHOWN_HAND_BACK_SECONDS = 10 * 60.0
 SLOWEST_HAND_BACK_SECONDS = 4 * 3600.0
 UNSURE_AT_ONCE = 2
+PROBE_REQUESTS = 2
 STILL_NEEDED = 2
 RECOVERED_NEEDED = 1
 """A sliding minute never recovers so; a leaking one may seem to stand still once."""
@@ -63,6 +64,7 @@ class Budget:
         self._refusals: deque[float] = deque()
         self._out = 0
         self._took_at = 0.0
+        self._ended = 0
         self._blocked_until = 0.0
         self._soon_until = 0.0
         self._at_once = per_minute
@@ -90,6 +92,11 @@ class Budget:
         return min(self.per_minute, max(self.granted, int(MINUTE_SECONDS / self._probe_gap)))
 
     @property
+    def one_by_one(self) -> bool:
+        """Whether more passes one by one than at once: then who waits is late by moments, not by a minute."""
+        return self.pace > self.granted
+
+    @property
     def by_clock(self) -> bool:
         """Whether Aircall is known to count by the clock's minutes."""
         return self._minute.is_known
@@ -103,7 +110,7 @@ class Budget:
         if self._learned is not None:
             self._probe_at = max(self._probe_at, now + self._probe_gap)
         self._out += requests
-        self._took_at = now
+        self._took_at, self._ended = now, 0
         return True
 
     def is_blocked(self, now: float) -> bool:
@@ -118,12 +125,8 @@ class Budget:
         return self._out > 0 and self._out + requests > at_once
 
     def _may_probe(self, now: float, requests: int) -> bool:
-        """Whether one request beyond what is granted may be tried, once its time has come.
-
-        Two that go together may, where less than two are granted.
-        """
-        few = requests == 1 or requests > self.granted
-        return few and not self._out and self._used(now) + requests <= self.per_minute
+        """Whether one request beyond what is granted may be tried, once its time has come, or two that go together."""
+        return requests <= PROBE_REQUESTS and not self._out and self._used(now) + requests <= self.per_minute
 
     def take_spare(self, now: float) -> bool:
         """Reserve a request that nobody waits for: half of the minute is left to what is owed."""
@@ -149,8 +152,7 @@ class Budget:
         if self._waits_for_answers(now, requests):
             return None
         at = self._granted_at(now, requests)
-        few = requests == 1 or requests > self.granted
-        if self.remaining(now) < requests and few and not self._out:
+        if self.remaining(now) < requests <= PROBE_REQUESTS and not self._out:
             at = min(math.inf if at is None else at, self._next_probe_at(now, requests))
         return None if at is None or math.isinf(at) else max(at, now, self._blocked_until)
 
@@ -194,6 +196,10 @@ class Budget:
         """A request has ended, answered or not."""
         self._forget(now)
         self._spent.append(now)
+        self._ended += 1
+        if self._ended > 1 and self._learned is not None:
+            # One that was taken became two, such as an update that another version has to be asked for.
+            self._probe_at = max(self._probe_at, now) + self._probe_gap
         passed = self._passed(now)
         if passed <= self.granted:
             self._sure = max(self._sure, passed)
@@ -215,6 +221,8 @@ class Budget:
             # Others spend too.
             self._sure = self._learned = max(1, grant)
             self._hand_back_at = now + SHOWN_HAND_BACK_SECONDS
+            if math.isinf(self._probe_at):
+                self._probe_at = now + self._probe_gap
 
     def limited(self, now: float, wait: float) -> None:
         """A 429 came: nothing goes for `wait` seconds, and then one by one."""

@@ -121,7 +121,7 @@ class Crowds:
     def prices(self, candidates: list[dispatch.Candidate], now: float) -> Prices:
         """The prices of the minutes; while there is enough for everybody, those of a crowd ahead, as of this minute."""
         crowd, room = self.next, self._budget.remaining(now)
-        enough = len(candidates) <= room
+        enough = len(candidates) <= (self._budget.pace if self._budget.one_by_one else room)
         if enough and crowd is None:
             return NO_PRICES
         minute = int(now // MINUTE_SECONDS)

@@ -34,6 +34,7 @@ IN_FLIGHT_SECONDS = 0.25
 DEBOUNCE_SECONDS = 2.0
 """Between two fetches of a calendar."""
 
+TURNS_AT_ONCE = 4
 SOON_SECONDS = 10.0
 """A 429 so soon after the wait for another is a second one."""
 
@@ -242,11 +243,12 @@ class Script:
     def excuses(self, who: str) -> list[Span]:
         """When this agent may have been wrong, and by no fault of the daemon's.
 
-        While it was down · while a 429 made it wait, and the jitter · in the minute after a second 429 that came soon
-        after such a wait, from one request to the next where that waits its turn · for the pause of 1, 2, 4 ... seconds
-        after each of the refusals in a row of their updates · while the requests of the last minute are all that the
-        settings grant · until a delayed notification of an edit came, and for what was left of the two seconds after
-        the fetch before it · in a call, where updates are done only when it ends.
+        While it was down · while a 429 made it wait, and the jitter · after a second 429 that came soon after
+        such a wait, or where headers show a minute that leaks, from one request to the next where that waits
+        its turn · for the pause of 1, 2, 4 ... seconds after each of the refusals in a row of their updates ·
+        while the requests of the last minute are all that the settings grant · until a delayed notification of
+        an edit came, and for what was left of the two seconds after the fetch before it · in a call, where
+        updates are done only when it ends.
         """
         found = [self.down, *self._turns(), *self._spent()]
         found += [(at, until + JITTER_SECONDS) for at, until in self.waits()]
@@ -266,18 +268,21 @@ class Script:
         return found
 
     def _turns(self) -> list[Span]:
-        """From one request to the next, where a second 429 made them go evenly."""
-        pace = 60.0 / self.trouble.ours + IN_FLIGHT_SECONDS
-        minutes = [
-            (at, end + JITTER_SECONDS + 60.0)
-            for (_, until), (at, end) in pairwise(self.waits())
+        """From one request to the next, where they go one by one: an update may be two, a refused one slows them."""
+        pace = TURNS_AT_ONCE * 60.0 / self.trouble.ours + IN_FLIGHT_SECONDS
+        begins = [
+            at
+            for (_, until), (at, _) in pairwise(self.waits())
             if until <= at + IN_FLIGHT_SECONDS and at < until + JITTER_SECONDS + SOON_SECONDS
         ]
+        if self.ways["rate_headers"] == "always" and self.ways["minute"].startswith("leaky"):
+            begins += [self.begun, self.down[1]]
+        paced = [(at, self.down[0] if at < self.down[0] else self.ended) for at in begins]
         sent = sorted(r.at - self.zero for r in self.sandbox.aircall.requests)
         return [
             (earlier, later)
             for earlier, later in pairwise(sent)
-            if later - earlier <= pace and any(start <= later < end for start, end in minutes)
+            if later - earlier <= pace and any(start <= later < end for start, end in paced)
         ]
 
     def _spent(self) -> list[Span]:
