@@ -64,7 +64,7 @@ class Budget:
         self._refusals: deque[float] = deque()
         self._out = 0
         self._took_at = 0.0
-        self._ended = 0
+        self._expected = 0
         self._blocked_until = 0.0
         self._soon_until = 0.0
         self._at_once = per_minute
@@ -110,7 +110,8 @@ class Budget:
         if self._learned is not None:
             self._probe_at = max(self._probe_at, now + self._probe_gap)
         self._out += requests
-        self._took_at, self._ended = now, 0
+        self._took_at = now
+        self._expected += requests
         return True
 
     def is_blocked(self, now: float) -> bool:
@@ -191,13 +192,15 @@ class Budget:
     def give_back(self, requests: int = 1) -> None:
         """What was reserved has ended; what was really sent of it is counted by `spent`."""
         self._out -= requests
+        self._expected = min(self._expected, max(0, self._out))
 
     def spent(self, now: float) -> None:
         """A request has ended, answered or not."""
         self._forget(now)
         self._spent.append(now)
-        self._ended += 1
-        if self._ended > 1 and self._learned is not None:
+        extra = self._expected == 0
+        self._expected = max(0, self._expected - 1)
+        if extra and self._learned is not None:
             # One that was taken became two, such as an update that another version has to be asked for.
             self._probe_at = max(self._probe_at, now) + self._probe_gap
         passed = self._passed(now)
