@@ -3,8 +3,9 @@
 Theory. Whatever is due is sent at its boundary while requests last. In a queue the heavier weight goes first, then the
 longest due. The prices of the minutes (`core.prices`) say what a request costs those behind it: what is gained by less
 is left for later, and mostly drops out by itself: a meeting that is over, a gap that is closed. A part of a crowd goes
-a window before its boundary when that costs less than the crowd's price. Reads that nobody waits for go only where
-the price is nothing.
+a window before its boundary when that costs less than the crowd's price. A look stands in the same queue as an update,
+whether it is of one agent or a page of the list of everybody. Looks that nobody waits for are spare: they go last, and
+only where the price is nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from calsyncd.core.coming import Boundary, Coming
-from calsyncd.core.plan import Action, Look, Put
+from calsyncd.core.plan import Action, Look, Put, due_of
 from calsyncd.core.prices import MINUTE_SECONDS, Counts, Group, Prices, Weights, minute_of
 
 PATIENCE_SECONDS = 30 * 60.0
@@ -30,9 +31,16 @@ BURST_A_SECOND = 40.0
 """So many requests go in a second at least, while nothing but the network limits them."""
 
 
+EVERYBODY = ""
+"""Whose look a page of the list is."""
+
+SPARE = frozenset({"hint", "sweep", "joined"})
+"""Why there are looks that nobody waits for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What an agent needs of the budget; `holding` says that we owe them a way back.
+    """What an agent needs of the budget, or `EVERYBODY`; `holding` says that we owe them a way back.
 
     `change` is when the opposite will be wanted, if it is known.
     """
@@ -48,18 +56,20 @@ class Candidate:
         return self.action.releases if isinstance(self.action, Put) else self.holding
 
     def weight(self, weights: Weights) -> float:
-        """What each second costs that it waits."""
+        """What each second costs that it waits: a page of the list stands for whoever waits, so for the heaviest."""
+        if self.agent == EVERYBODY:
+            return max(weights.ringing, weights.unreachable)
         return weights.unreachable if self.ends else weights.ringing
 
 
 def order(candidates: Iterable[Candidate], now: float, weights: Weights) -> list[Candidate]:
     """Those first whose wrong state costs most, then the longest due; whoever waited too long goes before all.
 
-    A look that only a hint asks for goes last, however long it waits.
+    Spare looks go last, however long they wait.
     """
 
     def rank(candidate: Candidate) -> tuple[bool, bool, float, float, str]:
-        due = candidate.action.due
+        due = due_of(candidate.action)
         patient = _is_patient(candidate, now)
         weight = -candidate.weight(weights) if patient else 0.0
         return is_spare(candidate.action), patient, weight, due, candidate.agent
@@ -79,14 +89,14 @@ def is_worth_early(candidate: Candidate, prices: Prices, weights: Weights, windo
     """The same of an update before its boundary, which costs its agent the other wrong state until then."""
     if candidate.change is None:
         return True
-    gain = candidate.weight(weights) * (candidate.change - candidate.action.due)
+    gain = candidate.weight(weights) * (candidate.change - due_of(candidate.action))
     way = window * (weights.ringing if candidate.ends else weights.unreachable)
     return gain >= way + prices.at(candidate.change)
 
 
 def is_spare(action: Action | None) -> bool:
-    """Whether nobody waits for it: a look that only a hint asks for."""
-    return isinstance(action, Look) and action.why == "hint"
+    """Whether nobody waits for it: an update or another look would miss nothing by it."""
+    return isinstance(action, Look) and action.why in SPARE
 
 
 def queue(candidates: Iterable[Candidate], coming: Coming, minute: int) -> dict[Group, int]:
@@ -139,4 +149,4 @@ def head_start(seconds: float, weights: Weights) -> float:
 
 
 def _is_patient(candidate: Candidate, now: float) -> bool:
-    return now - candidate.action.due < PATIENCE_SECONDS
+    return now - due_of(candidate.action) < PATIENCE_SECONDS

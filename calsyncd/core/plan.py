@@ -128,17 +128,21 @@ class Pause:
     at: float = 0.0
 
 
-Cause = Literal["boundary", "hint"]
+Cause = Literal["boundary", "hint", "several", "crowd", "key", "sweep", "joined", "overdue"]
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Read the agent's setting, and the live state too if `live`. `due` is its deadline: the boundary that it serves.
+    """Read an agent's setting, and the live state too if `live`; or the next page of the list of everybody.
 
-    One that only a hint asks for serves none.
+    `deadline` is by when it is wanted: what waits for it longest goes first. `why` says whether anything does:
+
+    - `boundary`: an update at the deadline needs to know; `hint`: a webhook told of something, and nobody waits.
+    - Of everybody: `several` need a look, a `crowd` is ahead, or it shows whether the `key` is good again: those are
+      waited for. A `sweep`, or somebody `joined` or left: nobody waits, until past the deadline it is `overdue`.
     """
 
-    due: float
+    deadline: float
     why: Cause = "boundary"
     live: bool = False
 
@@ -157,6 +161,11 @@ class Put:
 
 
 Action = Look | Put
+
+
+def due_of(action: Action) -> float:
+    """Since when, or by when, it is wanted."""
+    return action.deadline if isinstance(action, Look) else action.due
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,7 +407,7 @@ def _decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decisio
             return Decision(stance, again=stance.until)
         stance = FREE
     decision = _free(orders, facts, now) if isinstance(stance, Free) else _held(stance, orders, facts, now)
-    due = decision.action.due if decision.action is not None else decision.owes
+    due = due_of(decision.action) if decision.action is not None else decision.owes
     owes = due if due is not None and due <= now else None
     if decision.action is not None and now < facts.retry_at:
         return Decision(stance, again=facts.retry_at, owes=owes)

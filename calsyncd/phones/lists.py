@@ -1,16 +1,18 @@
-"""The list of everybody: read now and then, before a crowd, and where it is cheaper than to look at each alone.
+"""The list of everybody: when it is wanted, by when and for whom.
 
-Its pages are spare requests, except when somebody waits for them: one page at a time, each as the budget allows.
+It is wanted now and then, before a crowd, and where it is cheaper than to look at each alone. The page that comes next
+is a look like any other: dispatch says when it goes, and then it is read here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
+from typing import Any
 
 from calsyncd.core import looks
-from calsyncd.core.budget import Budget
-from calsyncd.core.prices import MINUTE_SECONDS
+from calsyncd.core.dispatch import is_spare
+from calsyncd.core.plan import Look
 from calsyncd.core.retry import spread
 from calsyncd.errors import ServiceError
 from calsyncd.phones.calls import Calls
@@ -20,14 +22,7 @@ from calsyncd.scheduler import Scheduler
 RETRY_SECONDS = 30.0
 HINTED_PAUSE_SECONDS = 10.0
 LONGEST_DELAY_SECONDS = 60 * 60.0
-
-
-class Price(Protocol):
-    """What a request costs the others."""
-
-    def __call__(self, now: float) -> float:
-        """Weighted seconds; nothing in a quiet minute."""
-        ...
+"""So long after the last list the next one is waited for, whatever it was wanted for."""
 
 
 class Lists:
@@ -39,25 +34,23 @@ class Lists:
         *,
         calls: Calls,
         roster: Roster,
-        budget: Budget,
-        price: Price,
         seen: Callable[[Iterable[str]], None],
         chance: Callable[[], float],
     ) -> None:
         self.serves: set[str] = set()
         self.told: Callable[[], bool] = lambda: False
         self.read_at = float("-inf")
-        self.in_flight = False
         self._scheduler = scheduler
         self._clock = scheduler.clock
         self._calls = calls
         self._roster = roster
-        self._budget = budget
-        self._price = price
         self._seen = seen
         self._chance = chance
-        self._again = self._urgent = False
-        scheduler.handle("sweep", lambda _, now: self._due(now))
+        self._look = self._sweep
+        self._at = float("inf")
+        self._reading = self._again = False
+        # That it is due is enough: the turn's dispatch asks for the page.
+        scheduler.handle("list", lambda *_: None)
 
     @property
     def pages(self) -> int:
@@ -67,27 +60,31 @@ class Lists:
     @property
     def running(self) -> bool:
         """Whether some of its pages are out, or are to follow."""
-        return self.in_flight or self._calls.listing
+        return self._reading or self._calls.listing
 
-    def at(self, now: float) -> None:
-        """Read it at `now`."""
-        self._scheduler.at("sweep", "", now)
+    def page(self, now: float) -> Look | None:
+        """The look that its next page is, if one is wanted now: one at a time."""
+        if self._reading or now < self._at:
+            return None
+        overdue = is_spare(self._look) and now >= self._look.deadline
+        return replace(self._look, why="overdue") if overdue else self._look
 
-    def for_those(self, emails: set[str], now: float) -> None:
-        """Read it now, for these."""
+    # -- when it is wanted -----------------------------------------------------------------------------------------
+
+    def want(self, look: Look, at: float) -> None:
+        """Read it from `at` on, for this; of all that it is wanted for, the most urgent counts."""
+        self._look = min(self._look, look, key=lambda one: (is_spare(one), one.deadline))
+        if at < self._at:
+            self._plan(at)
+
+    def sweep(self, now: float) -> None:
+        """Read it now, though nobody waits for it."""
+        self.want(self._sweep, now)
+
+    def for_those(self, emails: set[str], deadline: float, now: float) -> None:
+        """Read it now, for these, the first of whom waits since, or until, `deadline`."""
         self.serves = emails
-        self.urgent(now)
-
-    def urgent(self, now: float) -> None:
-        """Read it now, whatever the price."""
-        self._urgent = True
-        self._due(now)
-
-    def by(self, due: float) -> None:
-        """Read it at `due` at the latest, whatever the price: what it tells is waited for by everybody."""
-        self._urgent = True
-        planned = self._scheduler.due_at("sweep", "")
-        self.at(due if planned is None else min(due, planned))
+        self.want(Look(deadline, "several"), now)
 
     def changed(self) -> None:
         """Somebody joined or left the company: read it soon, but not all the time."""
@@ -95,47 +92,45 @@ class Lists:
             # Its pages may be past whoever it was.
             self._again = True
             return
-        due = max(self._clock.now(), self.read_at + self._pause)
-        planned = self._scheduler.due_at("sweep", "")
-        self.at(due if planned is None else min(due, planned))
+        self.want(replace(self._sweep, why="joined"), max(self._clock.now(), self.read_at + self._pause))
 
     def stepped(self, now: float) -> None:
         """The clock jumped."""
         self.read_at = min(self.read_at, now)
-        self.at(now)
+        self.sweep(now)
 
-    def _due(self, now: float) -> None:
-        if self.in_flight:
-            return
-        waited = now - self.read_at
-        if not self._urgent and self._price(now) > 0 and waited < LONGEST_DELAY_SECONDS:
-            self.at(now + MINUTE_SECONDS / 2)
-            return
-        if not self._budget.take(now):
-            self.at(max(self._budget.next_at(now) or now + RETRY_SECONDS, now + 0.001))
-            return
-        self.in_flight = True
+    @property
+    def _sweep(self) -> Look:
+        """Before the first list there is nothing to go by: it is overdue from the start."""
+        return Look(self.read_at + LONGEST_DELAY_SECONDS, "sweep")
+
+    def _plan(self, at: float) -> None:
+        self._at = at
+        self._scheduler.at("list", "", at)
+
+    # -- reading it ------------------------------------------------------------------------------------------------
+
+    def read(self) -> Coroutine[Any, Any, None]:
+        """Read the next page; the one after it is wanted at once."""
+        self._reading = True
         if not self._calls.listing:
             self._again = False
-        self._scheduler.start(self._page(), "sweep")
+        return self._read()
 
-    async def _page(self) -> None:
-        """One page; the next one is due at once, as far as the budget goes."""
+    async def _read(self) -> None:
         wait, more = RETRY_SECONDS, False
         try:
             more = await self._calls.list_page()
             wait = 0.0 if more else self._until_next()
         except ServiceError:
             # Said where it happened; whoever waits for the list looks alone.
-            more = False
+            pass
         finally:
-            self.in_flight = False
-            self._budget.give_back()
+            self._reading = False
         if not more:
-            self.serves, self._urgent = set(), False
-            self.read_at = self._clock.now()
-            wait = min(wait, self._pause) if self._again else wait
-        self.at(self._clock.now() + wait)
+            self.serves, self.read_at = set(), self._clock.now()
+            self._look = replace(self._sweep, why="joined") if self._again else self._sweep
+            self._plan(self.read_at + (min(wait, self._pause) if self._again else wait))
         self._seen(self._calls.shown if more else self._roster.agents)
 
     @property

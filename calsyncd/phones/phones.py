@@ -2,7 +2,8 @@
 
 An agent's one task looks or updates; while it runs the agent is not judged. Its answer touches the agent, who is
 judged anew. When more agents need a look than the list of everybody has pages, one list serves them all, once.
-A look that only a hint asks for goes last, and only while half of the budget is left.
+Its pages stand in the queue with the looks and updates of the agents. What nobody waits for goes last, and only while
+half of the budget is left.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from calsyncd.core import dispatch, looks, plan
 from calsyncd.core.budget import Budget
 from calsyncd.core.coming import Boundary
 from calsyncd.core.guard import Floor
-from calsyncd.core.plan import FREE, Decision, Held, Look, Orders, Put, StandingBack
+from calsyncd.core.plan import FREE, Action, Decision, Held, Look, Orders, Put, StandingBack
 from calsyncd.core.prices import MINUTE_SECONDS, Counts, Early, Prices, minute_of
 from calsyncd.core.sync import rfc3339
 from calsyncd.core.timeline import Timeline
@@ -87,9 +88,7 @@ class Phones:
         self._untold_at = 0.0
         self._untold: Callable[[float], None] = _nobody
         self._in_flight = 0
-        self.lists = Lists(
-            scheduler, calls=calls, roster=roster, budget=budget, price=self._price, seen=self._seen, chance=chance
-        )
+        self.lists = Lists(scheduler, calls=calls, roster=roster, seen=self._seen, chance=chance)
         scheduler.handle("agent", lambda email, _: self._touched.add(email))
         scheduler.handle("dispatch", lambda *_: None)
         scheduler.handle("ledger", lambda email, _: self._write_again(email))
@@ -103,7 +102,7 @@ class Phones:
         """Follow exactly these agents; who is not named any more is released."""
         self._roster.configure(agents)
         self._touch_all()
-        self.lists.at(self._clock.now())
+        self.lists.sweep(self._clock.now())
 
     def keep_available(self, floors: Iterable[Floor]) -> None:
         """Let no calendar take the last few agents of these floors off the phones."""
@@ -439,8 +438,8 @@ class Phones:
         if crowds.next is not None:
             look_at = looks.list_before(crowds.next, crowds.early, pages, pace)
             near = now >= look_at
-            if near and self.lists.read_at < look_at and not self.lists.running and self._list_is_due(now):
-                self.lists.urgent(now)
+            if near and self.lists.read_at < look_at and self._list_is_due(now):
+                self.lists.want(Look(look_at, "crowd"), now)
             self._scheduler.at("crowd", "", crowds.next_step(look_at, now))
         # Where a minute grants less than a look and an update, the look would be stale before the update may go.
         crowded = near or pace < REQUESTS_AT_BOUNDARY
@@ -459,48 +458,53 @@ class Phones:
 
     def _dispatch(self, now: float) -> None:
         """Start what the budget allows, the most urgent first."""
-        next_at = self._budget.next_at(now) if self._needy or self._crowds.next is not None else None
+        waits = bool(self._needy) or self.lists.page(now) is not None
+        next_at = self._budget.next_at(now) if waits or self._crowds.next is not None else None
         if next_at is None or next_at > now:
-            self._scheduler.at("dispatch", "", next_at if self._needy else None)
+            self._scheduler.at("dispatch", "", next_at if waits else None)
             return
         candidates = self._candidates()
         prices, weights = self._crowds.prices(candidates, now), self._crowds.spending.weights
         self._use_list(candidates, prices, now)
         again = None
-        for candidate in dispatch.order(candidates, now, weights):
+        for candidate in dispatch.order([*candidates, *self._pages(now)], now, weights):
             if self._calls.credentials_bad and self._in_flight:
                 break
             if not dispatch.is_worth(candidate, prices, now, weights):
                 # What it costs the others falls with the queue.
                 again = now + MINUTE_SECONDS / 4
                 continue
-            agent = self._roster.agents.get(candidate.agent)
-            if agent is None:
+            action = self._still_wanted(candidate, now)
+            if action is None:
                 continue
-            # What was true when it queued may not be true any more.
-            self._judge(agent, now)
-            if agent.waiting is None or agent.waiting.action is None:
-                continue
-            if agent.email in self.lists.serves and isinstance(agent.waiting.action, Look):
-                continue
-            if dispatch.is_spare(agent.waiting.action):
+            if dispatch.is_spare(action):
                 if prices.current or not self._has_spare(now) or not self._budget.take_spare(now):
                     # They come last: nobody is behind them but what goes early.
                     spare_at = self._budget.spare_at(now)
                     again = _earlier(again, max(spare_at or now, now + SPARE_RETRY_SECONDS))
                     self._send_early(prices, now)
                     break
-                self._launch(agent, agent.waiting, 1)
+                self._launch(candidate.agent, 1)
                 continue
-            requests = 2 if isinstance(agent.waiting.action, Look) and agent.waiting.action.live else 1
-            requests = min(requests, self._budget.per_minute)
+            requests = min(2 if isinstance(action, Look) and action.live else 1, self._budget.per_minute)
             if not self._budget.take(now, requests):
                 again = _earlier(again, self._budget.next_at(now, requests))
                 break
-            self._launch(agent, agent.waiting, requests)
+            self._launch(candidate.agent, requests)
         else:
             self._send_early(prices, now)
         self._scheduler.at("dispatch", "", again)
+
+    def _still_wanted(self, candidate: dispatch.Candidate, now: float) -> Action | None:
+        """What is to be done for the candidate: what was true when it queued may not be true any more."""
+        if candidate.agent == dispatch.EVERYBODY:
+            return candidate.action
+        agent = self._roster.agents.get(candidate.agent)
+        if agent is None:
+            return None
+        self._judge(agent, now)
+        action = agent.waiting.action if agent.waiting is not None else None
+        return None if agent.email in self.lists.serves and isinstance(action, Look) else action
 
     def _send_early(self, prices: Prices, now: float) -> None:
         """Nobody waits: send what of a crowd ahead is best sent now."""
@@ -529,7 +533,7 @@ class Phones:
             quota.took(boundary)
             self._crowds.coming.served(boundary)
             agent.indexed = None
-            self._launch(agent, decision, 1)
+            self._launch_for(agent, decision, 1)
 
     def _decide_early(self, agent: Agent, boundary: Boundary, prices: Prices, window: float) -> Decision | None:
         """The update that serves this boundary, if nothing else has to be known or done before."""
@@ -566,7 +570,7 @@ class Phones:
         if looks.saves(len(those), coming, self.lists.pages, outdated=outdated):
             for email in those:
                 self._roster.agents[email].look_alone = True
-            self.lists.for_those(those, now)
+            self.lists.for_those(those, min(plan.due_of(c.action) for c in waited_for if c.agent in those), now)
 
     def _has_spare(self, now: float) -> bool:
         """Whether the budget is enough for the boundaries of the next minute, and for something beside them."""
@@ -587,11 +591,33 @@ class Phones:
                 candidates.append(dispatch.Candidate(email, agent.waiting.action, held, change))
         return candidates
 
+    def _pages(self, now: float) -> list[dispatch.Candidate]:
+        page = self.lists.page(now)
+        return [] if page is None else [dispatch.Candidate(dispatch.EVERYBODY, page, holding=False)]
+
     def _may_use_list(self, candidate: dispatch.Candidate) -> bool:
         action = candidate.action
         return isinstance(action, Look) and not action.live and not self._roster.agents[candidate.agent].look_alone
 
-    def _launch(self, agent: Agent, decision: Decision, requests: int) -> None:
+    def _launch(self, email: str, requests: int) -> None:
+        """Start what this agent waits for, or everybody."""
+        if email == dispatch.EVERYBODY:
+            self._in_flight += 1
+            self._scheduler.start(self._read_page(self.lists.read(), requests), "list")
+            return
+        agent = self._roster.agents[email]
+        if agent.waiting is not None:
+            self._launch_for(agent, agent.waiting, requests)
+
+    async def _read_page(self, work: Awaitable[None], requests: int) -> None:
+        try:
+            await work
+        finally:
+            self._in_flight -= 1
+            self._budget.give_back(requests)
+            self._scheduler.touch()
+
+    def _launch_for(self, agent: Agent, decision: Decision, requests: int) -> None:
         agent.busy, agent.hinting = True, dispatch.is_spare(decision.action)
         self._needs(agent, None)
         if isinstance(decision.action, Look):
@@ -616,7 +642,8 @@ class Phones:
             agent.busy = agent.hinting = agent.updating = agent.putting = False
             if self._calls.credentials_bad:
                 # While the key is refused nothing begins, so that nobody else might ask whether it is good again.
-                self.lists.by(self._clock.now() + CREDENTIALS_PROBE_SECONDS)
+                probe_at = self._clock.now() + CREDENTIALS_PROBE_SECONDS
+                self.lists.want(Look(probe_at, "key"), probe_at)
             self.touch(agent.email)
 
 
