@@ -4,8 +4,8 @@ Theory. Whatever is due is sent at its boundary while requests last. In a queue 
 longest due. The prices of the minutes (`core.prices`) say what a request costs those behind it: what is gained by less
 is left for later, and mostly drops out by itself: a meeting that is over, a gap that is closed. A part of a crowd goes
 a window before its boundary when that costs less than the crowd's price. A look stands in the same queue as an update,
-whether it is of one agent or a page of the list of everybody. Looks that nobody waits for are spare: they go last, and
-only where the price is nothing.
+whether it is of one agent or a page of everybody's. Looks that nobody waits for are spare: they go last, and only
+where the price is nothing.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ BURST_A_SECOND = 40.0
 
 
 EVERYBODY = ""
-"""Whose look a page of the list is."""
+"""Whose look a page is."""
 
-SPARE = frozenset({"hint", "sweep", "joined"})
+SPARE = frozenset({"hint", "sweep", "joined", "presence"})
 """Why there are looks that nobody waits for."""
 
 
@@ -56,7 +56,7 @@ class Candidate:
         return self.action.releases if isinstance(self.action, Put) else self.holding
 
     def weight(self, weights: Weights) -> float:
-        """What each second costs that it waits: a page of the list stands for whoever waits, so for the heaviest."""
+        """What each second costs that it waits: a page stands for whoever waits for it, so for the heaviest."""
         if self.agent == EVERYBODY:
             return max(weights.ringing, weights.unreachable)
         return weights.unreachable if self.ends else weights.ringing

@@ -128,18 +128,19 @@ class Pause:
     at: float = 0.0
 
 
-Cause = Literal["boundary", "hint", "several", "crowd", "key", "sweep", "joined", "overdue"]
+Cause = Literal["boundary", "hint", "several", "crowd", "key", "sweep", "joined", "overdue", "presence"]
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Read an agent's setting, and the live state too if `live`; or the next page of the list of everybody.
+    """Read an agent's setting, and the live state too if `live`; or a page of everybody's.
 
     `deadline` is by when it is wanted: what waits for it longest goes first. `why` says whether anything does:
 
     - `boundary`: an update at the deadline needs to know; `hint`: a webhook told of something, and nobody waits.
     - Of everybody: `several` need a look, a `crowd` is ahead, or it shows whether the `key` is good again: those are
-      waited for. A `sweep`, or somebody `joined` or left: nobody waits, until past the deadline it is `overdue`.
+      waited for. A `sweep`, or somebody `joined` or left: nobody waits, until past the deadline it is `overdue`. Nor
+      does anybody for `presence`: who is logged in.
     """
 
     deadline: float

@@ -24,6 +24,9 @@ HINTED_PAUSE_SECONDS = 10.0
 LONGEST_DELAY_SECONDS = 60 * 60.0
 """So long after the last list the next one is waited for, whatever it was wanted for."""
 
+BEFORE_ALL = float("-inf")
+"""The deadline of what everybody waits for."""
+
 
 class Lists:
     """Reads the list. `serves` are the agents who wait for it; `told` says whether webhooks tell of changes."""
@@ -39,7 +42,7 @@ class Lists:
     ) -> None:
         self.serves: set[str] = set()
         self.told: Callable[[], bool] = lambda: False
-        self.read_at = float("-inf")
+        self.read_at = BEFORE_ALL
         self._scheduler = scheduler
         self._clock = scheduler.clock
         self._calls = calls
@@ -85,6 +88,10 @@ class Lists:
         """Read it now, for these, the first of whom waits since, or until, `deadline`."""
         self.serves = emails
         self.want(Look(deadline, "several"), now)
+
+    def probe(self, at: float) -> None:
+        """Read it from `at` on before all else: whether our key is good again, and whose it is."""
+        self.want(Look(BEFORE_ALL, "key"), at)
 
     def changed(self) -> None:
         """Somebody joined or left the company: read it soon, but not all the time."""

@@ -80,6 +80,7 @@ class Phones:
         self._metrics = metrics
         self._credible = credible
         self._guards = Guards(roster, record, metrics, presence)
+        self._presence = presence
         self._touched: set[str] = set()
         self._needy: set[str] = set()
         self._curious: set[str] = set()
@@ -458,7 +459,7 @@ class Phones:
 
     def _dispatch(self, now: float) -> None:
         """Start what the budget allows, the most urgent first."""
-        waits = bool(self._needy) or self.lists.page(now) is not None
+        waits = bool(self._needy) or bool(self._pages(now))
         next_at = self._budget.next_at(now) if waits or self._crowds.next is not None else None
         if next_at is None or next_at > now:
             self._scheduler.at("dispatch", "", next_at if waits else None)
@@ -484,13 +485,13 @@ class Phones:
                     again = _earlier(again, max(spare_at or now, now + SPARE_RETRY_SECONDS))
                     self._send_early(prices, now)
                     break
-                self._launch(candidate.agent, 1)
+                self._launch(candidate, 1)
                 continue
             requests = min(2 if isinstance(action, Look) and action.live else 1, self._budget.per_minute)
             if not self._budget.take(now, requests):
                 again = _earlier(again, self._budget.next_at(now, requests))
                 break
-            self._launch(candidate.agent, requests)
+            self._launch(candidate, requests)
         else:
             self._send_early(prices, now)
         self._scheduler.at("dispatch", "", again)
@@ -592,29 +593,31 @@ class Phones:
         return candidates
 
     def _pages(self, now: float) -> list[dispatch.Candidate]:
-        page = self.lists.page(now)
-        return [] if page is None else [dispatch.Candidate(dispatch.EVERYBODY, page, holding=False)]
+        """The looks of everybody that are wanted now."""
+        pages = (self.lists.page(now), self._presence.page(now) if self._presence is not None else None)
+        return [dispatch.Candidate(dispatch.EVERYBODY, page, holding=False) for page in pages if page is not None]
 
     def _may_use_list(self, candidate: dispatch.Candidate) -> bool:
         action = candidate.action
         return isinstance(action, Look) and not action.live and not self._roster.agents[candidate.agent].look_alone
 
-    def _launch(self, email: str, requests: int) -> None:
-        """Start what this agent waits for, or everybody."""
-        if email == dispatch.EVERYBODY:
-            self._in_flight += 1
-            self._scheduler.start(self._read_page(self.lists.read(), requests), "list")
-            return
-        agent = self._roster.agents[email]
-        if agent.waiting is not None:
+    def _launch(self, candidate: dispatch.Candidate, requests: int) -> None:
+        """Start what is still wanted for the candidate."""
+        if candidate.agent != dispatch.EVERYBODY:
+            agent = self._roster.agents[candidate.agent]
+            assert agent.waiting is not None  # noqa: S101 - _still_wanted has seen to it
             self._launch_for(agent, agent.waiting, requests)
+            return
+        of_presence = isinstance(candidate.action, Look) and candidate.action.why == "presence"
+        pages = self._presence if of_presence and self._presence is not None else self.lists
+        self._in_flight += 1
+        self._scheduler.start(self._read_page(pages.read(), requests), "page")
 
     async def _read_page(self, work: Awaitable[None], requests: int) -> None:
         try:
             await work
         finally:
-            self._in_flight -= 1
-            self._budget.give_back(requests)
+            self._ended(requests)
             self._scheduler.touch()
 
     def _launch_for(self, agent: Agent, decision: Decision, requests: int) -> None:
@@ -636,15 +639,17 @@ class Phones:
             # A PUT that was written down stays unanswered: a look settles it.
             self._quarantine(agent, error, self._clock.now())
         finally:
-            self._in_flight -= 1
-            self._budget.give_back(requests)
+            self._ended(requests)
             self._crowds.took(self._clock.monotonic() - began, flying)
             agent.busy = agent.hinting = agent.updating = agent.putting = False
-            if self._calls.credentials_bad:
-                # While the key is refused nothing begins, so that nobody else might ask whether it is good again.
-                probe_at = self._clock.now() + CREDENTIALS_PROBE_SECONDS
-                self.lists.want(Look(probe_at, "key"), probe_at)
             self.touch(agent.email)
+
+    def _ended(self, requests: int) -> None:
+        self._in_flight -= 1
+        self._budget.give_back(requests)
+        if self._calls.credentials_bad:
+            # While the key is refused nothing begins, so that nobody else might ask whether it is good again.
+            self.lists.probe(self._clock.now() + CREDENTIALS_PROBE_SECONDS)
 
 
 def _earlier(one: float | None, other: float | None) -> float | None:

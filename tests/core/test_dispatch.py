@@ -8,6 +8,7 @@ import pytest
 
 from calsyncd.core.coming import Boundary, Coming
 from calsyncd.core.dispatch import (
+    EVERYBODY,
     PATIENCE_SECONDS,
     Candidate,
     Quota,
@@ -20,7 +21,7 @@ from calsyncd.core.dispatch import (
     queue,
 )
 from calsyncd.core.model import Setting
-from calsyncd.core.plan import Action, Look, Put
+from calsyncd.core.plan import Action, Cause, Look, Put
 from calsyncd.core.prices import Counts, Group, Prices, Weights, minute_of
 
 NOW = 1_800_000_000.0
@@ -74,6 +75,48 @@ def hinted(agent: str, ago: float) -> Candidate:
 def test_order(candidates: list[Candidate], expected: str) -> None:
     """Those first whose wrong state costs most; nobody waits for ever."""
     assert list(expected) == [candidate.agent for candidate in order(candidates, NOW, Weights())]
+
+
+def page(why: Cause, ago: float) -> Candidate:
+    """A page of everybody's that has been wanted for `ago` seconds."""
+    return Candidate(EVERYBODY, Look(NOW - ago, why), holding=False)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "expected"),
+    [
+        pytest.param([page("sweep", 5000), put("a", 1, releases=True)], "a sweep", id="a sweep goes after what is due"),
+        pytest.param([page("joined", 90), look("a", -1)], "a joined", id="and after what is due in a moment"),
+        pytest.param([page("presence", 90), look("a", 1)], "a presence", id="as does who is logged in"),
+        pytest.param([hinted("b", 500), page("crowd", -60)], "crowd b", id="nobody waits for a hint, but for a crowd"),
+        pytest.param([page("sweep", 2), hinted("a", 1)], "sweep a", id="of what is spare the longest due"),
+        pytest.param([page("sweep", 2), page("overdue", 0)], "overdue sweep", id="past its deadline it is waited for"),
+        pytest.param([look("a", 1), page("several", 2)], "several a", id="several have waited longer"),
+        pytest.param([page("several", 1), put("a", 2)], "a several", id="one has waited longer than the several"),
+        pytest.param(
+            [put("a", 99, releases=True), page("several", 1)], "several a", id="for whom a page is for is not known"
+        ),
+        pytest.param(
+            [put("a", PATIENCE_SECONDS, releases=True), page("several", 1)], "a several", id="half an hour is enough"
+        ),
+    ],
+)
+def test_pages_stand_in_the_same_queue(candidates: list[Candidate], expected: str) -> None:
+    """One place decides between an update, a look at one agent, and a page of all."""
+    ordered = order(candidates, NOW, Weights())
+
+    found = [
+        one.action.why if one.agent == EVERYBODY and isinstance(one.action, Look) else one.agent for one in ordered
+    ]
+    assert expected.split() == found
+
+
+@pytest.mark.parametrize(("ringing", "unreachable"), [(2.0, 1.0), (1.0, 3.0)])
+def test_a_page_weighs_what_the_heaviest_does(ringing: float, unreachable: float) -> None:
+    """Whatever the settings say that this is."""
+    weights = Weights(ringing, unreachable)
+
+    assert max(ringing, unreachable) == page("crowd", 0).weight(weights)
 
 
 # -- what is worth a request -------------------------------------------------------------------------------------------
@@ -164,10 +207,11 @@ def coming(*boundaries: Boundary) -> Coming:
 
 
 def test_the_queue_is_who_waits_and_who_comes() -> None:
-    """All who wait are as of this minute; a look that only a hint asks for waits for nobody."""
+    """All who wait are as of this minute, with a page that is waited for; what is spare takes nobody's place."""
     minute = minute_of(NOW)
     known = coming(ahead(60), ahead(60))
     waiting = [begins(70, 120), begins(10, 120), comes_back(5, None), look("eve", 5), hinted("joe", 5)]
+    waiting += [page("crowd", 5), page("sweep", 5)]
 
     found = queue(waiting, known, minute)
 
@@ -175,7 +219,7 @@ def test_the_queue_is_who_waits_and_who_comes() -> None:
         Group(minute + 1, minute + 31, starts=True): 2,
         Group(minute, minute + 2, starts=True): 2,
         Group(minute, None, starts=False): 1,
-        Group(minute, None, starts=True): 1,
+        Group(minute, None, starts=True): 2,
     } == found
 
 
@@ -219,11 +263,18 @@ def test_a_quota_is_served_kind_by_kind() -> None:
         (None, False),
         (Look(NOW), False),
         (Look(NOW, "hint"), True),
+        (Look(NOW, "sweep"), True),
+        (Look(NOW, "joined"), True),
+        (Look(NOW, "presence"), True),
+        (Look(NOW, "overdue"), False),
+        (Look(NOW, "several"), False),
+        (Look(NOW, "crowd"), False),
+        (Look(NOW, "key"), False),
         (Put(AVAILABLE, NOW, releases=True), False),
     ],
 )
-def test_nobody_waits_for_a_look_of_a_hint(action: Action | None, *, expected: bool) -> None:
-    """But for all others."""
+def test_what_nobody_waits_for(action: Action | None, *, expected: bool) -> None:
+    """Hints and sweeps, and who is logged in."""
     assert expected == is_spare(action)
 
 
