@@ -453,7 +453,7 @@ class Phones:
 
     def _price(self, now: float) -> float:
         """What a request costs the others now."""
-        return self._crowds.prices(self._candidates(), now).current
+        return self._crowds.prices([*self._candidates(), *self._pages(now)], now).current
 
     # -- dispatch --------------------------------------------------------------------------------------------------
 
@@ -465,7 +465,8 @@ class Phones:
             self._scheduler.at("dispatch", "", next_at if waits else None)
             return
         candidates = self._candidates()
-        prices, weights = self._crowds.prices(candidates, now), self._crowds.spending.weights
+        prices = self._crowds.prices([*candidates, *self._pages(now)], now)
+        weights = self._crowds.spending.weights
         self._use_list(candidates, prices, now)
         again = None
         for candidate in dispatch.order([*candidates, *self._pages(now)], now, weights):
@@ -581,6 +582,7 @@ class Phones:
         return self._budget.spare_at(now) == now and remaining > coming * REQUESTS_AT_BOUNDARY
 
     def _candidates(self) -> list[dispatch.Candidate]:
+        """What the agents need."""
         candidates = []
         for email in self._needy:
             agent = self._roster.agents.get(email)

@@ -42,7 +42,7 @@ async def test_an_update_that_is_due_goes_before_who_is_logged_in() -> None:
     async with Office([amy()], per_minute=1) as office:
         office.meet("amy@x", (3 * MINUTE, 8 * MINUTE))
         await office.until(8 * MINUTE - 0.5)
-        office.phones.keep_available([Floor("sales", frozenset({"amy@x"}), 1)])
+        office.phones.keep_available([Floor("sales", 1, frozenset({"amy@x"}))])
         office.budget.refused(office.clock.now() + 1)
         await office.until(8 * MINUTE + PAUSE + 2)
 
