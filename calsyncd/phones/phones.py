@@ -17,7 +17,7 @@ from calsyncd.core.budget import Budget
 from calsyncd.core.coming import Boundary
 from calsyncd.core.guard import Floor
 from calsyncd.core.plan import FREE, Decision, Held, Look, Orders, Put, StandingBack
-from calsyncd.core.prices import MINUTE_SECONDS, Counts, Early, Prices, minute_of
+from calsyncd.core.prices import MINUTE_SECONDS, Counts, Early, Prices
 from calsyncd.core.sync import rfc3339
 from calsyncd.core.timeline import Timeline
 from calsyncd.logs import get_logger
@@ -84,6 +84,7 @@ class Phones:
         self._curious: set[str] = set()
         self._crowds = Crowds(budget, spending or Spending())
         self._fresh_seconds = plan.FRESH_SECONDS
+        self._near_crowd = False
         self._untold_at = 0.0
         self._untold: Callable[[float], None] = _nobody
         self._in_flight = 0
@@ -435,17 +436,33 @@ class Phones:
         """Be there in time for what the next crowd needs, and say how old a look may be."""
         crowds, pages, pace = self._crowds, self.lists.pages, self._budget.pace
         crowds.see(now)
-        near = False
+        near, crowds.looks = False, 0
         if crowds.next is not None:
             look_at = looks.list_before(crowds.next, crowds.early, pages, pace)
             near = now >= look_at
             if near and self.lists.read_at < look_at and not self.lists.running and self._list_is_due(now):
                 self.lists.urgent(now)
+            if near:
+                self._look_at_hinted(crowds.next, now)
             self._scheduler.at("crowd", "", crowds.next_step(look_at, now))
+        self._near_crowd = near
         # Where a minute grants less than a look and an update, the look would be stale before the update may go.
         crowded = near or pace < REQUESTS_AT_BOUNDARY
         crowded = crowded or len(self._needy) - len(self._curious) >= self._budget.remaining(now)
         self._fresh_seconds = looks.fresh_seconds(pages, told=self.lists.told(), crowded=crowded)
+
+    def _look_at_hinted(self, crowd: int, now: float) -> None:
+        """Of whom messages told, nobody may go unseen: know what looks that takes, and look before some go early."""
+        mark = crowd * MINUTE_SECONDS
+        hinted = 0
+        for email in self._crowds.coming.agents_in(crowd):
+            agent = self._roster.agents.get(email)
+            if agent is not None and agent.facts.hints.open is not None:
+                hinted += agent.facts.is_stale(mark)
+        self._crowds.looks = min(hinted, self.lists.pages)
+        since = self._crowds.looks_since(now)
+        if since is not None and self.lists.read_at < since and not self.lists.running and hinted > self.lists.pages:
+            self.lists.urgent(now)
 
     def _list_is_due(self, now: float) -> bool:
         age = now - self.lists.read_at
@@ -484,6 +501,9 @@ class Phones:
             if agent.email in self.lists.serves and isinstance(agent.waiting.action, Look):
                 continue
             if dispatch.is_spare(agent.waiting.action):
+                if self.lists.running:
+                    # It shows them all, in a moment.
+                    continue
                 if prices.current or not self._has_spare(now) or not self._budget.take_spare(now):
                     # They come last: nobody is behind them but what goes early.
                     spare_at = self._budget.spare_at(now)
@@ -570,10 +590,10 @@ class Phones:
 
     def _has_spare(self, now: float) -> bool:
         """Whether the budget is enough for the boundaries of the next minute, and for something beside them."""
-        minute = minute_of(now)
-        coming = self._crowds.coming.number_in(minute) + self._crowds.coming.number_in(minute + 1)
-        remaining = self._budget.remaining(now)
-        return self._budget.spare_at(now) == now and remaining > coming * REQUESTS_AT_BOUNDARY
+        soon = self._crowds.soon(now)
+        # Before a crowd everybody was looked at; again, by list, are those of whom messages tell: see _look_at_hinted.
+        needed = soon + 2 * self.lists.pages if self._near_crowd else soon * REQUESTS_AT_BOUNDARY
+        return self._budget.spare_at(now) == now and self._budget.remaining(now) > needed
 
     def _candidates(self) -> list[dispatch.Candidate]:
         candidates = []
