@@ -59,8 +59,8 @@ def busy(meetings: Meetings, bridge: float) -> list[tuple[float, float]]:
 class Person:
     """One agent. `ours` while what is set is our `unavailable`; `chosen_at` is when they last changed it by hand.
 
-    `answer_at` is when the answer to an update of ours last showed what was asked, `unseen_since` the first of the looks
-    in a row that failed.
+    `answer_at` is when the answer to an update of ours last showed what was `asked`, `unseen_since` the first of the
+    looks in a row that failed.
     """
 
     email: str
