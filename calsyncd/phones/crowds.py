@@ -33,14 +33,15 @@ class Spending:
 class Crowds:
     """The queue ahead. `next` is the first minute in which more is due than is granted; `spending` may change.
 
-    `looks` is how many requests it takes to look at those of the next crowd of whom a webhook has told.
+    `looks` is how many requests it takes to look at those of the next crowd of whom a webhook has told, and `ready` how
+    many there are beside them.
     """
 
     def __init__(self, budget: Budget, spending: Spending) -> None:
         self.spending = spending
         self.coming = Coming()
         self.next: int | None = None
-        self.looks = 0
+        self.looks = self.ready = 0
         self._budget = budget
         self._known: tuple[int, int, int] | None = None
         self._quiet: tuple[int, Prices] | None = None
@@ -116,10 +117,20 @@ class Crowds:
     def soon(self, now: float) -> int:
         """How many updates are due, or go early, while a request of now still counts."""
         until = now + MINUTE_SECONDS + MARGIN_SECONDS
-        early = 0
-        if self.next is not None and min(self._early_steps(self.next), default=until) < until:
-            early = min(self.coming.number_in(self.next) - self._budget.pace, self._budget.pace)
-        return max(early, 0) + self.coming.number_until(until)
+        steps = self._early_steps(self.next) if self.next is not None else []
+        early = self._go_early if min(steps, default=until) < until else 0
+        return early + self.coming.number_until(until)
+
+    @property
+    def lacks_ready(self) -> bool:
+        """Whether fewer are ready than are to go early."""
+        return self.ready < self._go_early
+
+    @property
+    def _go_early(self) -> int:
+        """How many of the next crowd go a window early."""
+        beyond = self.coming.number_in(self.next) - self._budget.pace if self.next is not None else 0
+        return max(0, min(beyond, self._budget.pace))
 
     @property
     def head_start(self) -> float:

@@ -436,7 +436,7 @@ class Phones:
         """Be there in time for what the next crowd needs, and say how old a look may be."""
         crowds, pages, pace = self._crowds, self.lists.pages, self._budget.pace
         crowds.see(now)
-        near, crowds.looks = False, 0
+        near, crowds.looks, crowds.ready = False, 0, 0
         if crowds.next is not None:
             look_at = looks.list_before(crowds.next, crowds.early, pages, pace)
             near = now >= look_at
@@ -460,8 +460,9 @@ class Phones:
             if agent is not None and agent.facts.hints.open is not None:
                 hinted += agent.facts.is_stale(mark)
         self._crowds.looks = min(hinted, self.lists.pages)
+        self._crowds.ready = self._crowds.coming.number_in(crowd) - hinted
         since = self._crowds.looks_since(now)
-        if since is not None and self.lists.read_at < since and not self.lists.running and hinted > self.lists.pages:
+        if since is not None and self.lists.read_at < since and not self.lists.running and self._crowds.lacks_ready:
             self.lists.urgent(now)
 
     def _list_is_due(self, now: float) -> bool:
@@ -575,6 +576,9 @@ class Phones:
         if self.lists.running or self.lists.serves:
             return
         affordable = self._budget.remaining(now) // 2
+        if self._crowds.ready + sum(isinstance(c.action, Put) for c in candidates) >= self._budget.remaining(now):
+            # They need no look, and go first.
+            return
         waited_for = [c for c in candidates if not dispatch.is_spare(c.action)]
         if len(waited_for) == len(candidates) or (not prices.current and self._has_spare(now)):
             waited_for = candidates

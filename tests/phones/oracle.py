@@ -226,9 +226,10 @@ class Oracle:
             person.open_puts = 0
             self._doubt(person, LOST_SECONDS)
 
-    def stepped(self) -> None:
+    def stepped(self, seconds: float) -> None:
         """The clock jumped: what is under way takes as long as before by another clock."""
         self._arrivals.clear()
+        self._ended = deque(at + seconds for at in self._ended)
         for person in self.people:
             person.shown_at = 0.0
             self._doubt(person, LOST_SECONDS)
