@@ -299,11 +299,15 @@ class Syncer:
             await self._cache.touch_calendar(calendar.key, replace(bookmark, token=""), calendar.synced_at or 0.0)
 
     async def _read(self, calendar: Calendar, fetch: Fetch) -> Changes:
+        query = fetch.request()
+        # What was prepared until here is not a part of the two seconds.
+        calendar.began_at = self._clock.now()
         while True:
-            page = await self._google.list_events(calendar.agent, calendar.id, fetch.request())
+            page = await self._google.list_events(calendar.agent, calendar.id, query)
             changes = fetch.feed(page)
             if changes is not None:
                 return changes
+            query = fetch.request()
 
     async def _is_suspicious(self, calendar: Calendar, changes: Changes, now: float) -> bool:
         """An empty baseline where events were known changes nobody until a later one confirms it."""

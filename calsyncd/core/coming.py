@@ -5,7 +5,7 @@ An agent's boundaries are replaced whole when their calendar or stance changes; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from calsyncd.core.prices import Group, minute_of
@@ -131,9 +131,18 @@ class Coming:
         return sum(number for group, number in self._groups.get(minute, {}).items() if group.starts)
 
     def number_before(self, at: float) -> int:
-        """How many updates are due until `at`."""
+        """How many updates are due until the end of the minute of `at`."""
         last = minute_of(at)
         return sum(sum(groups.values()) for minute, groups in self._groups.items() if minute <= last)
+
+    def number_until(self, at: float) -> int:
+        """How many updates are due until `at` itself."""
+        last = minute_of(at)
+        return self.number_before(at) - sum(one.at > at for one in self._minutes.get(last, ()))
+
+    def agents_in(self, minute: int) -> Iterator[str]:
+        """Whose updates are due in a minute, in any order; twice whoever has two."""
+        return (one.agent for one in self._minutes.get(minute, ()))
 
     def in_minute(self, minute: int) -> list[Boundary]:
         """What is due in a minute, in order."""

@@ -65,14 +65,16 @@ class Candidate:
 def order(candidates: Iterable[Candidate], now: float, weights: Weights) -> list[Candidate]:
     """Those first whose wrong state costs most, then the longest due; whoever waited too long goes before all.
 
-    Spare looks go last, however long they wait.
+    Of those due at once whoever has to be looked at goes last: by then one list serves many. Spare looks go last of
+    all, however long they wait.
     """
 
-    def rank(candidate: Candidate) -> tuple[bool, bool, float, float, str]:
+    def rank(candidate: Candidate) -> tuple[bool, bool, float, float, bool, str]:
         due = due_of(candidate.action)
         patient = _is_patient(candidate, now)
         weight = -candidate.weight(weights) if patient else 0.0
-        return is_spare(candidate.action), patient, weight, due, candidate.agent
+        look = isinstance(candidate.action, Look)
+        return is_spare(candidate.action), patient, weight, due, look, candidate.agent
 
     return sorted(candidates, key=rank)
 

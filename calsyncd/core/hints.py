@@ -16,7 +16,9 @@ from dataclasses import dataclass, replace
 
 from calsyncd.core.model import AVAILABLE, CUSTOM, UNAVAILABLE, Observation
 
-PAUSE_SECONDS = 3.0
+PAUSE_SECONDS = 5.0
+"""For so long a look is fresh to any update: in this time messages make nothing stale that was just seen."""
+
 LAG_SECONDS = 5.0
 
 _WORDS = frozenset({AVAILABLE, CUSTOM, UNAVAILABLE})

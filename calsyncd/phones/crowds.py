@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from calsyncd.core import dispatch
-from calsyncd.core.budget import MARK_MARGIN_SECONDS, Budget
+from calsyncd.core.budget import MARGIN_SECONDS, MARK_MARGIN_SECONDS, Budget
 from calsyncd.core.coming import Coming, boundaries
+from calsyncd.core.looks import BEFORE_CROWD_SECONDS
 from calsyncd.core.plan import Held, StandingBack
-from calsyncd.core.prices import MINUTE_SECONDS, Grant, Prices, Weights, minute_of, run_ahead
+from calsyncd.core.prices import MINUTE_SECONDS, Grant, Group, Prices, Weights, minute_of, run_ahead
 from calsyncd.phones.agent import Agent
 
 AHEAD_SECONDS = 6 * 3600.0
@@ -30,12 +31,17 @@ class Spending:
 
 
 class Crowds:
-    """The queue ahead. `next` is the first minute in which more is due than is granted; `spending` may change."""
+    """The queue ahead. `next` is the first minute in which more is due than is granted; `spending` may change.
+
+    `looks` is how many requests it takes to look at those of the next crowd of whom a webhook has told, and `ready` how
+    many there are beside them.
+    """
 
     def __init__(self, budget: Budget, spending: Spending) -> None:
         self.spending = spending
         self.coming = Coming()
         self.next: int | None = None
+        self.looks = self.ready = 0
         self._budget = budget
         self._known: tuple[int, int, int] | None = None
         self._quiet: tuple[int, Prices] | None = None
@@ -89,13 +95,42 @@ class Crowds:
         """When the next thing is to be done about the next crowd: the list, or what goes early."""
         if self.next is None:
             return None
-        mark = self.next * MINUTE_SECONDS
+        early = self._early_steps(self.next)
+        steps = [look_at, *early, *(at - BEFORE_CROWD_SECONDS for at in early)]
+        if not self._budget.by_clock:
+            steps.append(self.next * MINUTE_SECONDS - self.head_start)
+        return min((at for at in steps if at > now), default=None)
+
+    def _early_steps(self, crowd: int) -> list[float]:
+        """When what is sent a window early is sent."""
         if self._budget.by_clock:
-            steps = [self._early_by_clock(self.next)]
-        else:
-            steps = [mark - minutes * MINUTE_SECONDS for minutes in range(self.early, 0, -1)]
-            steps.append(mark - self.head_start)
-        return next((at for at in (look_at, *steps) if at > now), None)
+            return [self._early_by_clock(crowd)]
+        return [(crowd - minutes) * MINUTE_SECONDS for minutes in range(self.early, 0, -1)]
+
+    def looks_since(self, now: float) -> float | None:
+        """Since when those who go early next are to be looked at, if a message told of them; None if it is not time."""
+        if self.next is None:
+            return None
+        since = (at - BEFORE_CROWD_SECONDS for at in self._early_steps(self.next) if at > now)
+        return next((at for at in since if at <= now), None)
+
+    def soon(self, now: float) -> int:
+        """How many updates are due, or go early, while a request of now still counts."""
+        until = now + MINUTE_SECONDS + MARGIN_SECONDS
+        steps = self._early_steps(self.next) if self.next is not None else []
+        early = self._go_early if min(steps, default=until) < until else 0
+        return early + self.coming.number_until(until)
+
+    @property
+    def lacks_ready(self) -> bool:
+        """Whether fewer are ready than are to go early."""
+        return self.ready < self._go_early
+
+    @property
+    def _go_early(self) -> int:
+        """How many of the next crowd go a window early."""
+        beyond = self.coming.number_in(self.next) - self._budget.pace if self.next is not None else 0
+        return max(0, min(beyond, self._budget.pace))
 
     @property
     def head_start(self) -> float:
@@ -143,4 +178,9 @@ class Crowds:
         self, minute: int, candidates: list[dispatch.Candidate] | tuple[()], *, room: int, early: int
     ) -> Prices:
         grant = Grant(self._budget.pace, room, early, self.window)
-        return run_ahead(minute, grant, dispatch.queue(candidates, self.coming, minute), self.spending.weights)
+        groups = dispatch.queue(candidates, self.coming, minute)
+        if self.looks and self.next is not None:
+            # Right before it they take the place of updates.
+            group = Group(self.next, None, starts=True)
+            groups[group] = groups.get(group, 0) + self.looks
+        return run_ahead(minute, grant, groups, self.spending.weights)

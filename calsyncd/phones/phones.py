@@ -18,7 +18,7 @@ from calsyncd.core.budget import Budget
 from calsyncd.core.coming import Boundary
 from calsyncd.core.guard import Floor
 from calsyncd.core.plan import FREE, Action, Decision, Held, Look, Orders, Put, StandingBack
-from calsyncd.core.prices import MINUTE_SECONDS, Counts, Early, Prices, minute_of
+from calsyncd.core.prices import MINUTE_SECONDS, Counts, Early, Prices
 from calsyncd.core.sync import rfc3339
 from calsyncd.core.timeline import Timeline
 from calsyncd.logs import get_logger
@@ -86,6 +86,7 @@ class Phones:
         self._curious: set[str] = set()
         self._crowds = Crowds(budget, spending or Spending())
         self._fresh_seconds = plan.FRESH_SECONDS
+        self._near_crowd = False
         self._untold_at = 0.0
         self._untold: Callable[[float], None] = _nobody
         self._in_flight = 0
@@ -435,17 +436,34 @@ class Phones:
         """Be there in time for what the next crowd needs, and say how old a look may be."""
         crowds, pages, pace = self._crowds, self.lists.pages, self._budget.pace
         crowds.see(now)
-        near = False
+        near, crowds.looks, crowds.ready = False, 0, 0
         if crowds.next is not None:
             look_at = looks.list_before(crowds.next, crowds.early, pages, pace)
             near = now >= look_at
             if near and self.lists.read_at < look_at and self._list_is_due(now):
                 self.lists.want(Look(look_at, "crowd"), now)
+            if near:
+                self._look_at_hinted(crowds.next, now)
             self._scheduler.at("crowd", "", crowds.next_step(look_at, now))
+        self._near_crowd = near
         # Where a minute grants less than a look and an update, the look would be stale before the update may go.
         crowded = near or pace < REQUESTS_AT_BOUNDARY
         crowded = crowded or len(self._needy) - len(self._curious) >= self._budget.remaining(now)
         self._fresh_seconds = looks.fresh_seconds(pages, told=self.lists.told(), crowded=crowded)
+
+    def _look_at_hinted(self, crowd: int, now: float) -> None:
+        """Of whom messages told, nobody may go unseen: know what looks that takes, and look before some go early."""
+        mark = crowd * MINUTE_SECONDS
+        hinted = 0
+        for email in self._crowds.coming.agents_in(crowd):
+            agent = self._roster.agents.get(email)
+            if agent is not None and agent.facts.hints.open is not None:
+                hinted += agent.facts.is_stale(mark)
+        self._crowds.looks = min(hinted, self.lists.pages)
+        self._crowds.ready = self._crowds.coming.number_in(crowd) - hinted
+        since = self._crowds.looks_since(now)
+        if since is not None and self.lists.read_at < since and self._crowds.lacks_ready:
+            self.lists.want(Look(since, "crowd"), now)
 
     def _list_is_due(self, now: float) -> bool:
         age = now - self.lists.read_at
@@ -480,6 +498,9 @@ class Phones:
             if action is None:
                 continue
             if dispatch.is_spare(action):
+                if self.lists.running and candidate.agent != dispatch.EVERYBODY:
+                    # It shows them all, in a moment.
+                    continue
                 if prices.current or not self._has_spare(now) or not self._budget.take_spare(now):
                     # They come last: nobody is behind them but what goes early.
                     spare_at = self._budget.spare_at(now)
@@ -561,6 +582,9 @@ class Phones:
         if self.lists.running or self.lists.serves:
             return
         affordable = self._budget.remaining(now) // 2
+        if self._crowds.ready + sum(isinstance(c.action, Put) for c in candidates) >= self._budget.remaining(now):
+            # They need no look, and go first.
+            return
         waited_for = [c for c in candidates if not dispatch.is_spare(c.action)]
         if len(waited_for) == len(candidates) or (not prices.current and self._has_spare(now)):
             waited_for = candidates
@@ -576,10 +600,10 @@ class Phones:
 
     def _has_spare(self, now: float) -> bool:
         """Whether the budget is enough for the boundaries of the next minute, and for something beside them."""
-        minute = minute_of(now)
-        coming = self._crowds.coming.number_in(minute) + self._crowds.coming.number_in(minute + 1)
-        remaining = self._budget.remaining(now)
-        return self._budget.spare_at(now) == now and remaining > coming * REQUESTS_AT_BOUNDARY
+        soon = self._crowds.soon(now)
+        # Before a crowd everybody was looked at; again, by list, are those of whom messages tell: see _look_at_hinted.
+        needed = soon + 2 * self.lists.pages if self._near_crowd else soon * REQUESTS_AT_BOUNDARY
+        return self._budget.spare_at(now) == now and self._budget.remaining(now) > needed
 
     def _candidates(self) -> list[dispatch.Candidate]:
         """What the agents need."""

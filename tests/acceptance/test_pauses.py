@@ -7,19 +7,25 @@ import sqlite3
 
 from calsyncd.sandbox.world import Sandbox
 from tests.acceptance.conftest import Launch
-from tests.acceptance.running import command
+from tests.acceptance.running import Running, command
 from tests.acceptance.test_life import AMY, BOB, meeting
 
 
-async def test_the_incident_switch_and_back(sandbox: Sandbox, launch: Launch) -> None:
-    """One command puts everybody back and leaves them alone, also after `kill -9`; another follows them again."""
+async def both_held(sandbox: Sandbox, launch: Launch) -> Running:
+    """A daemon, and two agents in a meeting of an hour."""
     for user, email in ((1, AMY), (2, BOB)):
         sandbox.add_agent(email, user_id=user)
         meeting(sandbox, email, -60, 3600)
     daemon = await launch([AMY, BOB])
-    where = ("--config", str(daemon.config))
     for email in (AMY, BOB):
         await daemon.until(email, state="held")
+    return daemon
+
+
+async def test_the_incident_switch_and_back(sandbox: Sandbox, launch: Launch) -> None:
+    """One command puts everybody back and leaves them alone, also after `kill -9`; another follows them again."""
+    daemon = await both_held(sandbox, launch)
+    where = ("--config", str(daemon.config))
 
     status, out, _ = await command("pause", "--all", "--for", "2h", "--reason", "outage", *where)
     for email in (AMY, BOB):
@@ -52,13 +58,8 @@ async def test_the_incident_switch_and_back(sandbox: Sandbox, launch: Launch) ->
 
 async def test_one_agent_and_what_cannot_be_meant(sandbox: Sandbox, launch: Launch) -> None:
     """The others are followed on; a wrong command does nothing and says so by its exit status."""
-    for user, email in ((1, AMY), (2, BOB)):
-        sandbox.add_agent(email, user_id=user)
-        meeting(sandbox, email, -60, 3600)
-    daemon = await launch([AMY, BOB])
+    daemon = await both_held(sandbox, launch)
     where = ("--config", str(daemon.config))
-    for email in (AMY, BOB):
-        await daemon.until(email, state="held")
 
     wrong = [
         (await command("pause", *arguments, *where))[0]

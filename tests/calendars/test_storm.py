@@ -47,6 +47,19 @@ class Firm(Diary):
         self.syncer.follow({email: ((email,), Rules()) for email in COMPANY})
         await self.a_while(20)
 
+    async def begin_after(self, former: Firm) -> None:
+        """A restart: Google's calendars are as they were left, and what the store knows of them is taken up."""
+        self.google.events = former.google.events
+        self.syncer.follow({email: ((email,), Rules()) for email in COMPANY})
+        self.syncer.restore(await self.shelf.store.calendars(), [])
+        await self.begin()
+
+    def hold_up(self) -> None:
+        """Aircall is slow, and no calendar can be read whole: what changes is neither acted on nor confirmed."""
+        self.office.aircall.all_latencies(3.0)
+        self.google.seconds = 0.01
+        self.down = True
+
     def everybody(self, name: str, start: float, end: float, *, cancel: bool = False) -> None:
         """An event in each calendar, and push tells of each."""
         for email in COMPANY:
@@ -116,9 +129,7 @@ async def test_what_was_not_acted_on_is_taken_back(tmp_path: Path) -> None:
     """While Aircall is slow, the flips of the same minute that came before the limit was reached go nowhere either."""
     async with Firm(tmp_path) as firm:
         await firm.begin()
-        firm.office.aircall.all_latencies(3.0)
-        firm.google.seconds = 0.01
-        firm.down = True
+        firm.hold_up()
         firm.everybody("m", -60, HOUR)
         await firm.a_while(60)
         assert (firm.off, firm.alarms) == (0, 20)
@@ -155,9 +166,7 @@ async def test_cancelled_for_all_at_once(tmp_path: Path) -> None:
             firm.event(email, "m", -60, HOUR)
             firm.event(email, "later", 2 * HOUR, 3 * HOUR)
         await firm.begin()
-        firm.office.aircall.all_latencies(3.0)
-        firm.google.seconds = 0.01
-        firm.down = True
+        firm.hold_up()
         firm.everybody("m", 0, 0, cancel=True)
         await firm.a_while(30)
         assert (firm.off, firm.alarms) == (20, 20)
@@ -170,19 +179,14 @@ async def test_a_restart_in_a_storm_believes_nothing_of_it(tmp_path: Path) -> No
     """What was taken in and not confirmed counts as unread after a crash: nobody is taken off for it."""
     async with Firm(tmp_path) as firm:
         await firm.begin()
-        firm.office.aircall.all_latencies(3.0)
-        firm.google.seconds = 0.01
-        firm.down = True
+        firm.hold_up()
         firm.everybody("m", -60, HOUR)
         await firm.a_while(10)
         stored = await firm.shelf.store.calendars()
         assert {row.bookmark.token for row in stored.values()} == {""}
     async with Firm(tmp_path) as again:
         again.down = True
-        again.google.events = firm.google.events
-        again.syncer.follow({email: ((email,), Rules()) for email in COMPANY})
-        again.syncer.restore(await again.shelf.store.calendars(), [])
-        await again.begin()
+        await again.begin_after(firm)
         assert again.off == 0
         again.down = False
         await again.a_while(60)
@@ -194,15 +198,10 @@ async def test_a_storm_while_the_daemon_was_down(tmp_path: Path) -> None:
     async with Firm(tmp_path) as firm:
         await firm.begin()
     async with Firm(tmp_path) as again:
-        again.google.events = firm.google.events
         for email in COMPANY:
-            again.event(email, "m", -60, HOUR)
-        again.office.aircall.all_latencies(3.0)
-        again.google.seconds = 0.01
-        again.down = True
-        again.syncer.follow({email: ((email,), Rules()) for email in COMPANY})
-        again.syncer.restore(await again.shelf.store.calendars(), [])
-        await again.begin()
+            firm.event(email, "m", -60, HOUR)
+        again.hold_up()
+        await again.begin_after(firm)
         assert (again.off, again.alarms) == (0, 20)
         again.down = False
         await again.a_while(60)
@@ -213,9 +212,7 @@ async def test_an_agent_who_is_removed_ends_the_wait_for_them(tmp_path: Path) ->
     """Nobody waits for a calendar that is not followed any more; the limits change live."""
     async with Firm(tmp_path) as firm:
         await firm.begin()
-        firm.office.aircall.all_latencies(3.0)
-        firm.google.seconds = 0.01
-        firm.down = True
+        firm.hold_up()
         firm.everybody("m", -60, HOUR)
         await firm.a_while(5)
         assert firm.alarms == 20
@@ -236,9 +233,7 @@ async def test_who_flips_again_while_the_storm_lasts_waits_too(tmp_path: Path) -
         firm.tell("a1@x")
         await firm.a_while(5)
         assert firm.off == 1
-        firm.office.aircall.all_latencies(3.0)
-        firm.google.seconds = 0.01
-        firm.down = True
+        firm.hold_up()
         firm.everybody("m", -60, HOUR)
         await firm.a_while(5)
         assert (firm.off, firm.alarms) == (1, 19)

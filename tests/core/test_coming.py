@@ -94,6 +94,8 @@ def test_what_is_ahead_is_counted_by_minute_and_by_group() -> None:
     } == coming.groups()
     assert [boundary(59), boundary(60, "bob")] == coming.in_minute(1)
     assert [2, 3, 3, 4] == [coming.number_before(at) for at in (60, 61, 1800, 1801)]
+    assert [0, 1, 2, 2, 3, 3, 4] == [coming.number_until(at) for at in (58.9, 59, 60, 60.9, 61, 1858, 1859)]
+    assert ["amy", "bob"] == sorted(coming.agents_in(1))
 
 
 def test_the_version_changes_when_somebodys_boundaries_do() -> None:
@@ -166,6 +168,7 @@ class Recounted(RuleBasedStateMachine):
             assert sorted(one for one in ahead if minute_of(one.at) == minute) == self.coming.in_minute(minute)
         at = self.now + 150
         assert sum(minute_of(one.at) <= minute_of(at) for one in ahead) == self.coming.number_before(at)
+        assert sum(one.at <= at for one in ahead) == self.coming.number_until(at)
 
 
 Recounted.TestCase.settings = settings(deadline=None, max_examples=60, stateful_step_count=25)

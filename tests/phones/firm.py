@@ -24,6 +24,7 @@ from aiohttp.web import Request, Response
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from calsyncd.aircall import client
 from calsyncd.aircall.client import AircallApi, basic_authorization
 from calsyncd.core.budget import Budget
 from calsyncd.core.model import HistoryRow, Observation
@@ -321,7 +322,11 @@ class Firm:
             assert isinstance(agent.bound_to, int)
             self.sandbox.add_user(agent.email, user_id=agent.bound_to)
         self.oracle = Oracle(
-            self.clock.now, per_minute, {agent.email: self.user(agent.email) for agent in self.people.values()}
+            self.clock.now,
+            per_minute,
+            {agent.email: self.user(agent.email) for agent in self.people.values()},
+            pages=-(-len(self.people) // client.PER_PAGE),
+            told=lambda: self.hooked and self.daemon is not None and self.daemon.webhooks.alive,
         )
         for agent in self.people.values():
             self.oracle.person(agent.email).enforce = agent.rules.enforce

@@ -10,13 +10,16 @@ change during a meeting where changes are not to stand.
 from __future__ import annotations
 
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from calsyncd.core import looks
 from calsyncd.core.model import Event
+from calsyncd.core.plan import FRESH_SECONDS
+from calsyncd.core.prices import minute_of
 from calsyncd.core.rules import Rules
 from calsyncd.core.timeline import Timeline, build
 from calsyncd.sandbox.aircall_users import Update
@@ -27,8 +30,11 @@ LOST_SECONDS = 75.0
 EARLIEST_SECONDS = 60.0
 PATIENCE_SECONDS = 11.0
 REFUSALS = (400, 404, 405, 410, 422)
-OLDEST_LOOK_SECONDS = 91 * MINUTE
 WRITING_SECONDS = 1.0
+DOUBT_SECONDS = 30.0
+BLIND_SECONDS = 60.0
+BUDGET_SECONDS = 61.0
+BEFORE_CROWD_SECONDS = 2.0
 LONGEST_WAY_SECONDS = 3.0
 CALLS = ("in_call", "after_call_work", "ringing")
 
@@ -51,7 +57,11 @@ def busy(meetings: Meetings, bridge: float) -> list[tuple[float, float]]:
 
 @dataclass
 class Person:
-    """One agent. `ours` while what is set is our `unavailable`; `chosen_at` is when they last changed it by hand."""
+    """One agent. `ours` while what is set is our `unavailable`; `chosen_at` is when they last changed it by hand.
+
+    `answer_at` is when the answer to an update of ours last showed what was `asked`, `unseen_since` the first of the
+    looks in a row that failed.
+    """
 
     email: str
     user: int
@@ -70,6 +80,9 @@ class Person:
     put_at: float = 0.0
     seen: list[tuple[float, str]] = field(default_factory=list)
     seen_live: list[tuple[float, str]] = field(default_factory=list)
+    asked: str = ""
+    answer_at: float = 0.0
+    unseen_since: float | None = None
     called_at: float = 0.0
     meetings: Meetings = ()
     bridge: float = 0.0
@@ -140,11 +153,28 @@ class Person:
 
 
 class Oracle:
-    """Watches the wire and the settings; `faults` are what must never be."""
+    """Watches the wire and the settings; `faults` are what must never be.
 
-    def __init__(self, now: Callable[[], float], per_minute: int, users: Mapping[str, int]) -> None:
+    The list of everybody has so many `pages`; `told` says whether webhooks are in order, as far as the daemon can know.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], float],
+        per_minute: int,
+        users: Mapping[str, int],
+        *,
+        pages: int,
+        told: Callable[[], bool],
+    ) -> None:
         self._now = now
         self._per_minute = per_minute
+        self._pages = pages
+        self._told = told
+        self._told_at = float("-inf")
+        self._limited = False
+        self._out = 0
+        self._ended: deque[float] = deque()
         self._people = {email: Person(email, user, now()) for email, user in users.items()}
         self._by_user = {person.user: person for person in self._people.values()}
         self._arrivals: deque[float] = deque()
@@ -183,8 +213,11 @@ class Oracle:
             if not person.ours and not person.has_been_shown(person.status, person.chosen_at):
                 # A hold may be in the ledger that was decided before the choice could be seen.
                 person.own = person.own | person.before_choice
+            person.unseen_since = None
         self._arrivals.clear()
         self._wait_until = 0.0
+        self._ended.clear()
+        self._out, self._limited, self._told_at = 0, False, float("-inf")
 
     def began(self) -> None:
         """The daemon was started again: for a minute the ledger's word has to be looked at."""
@@ -193,9 +226,10 @@ class Oracle:
             person.open_puts = 0
             self._doubt(person, LOST_SECONDS)
 
-    def stepped(self) -> None:
+    def stepped(self, seconds: float) -> None:
         """The clock jumped: what is under way takes as long as before by another clock."""
         self._arrivals.clear()
+        self._ended = deque(at + seconds for at in self._ended)
         for person in self.people:
             person.shown_at = 0.0
             self._doubt(person, LOST_SECONDS)
@@ -217,6 +251,8 @@ class Oracle:
     def sent(self, method: str, path: str, body: Any) -> None:
         """A request leaves the daemon."""
         now = self._now()
+        self._out += 1
+        self.is_told()
         self.tell(f"{method} {path} {body or ''}")
         if now < self._wait_until - 0.01:
             self.wrong(f"{method} {path} {self._wait_until - now:.2f} s before the end of a 429's wait")
@@ -224,12 +260,15 @@ class Oracle:
         if method != "PUT" or person is None:
             return
         person.open_puts += 1
+        person.asked = body["availability_status"]
         if body["availability_status"] == "unavailable":
             self._takes_off(person)
             if not person.is_touchable(now) and now > person.touchable_until + self.grace:
                 self.wrong(f"{person.email} is not ours to take off the phones")
             if not person.was_wanted(now, EARLIEST_SECONDS + 0.01, self.grace):
                 self.wrong(f"{person.email} is taken off the phones for nothing")
+        elif not self._may_be_blind(person):
+            self._relies_on_a_look(person, "put back")
 
     def _takes_off(self, person: Person) -> None:
         """What the last answer showed is what was taken as their choice; it may have been something else since."""
@@ -240,12 +279,71 @@ class Oracle:
             person.own = person.own | person.before_choice
         elif person.own == {"unavailable"}:
             self.wrong(f"{person.email} was unavailable by their own choice, and is put so")
-        if self._now() - max(person.seen_at, person.put_at) > OLDEST_LOOK_SECONDS:
-            self.wrong(f"{person.email} is taken off the phones unseen")
+        self._relies_on_a_look(person, "taken off the phones")
+
+    # -- how old a look may be -------------------------------------------------------------------------------------
+
+    def _relies_on_a_look(self, person: Person, what: str) -> None:
+        """Whoever is to be updated was seen: as lately as the company's size, its webhooks and a crowd ask for."""
+        now = self._now()
+        crowded, told = self._may_be_crowded(), self.is_told()
+        allowed = looks.fresh_seconds(self._pages, told=told, crowded=crowded)
+        # Where each boundary has a look of its own, an update's answer is none.
+        seen_at = person.seen_at if allowed <= FRESH_SECONDS else max(person.seen_at, person.answer_at)
+        age = now - seen_at - WRITING_SECONDS
+        if age > (max(allowed, DOUBT_SECONDS) if self._was_doubtful(person) else allowed):
+            world = f"{self._pages} pages, {told=}, {crowded=}"
+            self.wrong(f"{person.email} is {what} unseen for {age:.1f} s ({world})")
+
+    def _was_doubtful(self, person: Person) -> bool:
+        """Whether what was seen last may have been a call's doing: then it is looked at again only after a while."""
+        return bool(person.seen) and person.seen[-1][1] == "unavailable"
+
+    def _may_be_blind(self, person: Person) -> bool:
+        """Whether looks have failed for so long that an end goes without one."""
+        return person.unseen_since is not None and self._now() >= person.unseen_since + BLIND_SECONDS
+
+    def is_told(self) -> bool:
+        """Whether webhooks are in order, or were when what is sent now was decided."""
+        now = self._now()
+        if self._told():
+            self._told_at = now
+        return now <= self._told_at + WRITING_SECONDS
+
+    def _may_be_crowded(self) -> bool:
+        """Whether requests may not suffice for all, as far as the calendars, the wire and the company's size tell."""
+        now = self._now()
+        if self._limited or len(self.people) + self._out + self._ended_within(BUDGET_SECONDS) >= self._per_minute:
+            return True
+        ahead = (2 + self._pages // self._per_minute) * MINUTE + BEFORE_CROWD_SECONDS
+        minutes: Counter[int] = Counter()
+        for person in self.people:
+            known = [person.meetings, *(before for until, before in person.calendars if until >= now - self.grace)]
+            due = {at for meetings in known for pair in busy(meetings, person.bridge) for at in pair}
+            minutes.update(minute_of(at) for at in due)
+        return any(
+            number > self._per_minute and now - WRITING_SECONDS < minute * MINUTE <= now + ahead
+            for minute, number in minutes.items()
+        )
+
+    def _ended_within(self, seconds: float) -> int:
+        return sum(at > self._now() - seconds - WRITING_SECONDS for at in self._ended)
+
+    def _has_ended(self, method: str, path: str, *, seen: bool) -> None:
+        """A request has ended, for the daemon; a look has shown the agent, or failed."""
+        now = self._now()
+        self._out = max(0, self._out - 1)
+        self._ended.append(now)
+        while self._ended[0] < now - 2 * MINUTE:
+            self._ended.popleft()
+        person = self._person(_USER, path) or self._person(_LIVE, path)
+        if method == "GET" and person is not None:
+            person.unseen_since = None if seen else person.unseen_since or now
 
     def unanswered(self, method: str, path: str, *, may_land: bool) -> None:
         """A request got no answer."""
         self.tell(f"  no answer: {path}")
+        self._has_ended(method, path, seen=False)
         person = self._person(_USER, path)
         if method == "PUT" and person is not None:
             person.open_puts = max(0, person.open_puts - 1)
@@ -255,6 +353,12 @@ class Oracle:
         """A request was answered."""
         now = self._now()
         self.tell(f"  {status}: {method} {path}")
+        self.is_told()
+        self._has_ended(method, path, seen=status == 200)
+        remaining = headers.get("x-aircallapi-remaining")
+        left = int(remaining) if remaining is not None else self._per_minute
+        # What is granted is learned from refusals, and from headers that tell that others spend.
+        self._limited |= status == 429 or self._ended_within(MINUTE) + self._out + left < self._per_minute
         if status in REFUSALS:
             # The other version is asked too, and whether the user exists: only a fault makes so many of one update.
             self._pardoned_until = now + MINUTE + SETTLING_SECONDS
@@ -265,6 +369,8 @@ class Oracle:
             person.open_puts = max(0, person.open_puts - 1)
             if status == 200:
                 person.put_at = now
+                if data["user"]["availability_status"] == person.asked:
+                    person.answer_at = now
             elif status >= 500:
                 self._doubt(person, LOST_SECONDS)
         elif status == 200 and person is not None:
@@ -338,8 +444,6 @@ class Oracle:
                 self.wrong(f"{person.email}'s own {person.status} is overwritten by {status}")
         if status not in person.own:
             self.wrong(f"{person.email} is put back to {status}, not {' or '.join(sorted(person.own))}")
-        if now - max(person.seen_at, person.put_at) > OLDEST_LOOK_SECONDS:
-            self.wrong(f"{person.email} is put back unseen")
         person.ours = False
         person.returned_at = None
 

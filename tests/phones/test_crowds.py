@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from calsyncd.core.timeline import Timeline
+from calsyncd.phones import Spending
 
 from .company import HOUR, MINUTE, ModelAircall, Office, amy, most_in_a_minute, team
 
@@ -127,6 +128,12 @@ async def test_a_thousand_who_wait_for_the_budget_are_not_judged_at_every_turn()
         assert sum(setting.availability_status == "unavailable" for setting in office.aircall.settings.values()) > 250
 
 
+def begun_after(office: Office, boundary: float, status: str | None = None) -> list[float]:
+    """When the updates of a boundary left, in seconds after it, as the daemon's clock counts; some are before it."""
+    left = (office.opened + one.at for one in office.aircall.of("update") if status in (None, one.status))
+    return [at - (office.opened + boundary) for at in left if abs(at - office.opened - boundary) < 20 * MINUTE]
+
+
 async def test_of_a_crowd_those_go_early_for_whom_the_minute_has_no_request() -> None:
     """A hundred and fifty meetings that begin together, a hundred requests a minute: fifty go a minute before."""
     agents = team(150)
@@ -134,12 +141,34 @@ async def test_of_a_crowd_those_go_early_for_whom_the_minute_has_no_request() ->
         for agent in agents:
             office.meet(agent.email, (15 * MINUTE, 60 * MINUTE))
         await office.until(20 * MINUTE)
-        begun = [one.at - 15 * MINUTE for one in office.aircall.of("update")]
+        begun = begun_after(office, 15 * MINUTE)
         assert len(begun) == 150
-        assert sum(at < -1 for at in begun) == 50
-        assert min(begun) >= -60.001
-        assert max(begun) <= 5
+        assert [at for at in begun if at < 0] == [-60] * 50
+        assert max(begun) <= 1.1
         assert most_in_a_minute(office.aircall.requests) <= 100
+
+
+async def test_a_burst_of_starts_begins_before_its_boundary_by_two_thirds_of_what_it_takes() -> None:
+    """Where no whole minute may be used before: never before a burst has shown what it takes, nor without a crowd."""
+    agents = team(150)
+    async with Office(agents, aircall=company_of(150)) as office:
+        office.aircall.all_latencies(1.0)
+        office.phones.spend(Spending(early=30))
+        for number, agent in enumerate(agents):
+            crowds = [(hour * HOUR, hour * HOUR + 30 * MINUTE) for hour in (1, 2)]
+            office.meet(agent.email, *crowds, *([(3 * HOUR, 4 * HOUR)] if number < 80 else []))
+        await office.until(3.5 * HOUR)
+
+        first, second, no_crowd = (begun_after(office, hour * HOUR, "unavailable") for hour in (1, 2, 3))
+        each = 0.0
+        for flying in [*range(1, 101), *range(1, 51)] * 2:
+            # The first crowd's starts and ends: of how much time is gone for each, a fifth of the last one counts.
+            each += (1.0 / flying - each) / 5 if flying >= 10 else 0.0
+        assert (len(first), min(first)) == (150, 0)
+        assert [at for at in second if at < 0] == [pytest.approx(-100 * each * 2 / 3, abs=1e-5)] * (
+            100 - 3
+        )  # three pages still count
+        assert no_crowd == [0] * 80
 
 
 async def test_a_crowd_is_looked_at_before_it_in_the_quiet() -> None:

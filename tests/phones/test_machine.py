@@ -261,7 +261,7 @@ class Machine(RuleBasedStateMachine):
         if asleep:
             firm.oracle.tell(f"asleep for {asleep}")
             firm.clock.jump(asleep)
-            firm.oracle.stepped()
+            firm.oracle.stepped(asleep)
         self.run(firm.pass_time(0.0))
 
     @rule(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 import pytest
@@ -14,25 +14,8 @@ from hypothesis import strategies as st
 
 from calsyncd.core.webhooks import Delivery
 from calsyncd.web.public import MAX_DELIVERY, MAX_READING, read_delivery
-from calsyncd.web.server import serve
 
 from .wire import HOOK, HOOK_TOKEN, MESSAGE, Google, body, connect, message, request, send, status, until_closed
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-
-@pytest.fixture
-def google() -> Google:
-    """The owner of the webhook."""
-    return Google()
-
-
-@pytest.fixture
-async def address(google: Google) -> AsyncIterator[str]:
-    """Where deliveries are taken."""
-    async with serve(google.app(), "127.0.0.1:0") as addresses:
-        yield addresses[0]
 
 
 async def test_a_genuine_delivery_is_200_and_empty(address: str, google: Google) -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
@@ -12,25 +11,8 @@ from hypothesis import strategies as st
 
 from calsyncd.core.channels import Notification
 from calsyncd.web.public import read_notification
-from calsyncd.web.server import serve
 
 from .wire import GOOGLE, NOTIFY, Google, body, connect, request, send, status, until_closed
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-
-@pytest.fixture
-def google() -> Google:
-    """The owner of the channels."""
-    return Google()
-
-
-@pytest.fixture
-async def address(google: Google) -> AsyncIterator[str]:
-    """Where notifications are taken."""
-    async with serve(google.app(), "127.0.0.1:0") as addresses:
-        yield addresses[0]
 
 
 async def test_genuine_notification_is_200_and_empty(address: str, google: Google) -> None:
