@@ -449,6 +449,7 @@ def _aircall(settings: Settings, http: Http, clock: SystemClock, budget: Budget)
         now=clock.now,
         say=lambda sentence: log.warning(sentence, action="aircall_api"),
         granted=lambda shown: budget.shown(clock.now(), shown),
+        blocked=lambda: budget.is_blocked(clock.now()),
     )
 
 

@@ -39,6 +39,7 @@ class AircallApi:
     """Aircall on behalf of the company.
 
     `now` is asked when a look is sent; `say` is told of version changes, `granted` of what headers say of the budget.
+    `blocked` says that a 429 for somebody else has to be waited for: then an update of several requests does not go on.
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class AircallApi:
         now: Callable[[], float],
         say: Callable[[str], None],
         granted: Callable[[Shown], None] = lambda _: None,
+        blocked: Callable[[], bool] = lambda: False,
     ) -> None:
         self._http = http
+        self._blocked = blocked
         self._granted = granted
         self._api_url = api_url.rstrip("/")
         self._authorization = authorization
@@ -139,6 +142,7 @@ class AircallApi:
                 if error.status not in BODY_REFUSED:
                     raise
         try:
+            self._await_turn()
             shown = await self._write(user, bare)
         except RateLimited:
             self._left_out.add(user)
@@ -223,6 +227,7 @@ class AircallApi:
         if error.status not in (404, 410) and self._is_useless(other):
             raise _state_refused(error) if verb else error
         try:
+            self._await_turn()
             exists = exists or not verb or await self._exists(f"/users/{user}")
         except RateLimited:
             self._refused_by[user] = version, error, False
@@ -230,6 +235,7 @@ class AircallApi:
         if not exists:
             raise error
         try:
+            self._await_turn()
             shown = await self._put(other, user, setting)
         except RateLimited:
             self._refused_by[user] = version, error, True
@@ -250,6 +256,7 @@ class AircallApi:
         """By the other version as well, since this one said 200 and shows something else."""
         other = _other(version)
         try:
+            self._await_turn()
             second = await self._put(other, user, setting)
         except Refused as error:
             self._note_useless(other, setting, error)
@@ -267,6 +274,11 @@ class AircallApi:
             self._write_by(other)
             return second
         return shown
+
+    def _await_turn(self) -> None:
+        """Raise RateLimited where what comes next has to wait as if it had been refused itself."""
+        if self._blocked():
+            raise RateLimited("a 429 for another request is waited for", service="aircall", retry_after=1.0)
 
     def _write_by(self, version: Version) -> None:
         """This version takes updates: others of them may have found that out meanwhile."""

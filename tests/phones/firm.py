@@ -247,6 +247,7 @@ class Daemon:
             now=clock.now,
             say=lambda _: None,
             granted=lambda shown: self.budget.shown(clock.now(), shown),
+            blocked=lambda: self.budget.is_blocked(clock.now()),
         )
         record = Record(self.disk, firm.memory, clock)
         metrics = Metrics("test")
