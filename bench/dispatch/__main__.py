@@ -18,6 +18,7 @@ from rich.table import Table
 from bench.dispatch import report
 from bench.dispatch.bound import Terms as BoundTerms
 from bench.dispatch.bound import agents_of, check, lower_bound
+from bench.dispatch.calibrate import calibrate
 from bench.dispatch.cases import CASES, Case, Results
 from bench.dispatch.days import company_day
 from bench.dispatch.others import plain_order, tutorial
@@ -42,11 +43,16 @@ PRICES = "dispatch-prices.json"
     help="Where the page, its picture and the prices go; default: docs/.",
 )
 @click.option("--check", "only_check", is_flag=True, help="Only prove the published bounds again, from their prices.")
-def main(only: tuple[str, ...], days: int | None, docs: Path, *, only_check: bool) -> None:
+@click.option("--calibrate", "only_calibrate", is_flag=True, help="Only compare the days with the study's, on others.")
+def main(only: tuple[str, ...], days: int | None, docs: Path, *, only_check: bool, only_calibrate: bool) -> None:
     """How well the company's requests are spent, beside the best that anybody could do with as many."""
     console = Console()
     if only_check:
         sys.exit(0 if _check(docs, console) else 1)
+    if only_calibrate:
+        with ProcessPoolExecutor(os.cpu_count()) as pool:
+            calibrate(pool, console)
+        return
     wanted = [case for case in CASES if not only or any(part in case.name for part in only)]
     began = time.monotonic()
     with ProcessPoolExecutor(os.cpu_count()) as pool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from bench.dispatch.days import COUNTED_TO, Change, Day
@@ -10,9 +12,9 @@ from bench.dispatch.world import AVAILABLE, MIDNIGHT, UNAVAILABLE, Played, Terms
 from calsyncd.sandbox.aircall import AircallSandbox
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Wish:
-    """An update that is due; at the same instant ends come before starts, as spans are half-open."""
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An update that is due."""
 
     at: float
     starts: bool
@@ -20,36 +22,63 @@ class _Wish:
 
     @property
     def status(self) -> str:
+        """What it sets."""
         return UNAVAILABLE if self.starts else AVAILABLE
 
 
-def plain_order(day: Day, terms: Terms) -> Played:
+Tie = Callable[[Wish], float]
+"""What is due at the same instant goes in ascending order of this, then agent by agent."""
+
+
+def by_agent(_: Wish) -> float:
+    """Ends and starts alike, as the list of agents is gone through."""
+    return 0.0
+
+
+def ends_first(wish: Wish) -> float:
+    """An end before a start: spans are half-open."""
+    return 1.0 if wish.starts else 0.0
+
+
+def starts_first(wish: Wish) -> float:
+    """A start before an end."""
+    return 0.0 if wish.starts else 1.0
+
+
+def at_random(wish: Wish) -> float:
+    """Ends and starts alike, in an order without any pattern; the same in each run."""
+    return random.Random(f"{wish.at} {wish.agent} {wish.starts}").random()  # noqa: S311 - an order by its seed
+
+
+def plain_order(day: Day, terms: Terms, tie: Tie = at_random) -> Played:
     """Each true boundary in its order, whenever a request is left; what changes nothing any more is dropped."""
-    wishes = [
-        _Wish(at, starts, n) for n, spans in enumerate(day.busy()) for span in spans for at, starts in _ends(span)
-    ]
-    return _serve(day, terms, sorted(wishes), only_needed=True)
+    wishes = [Wish(at, starts, n) for n, spans in enumerate(day.busy()) for span in spans for at, starts in _ends(span)]
+    return _serve(day, terms, _ordered(wishes, tie), only_needed=True)
 
 
 def tutorial(day: Day, terms: Terms) -> Played:
-    """Each event's own start and end in their order, as the vendor's tutorial has it, whatever else is on."""
+    """Each event's own start and end, ends first, as the vendor's tutorial has it: whatever else is on."""
     versions: dict[tuple[int, str], list[Change]] = defaultdict(list)
     for change in day.changes:
         versions[change.agent, change.meeting].append(change)
-    wishes: list[_Wish] = []
+    wishes: list[Wish] = []
     for (agent, _), known in versions.items():
         for one, until in zip(known, [*(later.at for later in known[1:]), COUNTED_TO], strict=True):
             if one.span is not None:
                 start, end = max(one.span[0], one.at), min(one.span[1], until)
-                wishes += [_Wish(at, starts, agent) for at, starts in _ends((start, end)) if start < end]
-    return _serve(day, terms, sorted(wishes), only_needed=False)
+                wishes += [Wish(at, starts, agent) for at, starts in _ends((start, end)) if start < end]
+    return _serve(day, terms, _ordered(wishes, ends_first), only_needed=False)
 
 
 def _ends(span: tuple[float, float]) -> tuple[tuple[float, bool], tuple[float, bool]]:
     return (span[0], True), (span[1], False)
 
 
-def _serve(day: Day, terms: Terms, wishes: list[_Wish], *, only_needed: bool) -> Played:
+def _ordered(wishes: Iterable[Wish], tie: Tie) -> list[Wish]:
+    return sorted(wishes, key=lambda wish: (wish.at, tie(wish), wish.agent))
+
+
+def _serve(day: Day, terms: Terms, wishes: Iterable[Wish], *, only_needed: bool) -> Played:
     now = MIDNIGHT
     world = World(day, terms, AircallSandbox(lambda: now))
     world.hire()
