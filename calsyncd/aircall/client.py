@@ -27,6 +27,9 @@ VERB_UNKNOWN = frozenset({404, 405, 410})
 BODY_REFUSED = frozenset({400, 422})
 STATE_ERROR = 405
 OTHER_AGAIN_SECONDS = 10 * 60.0
+GO_ON_SECONDS = 30.0
+"""So long after a 429 an update goes on from where it stopped: later another update may have come between."""
+
 
 _WEBHOOK_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,256}")
@@ -68,7 +71,7 @@ class AircallApi:
         self._shown: dict[int, str] = {}
         self._to_prove: dict[int, tuple[Version, str]] = {}
         self._useless_at: dict[Version, float] = {}
-        self._refused_by: dict[int, tuple[Version, Refused, bool]] = {}
+        self._refused_by: dict[int, tuple[Version, Refused, bool, float]] = {}
         self._ignored_next: dict[int, Version] = {}
         self._left_out: set[int] = set()
         self._refused_substatuses: set[str] = set()
@@ -198,7 +201,7 @@ class AircallApi:
         """Write by the version that works, which until one is proven is the one that shows what was asked."""
         # So far an earlier attempt came before the requests were used up: from its beginning it might never end.
         refused = self._refused_by.pop(user, None)
-        if refused is not None:
+        if refused is not None and 0.0 <= self._now() - refused[3] < GO_ON_SECONDS:
             return await self._write_refused(refused[0], user, setting, refused[1], exists=refused[2])
         version, before = self._ignored_next.pop(user, self._write_version), self._shown.get(user)
         try:
@@ -230,7 +233,7 @@ class AircallApi:
             self._await_turn()
             exists = exists or not verb or await self._exists(f"/users/{user}")
         except RateLimited:
-            self._refused_by[user] = version, error, False
+            self._refused_by[user] = version, error, False, self._now()
             raise
         if not exists:
             raise error
@@ -238,7 +241,7 @@ class AircallApi:
             self._await_turn()
             shown = await self._put(other, user, setting)
         except RateLimited:
-            self._refused_by[user] = version, error, True
+            self._refused_by[user] = version, error, True, self._now()
             raise
         except Refused as second:
             self._note_useless(other, setting, second)

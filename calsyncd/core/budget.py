@@ -9,7 +9,10 @@ the wait of a 429 requests begin one by one and double while they pass. A second
 spend too, or that the bucket is smaller or leaks: what passed in the minute before is what is granted from then on.
 It is handed back step by step, more slowly each time that it was in vain, and what goes beyond what is sure goes two
 at a time, so that a wrong guess costs two refusals. Meanwhile more is tried one by one, as evenly as the number of the
-settings would go: so a minute that leaks is used.
+settings would go: so a minute that leaks is used. A few such tries may be saved up, since a leak has a bucket, until a
+refusal shows that it has none; the more of them are refused, the
+rarer they become. Where answers say what is left, so much
+may go.
 
 A clock minute lets a burst end at :59 and another begin at :00. It is believed only when answers have shown it often
 (`Remaining` did not recover within a minute and did at its mark), and not for a while once an answer has shown the
@@ -33,6 +36,15 @@ SHOWN_HAND_BACK_SECONDS = 10 * 60.0
 SLOWEST_HAND_BACK_SECONDS = 4 * 3600.0
 UNSURE_AT_ONCE = 2
 PROBE_REQUESTS = 2
+PROBES_SAVED = 3
+"""So many tries that were not needed may be made later at once: as many as an update may take."""
+
+PASSED_IN_A_ROW = 5
+"""After so many tries that passed one that is refused met others who spend, not a pace that is too fast."""
+
+SHOWN_SECONDS = 10.0
+"""So long what an answer said of what is left is relied on: others spend too."""
+
 STILL_NEEDED = 2
 RECOVERED_NEEDED = 1
 """A sliding minute never recovers so; a leaking one may seem to stand still once."""
@@ -75,6 +87,12 @@ class Budget:
         self._handed_back = False
         self._probe_gap = MINUTE_SECONDS / per_minute
         self._probe_at = math.inf
+        self._saved = PROBES_SAVED
+        self._probed_at = -math.inf
+        self._tries = self._hurried = False
+        self._passed_tries = 0
+        self._left = 0
+        self._left_at = -math.inf
         self._minute = ClockMinute()
 
     # -- what may go -----------------------------------------------------------------------------------------------
@@ -105,10 +123,12 @@ class Budget:
         """Reserve `requests` if they may go at `now`; all or none."""
         if now < self._blocked_until or self._waits_for_answers(now, requests):
             return False
-        if self.remaining(now) < requests and (not self._may_probe(now, requests) or now < self._probe_at):
-            return False
-        if self._learned is not None:
-            self._probe_at = max(self._probe_at, now + self._probe_gap)
+        if self.remaining(now) < requests:
+            if not self._is_left(now, requests) and (not self._may_probe(now, requests) or now < self._probe_at):
+                return False
+            self._tries = True
+        self._left -= requests
+        self._use_probe(now, requests, now + requests * self._probe_gap)
         self._out += requests
         self._took_at = now
         self._expected += requests
@@ -124,6 +144,20 @@ class Budget:
         if self._used(now) + self._out + requests > self._sure:
             at_once = min(at_once, UNSURE_AT_ONCE)
         return self._out > 0 and self._out + requests > at_once
+
+    def _is_left(self, now: float, requests: int) -> bool:
+        """Whether an answer has just said that so many are left."""
+        shown = 0.0 <= now - self._left_at < SHOWN_SECONDS and requests <= self._left
+        return shown and self._used(now) + self._out + requests <= self.per_minute
+
+    def _use_probe(self, now: float, requests: int, most: float) -> None:
+        """What goes takes the place of what may be tried; the next may be tried at `most` at the latest."""
+        if self._learned is None or now < self._blocked_until:
+            return
+        saved = max(self._probe_at, now - (self._saved - 1) * self._probe_gap)
+        self._probe_at = max(self._probe_at, min(saved + requests * self._probe_gap, most))
+        self._hurried = now < self._probed_at + self._probe_gap
+        self._probed_at = now
 
     def _may_probe(self, now: float, requests: int) -> bool:
         """Whether one request beyond what is granted may be tried, once its time has come, or two that go together."""
@@ -153,7 +187,9 @@ class Budget:
         if self._waits_for_answers(now, requests):
             return None
         at = self._granted_at(now, requests)
-        if self.remaining(now) < requests <= PROBE_REQUESTS and not self._out:
+        if self.remaining(now) < requests and self._is_left(now, requests):
+            at = now
+        elif self.remaining(now) < requests <= PROBE_REQUESTS and not self._out:
             at = min(math.inf if at is None else at, self._next_probe_at(now, requests))
         return None if at is None or math.isinf(at) else max(at, now, self._blocked_until)
 
@@ -193,6 +229,11 @@ class Budget:
         """What was reserved has ended; what was really sent of it is counted by `spent`."""
         self._out -= requests
         self._expected = min(self._expected, max(0, self._out))
+        if self._tries and not self._out:
+            # No 429 came: it passed.
+            self._tries = False
+            self._passed_tries += 1
+            self._probe_gap = max(self._probe_gap * PROBE_FASTER, MINUTE_SECONDS / self.per_minute)
 
     def spent(self, now: float) -> None:
         """A request has ended, answered or not."""
@@ -200,16 +241,15 @@ class Budget:
         self._spent.append(now)
         extra = self._expected == 0
         self._expected = max(0, self._expected - 1)
-        if extra and self._learned is not None:
+        if extra:
             # One that was taken became two, such as an update that another version has to be asked for.
-            self._probe_at = max(self._probe_at, now) + self._probe_gap
+            self._left -= 1
+            self._use_probe(now, 1, now + PROBES_SAVED * self._probe_gap)
         passed = self._passed(now)
         if passed <= self.granted:
-            self._sure = max(self._sure, passed)
+            self._sure, self._tries = max(self._sure, passed), False
         if now >= self._blocked_until:
             self._at_once = min(2 * self._at_once, self.per_minute)
-            if passed > self.granted:
-                self._probe_gap = max(self._probe_gap * PROBE_FASTER, MINUTE_SECONDS / self.per_minute)
 
     def shown(self, now: float, shown: Shown) -> None:
         """The headers of the answer that has just come said this."""
@@ -218,6 +258,10 @@ class Budget:
         self._forget(now)
         others_out = max(0, self._out - 1)
         self._minute.shown(now, shown, sent=None if others_out else self._took_at)
+        self._left, self._left_at = shown.remaining - others_out, now
+        if not math.isinf(self._probe_at):
+            # Nothing is owed to a leak: one more is there soon.
+            self._probe_at = min(self._probe_at, max(self._blocked_until, now + self._probe_gap))
         # What is out may be counted already.
         grant = self._passed(now) + others_out + max(shown.remaining, 0)
         if grant < self.granted:
@@ -242,6 +286,7 @@ class Budget:
         self._sure = max(1, min(passed, self._sure))
         self._soon_until = now + wait + SOON_SECONDS
         self._at_once = 1
+        self._left, self._tries = 0, False
         self._hand_back_at = now + wait + self._hand_back_after
         self._probe_at = now + max(wait, self._probe_gap)
         self.refused(now + wait)
@@ -250,7 +295,11 @@ class Budget:
         """The second 429 in a row."""
         if self._learned is not None and passed >= self._learned:
             # It was one of those that were only tried.
-            self._probe_gap = min(2 * self._probe_gap, SLOWEST_PROBE_SECONDS)
+            if self._hurried and self._saved > 1:
+                self._saved = 1
+            elif self._passed_tries < PASSED_IN_A_ROW:
+                self._probe_gap = min(2 * self._probe_gap, SLOWEST_PROBE_SECONDS)
+            self._passed_tries = 0
         if self._handed_back:
             self._hand_back_after = min(2 * self._hand_back_after, SLOWEST_HAND_BACK_SECONDS)
         self._handed_back = False
@@ -268,6 +317,8 @@ class Budget:
         self._soon_until += seconds
         self._hand_back_at += seconds
         self._probe_at += seconds
+        self._probed_at += seconds
+        self._left_at += seconds
         self._minute = ClockMinute()
 
     def _passed(self, now: float, seconds: float = MINUTE_SECONDS) -> int:
@@ -279,6 +330,7 @@ class Budget:
         if self._learned is None or now < self._hand_back_at:
             return
         self._learned += max(1, self._learned // 4)
+        self._saved = PROBES_SAVED
         self._hand_back_at, self._handed_back = now + self._hand_back_after, True
         if self._learned >= self.per_minute:
             self._learned, self._probe_at = None, math.inf

@@ -5,6 +5,7 @@ An answer changes the agent's stance and facts here; what is done next is decide
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
@@ -108,7 +109,11 @@ class Calls:
             await self._failed(agent, error, "look")
             return
         self._succeeded(agent, by_update=False)
-        self._observed(agent, _arrived(observation, self._clock.now()))
+        observation = _arrived(observation, self._clock.now())
+        if observation.at == agent.facts.acted_at:
+            # It was sent after our last PUT had ended, within one tick of the clock.
+            observation = replace(observation, at=math.nextafter(observation.at, math.inf))
+        self._observed(agent, observation)
 
     async def list_page(self) -> bool:
         """Read the next page of the list of everybody, which shows many for the price of one request.

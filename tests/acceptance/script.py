@@ -34,7 +34,12 @@ IN_FLIGHT_SECONDS = 0.25
 DEBOUNCE_SECONDS = 2.0
 """Between two fetches of a calendar."""
 
-TURNS_AT_ONCE = 4
+REQUESTS_OF_AN_UPDATE = 3
+"""By one version, a look whether the user exists at all, and by the other."""
+
+ROOM_SECONDS = 0.02
+"""So often it is seen how much room a minute that leaks has."""
+
 SOON_SECONDS = 10.0
 """A 429 so soon after the wait for another is a second one."""
 
@@ -84,6 +89,7 @@ class Script:
     down: Span = (0.0, 0.0)
     begun: float = 0.0
     ended: float = 0.0
+    no_room: list[Span] = field(default_factory=list)
     exit_status: int | None = None
 
     @property
@@ -133,6 +139,8 @@ class Script:
         self.zero = float(int(time.time()) + 2) + (PRELUDE_SECONDS if self.has_prelude else 0.0)
         self.begun = self.now
         beside = [asyncio.create_task(self._others())]
+        if self.ways["minute"].startswith("leaky"):
+            beside.append(asyncio.create_task(self._see_room()))
         if self.trouble.calls:
             beside.append(asyncio.create_task(self._calls()))
         if self.trouble.used_up:
@@ -233,6 +241,16 @@ class Script:
             await self.at(start)
             self.sandbox.aircall.switches.budget.fill(self.zero + end)
 
+    async def _see_room(self) -> None:
+        """When Aircall itself would not have taken all requests of an update at once."""
+        budget, before = self.sandbox.aircall.switches.budget, self.now
+        while True:
+            await asyncio.sleep(ROOM_SECONDS)
+            now = self.now
+            if budget.remaining(time.time()) < REQUESTS_OF_AN_UPDATE:
+                self.no_room.append((before, now))
+            before = now
+
     # -- what is excused -------------------------------------------------------------------------------------------
 
     def waits(self) -> list[Span]:
@@ -243,14 +261,14 @@ class Script:
     def excuses(self, who: str) -> list[Span]:
         """When this agent may have been wrong, and by no fault of the daemon's.
 
-        While it was down · while a 429 made it wait, and the jitter · after a second 429 that came soon after
-        such a wait, or where headers show a minute that leaks, from one request to the next where that waits
-        its turn · for the pause of 1, 2, 4 ... seconds after each of the refusals in a row of their updates ·
-        while the requests of the last minute are all that the settings grant · until a delayed notification of
-        an edit came, and for what was left of the two seconds after the fetch before it · in a call, where
-        updates are done only when it ends.
+        While it was down · while a 429 made it wait, and the jitter · in the minute after a second 429 that came soon
+        after such a wait, from one request to the next where that waits its turn · for the pause of 1, 2, 4 ... seconds
+        after each of the refusals in a row of their updates · while the requests of the last minute are all that the
+        settings grant · while a minute that leaks has less room than an update takes · until a delayed notification of
+        an edit came, and for what was left of the two seconds after the fetch before it · in a call, where updates are
+        done only when it ends.
         """
-        found = [self.down, *self._turns(), *self._spent()]
+        found = [self.down, *self._turns(), *self._spent(), *united(self.no_room)]
         found += [(at, until + JITTER_SECONDS) for at, until in self.waits()]
         pause = 1.0
         for request in self._puts(who):
@@ -268,21 +286,20 @@ class Script:
         return found
 
     def _turns(self) -> list[Span]:
-        """From one request to the next, where they go one by one: an update may be two, a refused one slows them."""
-        pace = TURNS_AT_ONCE * 60.0 / self.trouble.ours + IN_FLIGHT_SECONDS
-        begins = [
-            at
-            for (_, until), (at, _) in pairwise(self.waits())
+        """From one request to the next, where a second 429 made them go evenly: those of one update take a turn each."""
+        pace = 60.0 / self.trouble.ours
+        minutes = [
+            (at, end + JITTER_SECONDS + 60.0)
+            for (_, until), (at, end) in pairwise(self.waits())
             if until <= at + IN_FLIGHT_SECONDS and at < until + JITTER_SECONDS + SOON_SECONDS
         ]
-        if self.ways["rate_headers"] == "always" and self.ways["minute"].startswith("leaky"):
-            begins += [self.begun, self.down[1]]
-        paced = [(at, self.down[0] if at < self.down[0] else self.ended) for at in begins]
         sent = sorted(r.at - self.zero for r in self.sandbox.aircall.requests)
         return [
             (earlier, later)
             for earlier, later in pairwise(sent)
-            if later - earlier <= pace and any(start <= later < end for start, end in paced)
+            if later - earlier
+            <= pace * sum(earlier - IN_FLIGHT_SECONDS < at <= earlier for at in sent) + IN_FLIGHT_SECONDS
+            and any(start <= later < end for start, end in minutes)
         ]
 
     def _spent(self) -> list[Span]:
