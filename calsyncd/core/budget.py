@@ -295,11 +295,13 @@ class Budget:
         """The second 429 in a row."""
         if self._learned is not None and passed >= self._learned:
             # It was one of those that were only tried.
-            if self._hurried and self._saved > 1:
+            if self._hurried:
+                # It came too soon after another: that says nothing of the pace.
                 self._saved = 1
-            elif self._passed_tries < PASSED_IN_A_ROW:
-                self._probe_gap = min(2 * self._probe_gap, SLOWEST_PROBE_SECONDS)
-            self._passed_tries = 0
+            else:
+                if self._passed_tries < PASSED_IN_A_ROW:
+                    self._probe_gap = min(2 * self._probe_gap, SLOWEST_PROBE_SECONDS)
+                self._passed_tries = 0
         if self._handed_back:
             self._hand_back_after = min(2 * self._hand_back_after, SLOWEST_HAND_BACK_SECONDS)
         self._handed_back = False

@@ -28,6 +28,9 @@ WRONG_SECONDS = 0.5
 JITTER_SECONDS = 1.0
 """What the daemon may wait on top of what a 429 says."""
 
+DATE_SECONDS = 1.0
+"""Where it says a date, that and the answer's own are in whole seconds: how long it is may be so much too long."""
+
 IN_FLIGHT_SECONDS = 0.25
 """A request that left before the answer to another came may arrive so much after that answer."""
 
@@ -261,15 +264,16 @@ class Script:
     def excuses(self, who: str) -> list[Span]:
         """When this agent may have been wrong, and by no fault of the daemon's.
 
-        While it was down · while a 429 made it wait, and the jitter · in the minute after a second 429 that came soon
-        after such a wait, from one request to the next where that waits its turn · for the pause of 1, 2, 4 ... seconds
-        after each of the refusals in a row of their updates · while the requests of the last minute are all that the
-        settings grant · while a minute that leaks has less room than an update takes · until a delayed notification of
-        an edit came, and for what was left of the two seconds after the fetch before it · in a call, where updates are
-        done only when it ends.
+        While it was down · while a 429 made it wait, its rounding and the jitter · in the minute after a second 429
+        that came soon after such a wait, from one request to the next where that waits its turn · for the pause of 1,
+        2, 4 ... seconds after each of the refusals in a row of their updates · while the requests of the last minute
+        are all that the settings grant · while a minute that leaks has less room than an update takes · until a delayed
+        notification of an edit came, and for what was left of the two seconds after the fetch before it · in a call,
+        where updates are done only when it ends.
         """
         found = [self.down, *self._turns(), *self._spent(), *united(self.no_room)]
-        found += [(at, until + JITTER_SECONDS) for at, until in self.waits()]
+        rounded = DATE_SECONDS if self.ways["rate_signal"] == "retry_after_date" else 0.0
+        found += [(at, until + rounded + JITTER_SECONDS) for at, until in self.waits()]
         pause = 1.0
         for request in self._puts(who):
             if request.status == 405 and b"currently" in request.answer:
@@ -286,7 +290,7 @@ class Script:
         return found
 
     def _turns(self) -> list[Span]:
-        """From one request to the next, where a second 429 made them go evenly: those of one update take a turn each."""
+        """From one request to the next, where a second 429 made them go evenly: each of an update takes a turn."""
         pace = 60.0 / self.trouble.ours
         minutes = [
             (at, end + JITTER_SECONDS + 60.0)

@@ -664,6 +664,34 @@ async def test_where_the_requests_are_used_up_on_the_way_to_another_version_it_g
     assert aircall.setting(USER).status == "unavailable"
 
 
+@pytest.mark.parametrize("switch", ["v2_update", "v2_ignores", "substatus_refused"])
+async def test_an_update_does_not_go_on_while_the_429_of_another_is_waited_for(
+    http: Http, aircall: AircallSandbox, switch: str
+) -> None:
+    """What it asks for next waits as well, and comes when that is over."""
+    setattr(aircall.switches, switch, 405 if switch == "v2_update" else True)
+    aircall.switches.v1_users = None
+    waits = True
+    api = AircallApi(
+        http,
+        api_url=aircall.origin,
+        authorization=basic_authorization(aircall.api_id, aircall.api_token),
+        users_api="auto",
+        now=time.time,
+        say=lambda _: None,
+        blocked=lambda: waits,
+    )
+
+    with pytest.raises(RateLimited):
+        await api.update(USER, Setting("unavailable", "in_training"))
+    asked_meanwhile = len(aircall.requests)
+    waits = False
+    await api.update(USER, Setting("unavailable", "in_training"))
+
+    assert asked_meanwhile == 1
+    assert aircall.setting(USER).status == "unavailable"
+
+
 @pytest.mark.parametrize(("status", "kind"), [(429, RateLimited), (503, Unavailable)])
 async def test_what_one_version_accepted_may_have_landed(
     api: AircallApi, aircall: AircallSandbox, status: int, kind: type[Unavailable]

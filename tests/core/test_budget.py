@@ -430,6 +430,66 @@ def test_a_try_that_is_refused_makes_the_next_ones_rarer_and_those_that_pass_fas
     assert paces[0] > paces[1] > paces[2] < paces[5] < paces[8] <= 60
 
 
+def tried(budget: Budget, at: float, *, wait: float | None = None) -> bool:
+    """Whether one more may be tried at `at`, which passes if there is no `wait`."""
+    took = budget.take(at)
+    if took:
+        answer(budget, at, wait=wait)
+    return took
+
+
+def test_tries_that_were_not_needed_are_saved_up() -> None:
+    """Three: a leak has a bucket. The next is due a turn later."""
+    budget = learned(per_minute=60, passed=1)
+    at = NOW + 20
+
+    assert [True, True, True, False] == [tried(budget, at) for _ in range(4)]
+    assert at + 1 == pytest.approx(budget.next_at(at))
+
+
+def test_where_saved_tries_are_refused_they_go_one_by_one_as_fast_as_before() -> None:
+    """One that came right after another says nothing of the pace."""
+    budget = learned(per_minute=60, passed=1)
+    at, pace = NOW + 20, budget.pace
+    assert tried(budget, at)
+    assert tried(budget, at, wait=1.0)
+
+    assert [True, False] == [tried(budget, at + 15) for _ in range(2)]
+    assert budget.pace == pace == 60
+
+
+def test_one_that_is_refused_after_many_that_passed_met_others() -> None:
+    """The pace stays; when the next is refused as well it falls."""
+    budget = learned(per_minute=60, passed=1)
+    for number in range(8):
+        assert tried(budget, NOW + 5 + number)
+    assert tried(budget, NOW + 20, wait=1.0)
+    after_one = budget.pace
+    assert tried(budget, NOW + 40, wait=1.0)
+
+    assert (60, 30) == (after_one, budget.pace)
+
+
+def test_what_an_answer_says_is_left_may_go() -> None:
+    """Without a turn between, however little has passed in the minute; two at a time, and not for long."""
+    budget = Budget(60)
+    assert spend(budget, NOW)
+    budget.shown(NOW, Shown(limit=90, remaining=6))
+    assert budget.granted == 7
+    assert spend(budget, NOW + 5, requests=6)
+    budget.shown(NOW + 5, Shown(limit=90, remaining=3))
+
+    assert [2, 1, 0] == [_answered(budget, NOW + 6, burst(budget, NOW + 6)) for _ in range(3)]
+    budget.shown(NOW + 6, Shown(limit=90, remaining=2))
+    assert burst(budget, NOW + 17) <= 1
+
+
+def _answered(budget: Budget, at: float, number: int) -> int:
+    for _ in range(number):
+        answer(budget, at)
+    return number
+
+
 def test_what_was_learned_is_handed_back_step_by_step() -> None:
     """A quarter every half hour, until the settings' number is granted."""
     budget = learned(per_minute=60, passed=24)
