@@ -21,7 +21,7 @@ Aircall grants a company so many requests a minute, N; at 9:00 more agents need 
 while, and what can be chosen is who. `make bench-dispatch` plays company days on a virtual clock with the rooms that
 the daemon runs (`calsyncd.phones` and `calsyncd.core`) against the sandbox's Aircall, judges them by what the sandbox
 saw, and sets the result beside two simpler programs and beside a bound that no scheduler can pass, one that knows the
-whole day beforehand included. It fails if a goal is missed.
+whole day beforehand included. It fails if a goal is missed, and says so below.
 
 **W** is the sum, over agents and seconds from 08:55 to 17:30, of 2 while a phone rings in a meeting and 1 while it does
 not ring outside of one. Each request counts: updates, reads, refused ones. More than N in any 60 s, an update more than
