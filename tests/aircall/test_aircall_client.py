@@ -664,6 +664,32 @@ async def test_where_the_requests_are_used_up_on_the_way_to_another_version_it_g
     assert aircall.setting(USER).status == "unavailable"
 
 
+@pytest.mark.parametrize(("later", "first"), [(29.0, "GET /v2/users/456"), (31.0, "PUT /v2/users/456")])
+async def test_an_update_that_was_stopped_is_gone_on_with_only_soon(
+    http: Http, aircall: AircallSandbox, later: float, first: str
+) -> None:
+    """After half a minute it begins anew: by then it may be another update."""
+    aircall.switches.v2_update, aircall.switches.v1_users = 405, None
+    now = time.time()
+    api = AircallApi(
+        http,
+        api_url=aircall.origin,
+        authorization=basic_authorization(aircall.api_id, aircall.api_token),
+        users_api="auto",
+        now=lambda: now,
+        say=lambda _: None,
+    )
+    aircall.switches.budget = Window(1)
+    with pytest.raises(RateLimited):
+        await api.update(USER, BUSY)
+    aircall.switches.budget = Window(100)
+    before, now = len(aircall.requests), now + later
+
+    await api.update(USER, BUSY)
+
+    assert asked(aircall, before)[0] == first
+
+
 @pytest.mark.parametrize("switch", ["v2_update", "v2_ignores", "substatus_refused"])
 async def test_an_update_does_not_go_on_while_the_429_of_another_is_waited_for(
     http: Http, aircall: AircallSandbox, switch: str
