@@ -41,6 +41,25 @@ def said() -> list[str]:
     return []
 
 
+def client(
+    http: Http,
+    aircall: AircallSandbox,
+    *,
+    now: Callable[[], float] = time.time,
+    blocked: Callable[[], bool] = lambda: False,
+) -> AircallApi:
+    """A client that finds out which version works, with a clock and a 429 of another's to wait for."""
+    return AircallApi(
+        http,
+        api_url=aircall.origin,
+        authorization=basic_authorization(aircall.api_id, aircall.api_token),
+        users_api="auto",
+        now=now,
+        say=lambda _: None,
+        blocked=blocked,
+    )
+
+
 @pytest.fixture
 def make(http: Http, aircall: AircallSandbox, said: list[str]) -> Maker:
     """A client with a pinned version, or one that finds out."""
@@ -671,14 +690,7 @@ async def test_an_update_that_was_stopped_is_gone_on_with_only_soon(
     """After half a minute it begins anew: by then it may be another update."""
     aircall.switches.v2_update, aircall.switches.v1_users = 405, None
     now = time.time()
-    api = AircallApi(
-        http,
-        api_url=aircall.origin,
-        authorization=basic_authorization(aircall.api_id, aircall.api_token),
-        users_api="auto",
-        now=lambda: now,
-        say=lambda _: None,
-    )
+    api = client(http, aircall, now=lambda: now)
     aircall.switches.budget = Window(1)
     with pytest.raises(RateLimited):
         await api.update(USER, BUSY)
@@ -698,15 +710,7 @@ async def test_an_update_does_not_go_on_while_the_429_of_another_is_waited_for(
     setattr(aircall.switches, switch, 405 if switch == "v2_update" else True)
     aircall.switches.v1_users = None
     waits = True
-    api = AircallApi(
-        http,
-        api_url=aircall.origin,
-        authorization=basic_authorization(aircall.api_id, aircall.api_token),
-        users_api="auto",
-        now=time.time,
-        say=lambda _: None,
-        blocked=lambda: waits,
-    )
+    api = client(http, aircall, blocked=lambda: waits)
 
     with pytest.raises(RateLimited):
         await api.update(USER, Setting("unavailable", "in_training"))
