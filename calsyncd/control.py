@@ -13,13 +13,15 @@ from calsyncd.core.model import Event, HistoryRow
 from calsyncd.errors import UserError
 from calsyncd.logs import get_logger
 from calsyncd.phones import Agent, Phones, Roster, Webhooks
-from calsyncd.view import agent_view, time_out, timeline_view
+from calsyncd.view import Diary, agent_view, time_out, timeline_view
 from calsyncd.web.public import Health
 
 OWED_ALARM_SECONDS = 120.0
 RELEASE_SECONDS = 90.0
 RELEASE_LOOK_SECONDS = 0.1
 AT_ONCE = 5
+NEIGHBOURS_SECONDS = 86400.0
+"""So far beyond a window events may decide what is wanted in it."""
 
 T = TypeVar("T")
 
@@ -99,7 +101,7 @@ class Control:
         if not windows:
             return []
         low, high = min(one[0] for one in windows.values()), max(one[1] for one in windows.values())
-        events = await self._archive.all_events(low, high, email)
+        events = await self._archive.all_events(low - NEIGHBOURS_SECONDS, high + NEIGHBOURS_SECONDS, email)
         past: dict[str, list[HistoryRow]] = {}
         for row in [*await self._archive.changes_before(email, low), *await self._past.history(email, low)]:
             past.setdefault(row.agent, []).append(row)
@@ -110,12 +112,9 @@ class Control:
                 await self._clock.sleep(0)
             low, high = windows[agent.email]
             followed = {calendar.key for calendar in self._syncer.of_agent(agent.email)}
-            own = [
-                (calendar, event)
-                for calendar, event in events.get(agent.email, ())
-                if calendar in followed and event.start < high and event.end > low
-            ]
-            found.append(timeline_view(agent, own, past.get(agent.email, ()), (low, high), self._clock.now()))
+            own = tuple(one for one in events.get(agent.email, ()) if one[0] in followed)
+            diary = Diary(own, self._syncer.rules(agent.email) or agent.rules)
+            found.append(timeline_view(agent, diary, past.get(agent.email, ()), (low, high), self._clock.now()))
         return found
 
     def _window(self, email: str, window: Window) -> tuple[float, float]:

@@ -190,7 +190,9 @@ class Daemon:
                 pace=_pace(settings),
                 chance=random.random,
                 withdraw=self.phones.withdraw,
+                zone=self.roster.zone,
             )
+            self.roster.moved = self.syncer.retell
             self.syncer.storm.limits = _storm_limits(settings)
             self.control = Control(
                 self.clock,
@@ -204,7 +206,7 @@ class Daemon:
                 well=self._ill,
             )
             self._nonce_key = hmac.digest(key, b"calsyncd nonce", hashlib.sha256)
-            self.roster.directory = await self.store.directory()
+            self.roster.directory, self.roster.zones = await self.store.directory(), await self.store.zones()
             self.phones.keep_available(_floors(settings))
             self.phones.spend(_spending(settings))
             self.phones.follow(_agents(settings))
@@ -478,20 +480,9 @@ def _pace(settings: Settings) -> Pace:
     )
 
 
-def _rules(agent: config.Agent) -> Rules:
-    rules = agent.rules
-    return Rules(
-        lead=rules.lead,
-        lag=rules.lag,
-        bridge=rules.bridge,
-        substatus=rules.substatus,
-        enforce=rules.on_manual_change == "enforce",
-    )
-
-
 def _agents(settings: Settings) -> list[Agent]:
     return [
-        Agent(agent.email, agent.aircall_user, _rules(agent), observe=agent.mode == "observe")
+        Agent(agent.email, agent.aircall_user, agent.rules.in_force(), observe=agent.mode == "observe")
         for agent in settings.agents
     ]
 
@@ -514,4 +505,4 @@ def _storm_limits(settings: Settings) -> StormLimits:
 
 
 def _calendars(settings: Settings) -> dict[str, tuple[tuple[str, ...], Rules]]:
-    return {agent.email: (agent.calendars, _rules(agent)) for agent in settings.agents}
+    return {agent.email: (agent.calendars, agent.rules.in_force()) for agent in settings.agents}

@@ -38,8 +38,8 @@ class Book(Protocol):
         """What was done since `since`, in order, for one agent or for all."""
         ...
 
-    async def save_directory(self, emails: dict[int, str]) -> None:
-        """Keep the company's users."""
+    async def save_directory(self, emails: dict[int, str], zones: dict[int, str]) -> None:
+        """Keep the company's users, and the zone of those who have one."""
         ...
 
 
@@ -53,7 +53,7 @@ class Journal:
         self._seen: dict[int, Observation] = {}
         self._rows: deque[HistoryRow] = deque(maxlen=MAX_WAITING)
         self._writing: list[HistoryRow] = []
-        self._emails: dict[int, str] | None = None
+        self._users: tuple[dict[int, str], dict[int, str]] | None = None
         self._news = asyncio.Event()
 
     def observed(self, user: int, observation: Observation) -> None:
@@ -66,9 +66,9 @@ class Journal:
         self._rows.append(row)
         self._news.set()
 
-    def listed(self, emails: dict[int, str]) -> None:
-        """The company's users were listed."""
-        self._emails = emails
+    def listed(self, emails: dict[int, str], zones: dict[int, str]) -> None:
+        """The company's users were listed: e-mail by user, and the zone of those who have one."""
+        self._users = emails, zones
         self._news.set()
 
     async def history(self, agent: str | None = None, since: float = 0.0) -> list[HistoryRow]:
@@ -96,11 +96,11 @@ class Journal:
         seen, self._seen = self._seen, {}
         rows = self._writing = list(self._rows)
         self._rows.clear()
-        emails, self._emails = self._emails, None
+        users, self._users = self._users, None
         try:
-            if emails is not None:
-                await self._book.save_directory(emails)
-                emails = None
+            if users is not None:
+                await self._book.save_directory(*users)
+                users = None
             if seen:
                 await self._book.observe(list(seen.items()))
                 seen = {}
@@ -109,7 +109,7 @@ class Journal:
         except ServiceError:
             self._seen = {**seen, **self._seen}
             self._rows = deque([*rows, *self._rows], maxlen=MAX_WAITING)
-            self._emails = self._emails or emails
+            self._users = self._users or users
             raise
         finally:
             self._writing = []

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from calsyncd.calendars import Calendar
+from calsyncd.core.byhand import NOTHING, ByHand
 from calsyncd.core.channels import Health
 from calsyncd.core.model import Event, HistoryRow, Setting, Trouble
 from calsyncd.core.past import stretches
 from calsyncd.core.plan import Held, StandingBack
-from calsyncd.core.rules import why_not
-from calsyncd.core.timeline import build
+from calsyncd.core.rules import Rules, Verdict
+from calsyncd.core.timeline import Timeline, build, verdict
 from calsyncd.phones import FOREVER, Agent
 
 
@@ -63,17 +65,42 @@ def agent_view(
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Diary:
+    """An agent's events, each with its calendar's key, and the rules and words by hand under which they count.
+
+    There are events from before and after what is shown: what a hold is depends on its neighbours.
+    """
+
+    events: tuple[tuple[str, Event], ...]
+    rules: Rules
+    by_hand: ByHand = NOTHING
+
+    @property
+    def timeline(self) -> Timeline:
+        """What is wanted for them."""
+        return build((event for _, event in self.events), self.rules, self.by_hand)
+
+    def verdicts(self, timeline: Timeline) -> dict[str, Verdict]:
+        """Why each event counts or does not, by its id."""
+        found = {event.id: verdict(event, self.rules, self.by_hand) for _, event in self.events}
+        return found | dict.fromkeys(timeline.outside, OUTSIDE)
+
+
+OUTSIDE = Verdict(counts=False, words="outside of the working hours", rule="working_hours")
+
+
 def timeline_view(
-    agent: Agent, events: list[tuple[str, Event]], past: Iterable[HistoryRow], window: tuple[float, float], now: float
+    agent: Agent, diary: Diary, past: Iterable[HistoryRow], window: tuple[float, float], now: float
 ) -> dict[str, Any]:
     """What an agent's calendars hold between two instants, what is wanted for it, and what was really set until now.
 
-    `events` come with the calendar that each stands in; `past` is the agent's history since the window began, and
-    the last change before it.
+    `past` is the agent's history since the window began, and the last change before it.
     """
     low, high = window
-    own = [(calendar.removeprefix(f"{agent.email}/"), event) for calendar, event in events]
-    spans = build([event for _, event in own], agent.rules).spans
+    timeline = diary.timeline
+    verdicts = diary.verdicts(timeline)
+    spans = timeline.spans
     until = min(high, now)
     return {
         "email": agent.email,
@@ -82,13 +109,15 @@ def timeline_view(
         "events": [
             {
                 "id": event.id,
-                "calendar": calendar,
+                "calendar": calendar.removeprefix(f"{agent.email}/"),
                 "start": time_out(event.start),
                 "end": time_out(event.end),
                 "all_day": event.all_day,
-                "why_not": why_not(event),
+                "why_not": None if verdicts[event.id].counts else verdicts[event.id].words,
+                "rule": verdicts[event.id].rule,
             }
-            for calendar, event in own
+            for calendar, event in diary.events
+            if event.start < high and event.end > low
         ],
         "spans": [
             {

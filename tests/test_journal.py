@@ -61,7 +61,7 @@ class Shelf:
     async def history(self, agent: str | None = None, since: float = 0.0) -> list[HistoryRow]:
         return [row for row in self.rows if agent in {None, row.agent} and row.at >= since]
 
-    async def save_directory(self, emails: dict[int, str]) -> None:
+    async def save_directory(self, emails: dict[int, str], zones: dict[int, str]) -> None:
         await self._answer("directory")
         self.directories.append(dict(emails))
 
@@ -105,7 +105,7 @@ async def test_what_comes_in_a_moment_is_one_batch(clock: HastyClock) -> None:
     for number in range(200):
         journal.observed(number % 7, seen("available", number))
         journal.done(row(number))
-    journal.listed({1: "amy@example.com"})
+    journal.listed({1: "amy@example.com"}, {})
 
     writing = asyncio.create_task(journal.run())
     await written(shelf, 200)
@@ -145,7 +145,7 @@ async def test_what_could_not_be_written_is_written_later(clock: HastyClock, par
     journal.observed(1, seen("available"))
     journal.observed(2, seen("available"))
     journal.done(row(1))
-    journal.listed({1: "old"})
+    journal.listed({1: "old"}, {})
     with pytest.raises(Unavailable):
         await journal.flush()
     journal.observed(1, seen("custom"))
@@ -164,10 +164,10 @@ async def test_the_newer_list_wins_over_one_that_could_not_be_written(clock: Has
     """A list that came while an older one failed is not overwritten by it."""
     shelf = Shelf(broken={"directory"}, gate=asyncio.Event())
     journal = Journal(shelf, clock, KEEP)
-    journal.listed({1: "old"})
+    journal.listed({1: "old"}, {})
     failing = asyncio.create_task(journal.flush())
     await asyncio.sleep(0)
-    journal.listed({2: "new"})
+    journal.listed({2: "new"}, {})
     with pytest.raises(Unavailable):
         await shelf.let_go(failing)
 
@@ -225,7 +225,7 @@ async def test_it_writes_into_the_real_database(clock: HastyClock, tmp_path: Pat
         journal.observed(456, seen("custom"))
         journal.done(old)
         journal.done(fresh)
-        journal.listed({456: "amy@example.com"})
+        journal.listed({456: "amy@example.com"}, {})
 
         await journal.flush()
 

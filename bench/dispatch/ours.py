@@ -92,7 +92,7 @@ class _Paper:
     def done(self, row: HistoryRow) -> None:
         """A change was made, or left alone."""
 
-    def listed(self, emails: dict[int, str]) -> None:
+    def listed(self, emails: dict[int, str], zones: dict[int, str]) -> None:
         """The company's users were listed."""
 
 

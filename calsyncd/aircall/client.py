@@ -354,7 +354,10 @@ def read_user(item: object, at: float) -> User | None:
     if isinstance(status, str) and status:
         substatus = item.get("substatus", item.get("state"))
         observation = Observation(Setting(status, substatus if isinstance(substatus, str) else None), at)
-    return User(user, email.lower() if isinstance(email, str) else "", observation)
+    zone = item.get("time_zone")
+    return User(
+        user, email.lower() if isinstance(email, str) else "", observation, zone if isinstance(zone, str) else None
+    )
 
 
 def read_webhook(item: object) -> Webhook | None:

@@ -13,7 +13,7 @@ from calsyncd.core.troubles import needs_human
 
 SUSPEND_AFTER_FAILURES = 3
 
-Cause = Literal["start", "push", "poll", "hand", "confirm"]
+Cause = Literal["start", "push", "poll", "hand", "confirm", "rules"]
 
 
 @dataclass(slots=True)

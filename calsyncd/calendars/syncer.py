@@ -17,11 +17,13 @@ from calsyncd.calendars.calendar import Calendar, Cause, key_of
 from calsyncd.calendars.push import Push
 from calsyncd.calendars.storm import StormGuard, Told, Withdraw
 from calsyncd.core import channels
+from calsyncd.core.byhand import NOTHING, ByHand
 from calsyncd.core.channels import Channel, Health
 from calsyncd.core.model import Event
 from calsyncd.core.retry import backoff, spread
 from calsyncd.core.rules import Rules
 from calsyncd.core.sync import (
+    NOTHING_MORE,
     BaselineNeededError,
     Bookmark,
     Changes,
@@ -31,6 +33,7 @@ from calsyncd.core.sync import (
     fingerprint,
     next_baseline,
     quota_user,
+    tells,
 )
 from calsyncd.core.timeline import Timeline, build
 from calsyncd.core.troubles import trouble
@@ -106,6 +109,8 @@ class Syncer:
         pace: Pace,
         chance: Callable[[], float],
         withdraw: Withdraw = lambda _email, _timeline: False,
+        zone: Callable[[str], str | None] = lambda _email: None,
+        by_hand: Callable[[str], ByHand] = lambda _email: NOTHING,
     ) -> None:
         self.calendars: dict[str, Calendar] = {}
         self.storm = StormGuard(told, withdraw, metrics)
@@ -118,7 +123,10 @@ class Syncer:
         self._metrics = metrics
         self._pace = pace
         self._chance = chance
+        self._zone = zone
+        self._by_hand = by_hand
         self._rules: dict[str, Rules] = {}
+        self._former_rules: dict[str, Rules] = {}
         self._of_agent: dict[str, list[Calendar]] = {}
         self._told_at: dict[str, float] = {}
         self._began_at: float | None = None
@@ -156,12 +164,40 @@ class Syncer:
         for calendar in self.calendars.values():
             self._of_agent.setdefault(calendar.agent, []).append(calendar)
         rules_before, self._rules = self._rules, {email: rules for email, (_, rules) in agents.items()}
+        self._read_for_rules(rules_before)
         self.storm.follow(self._of_agent)
         self._told_at = {email: at for email, at in self._told_at.items() if email in agents}
         for email in self._told_at:
             fewer = {one.key for one in before.get(email, [])} - {one.key for one in self.of_agent(email)}
             if fewer or rules_before.get(email) != self._rules[email]:
-                self._scheduler.start(self._tell(email), f"timeline {email}")
+                self.retell(email)
+
+    def _read_for_rules(self, before: Mapping[str, Rules]) -> None:
+        """Have those calendars read anew of which the rules now need what was not read of them."""
+        self._former_rules = {email: rules for email, rules in self._former_rules.items() if email in self._rules}
+        for email, rules in self._rules.items():
+            former = before.get(email)
+            if former is None or former.reads == rules.reads:
+                continue
+            self._former_rules[email] = self._former_rules.get(email, former)
+            for calendar in self.of_agent(email):
+                self._mark(calendar, "rules")
+
+    def rules(self, email: str) -> Rules | None:
+        """The rules in force for an agent: new ones count once a calendar was read for them."""
+        rules = self._rules.get(email)
+        if rules is None:
+            return None
+        marks = [one.bookmark for one in self.of_agent(email) if one.bookmark is not None]
+        former = self._former_rules.get(email)
+        if former is not None and not any(tells(mark.fingerprint, rules.reads) for mark in marks):
+            rules = former
+        return rules.at_home_in(self._zone(email), *(mark.time_zone for mark in marks))
+
+    def retell(self, email: str) -> None:
+        """Something beside the calendars changed what an agent's timeline is: work it out anew."""
+        if email in self._told_at:
+            self._scheduler.start(self._tell(email), f"timeline {email}")
 
     def _drop(self, calendar: Calendar) -> None:
         calendar.removed = True
@@ -266,24 +302,25 @@ class Syncer:
     async def _fetch_and_apply(self, calendar: Calendar, cause: Cause, now: float) -> float:
         """Seconds until the next poll. Everything is applied, or nothing."""
         charged = quota_user(calendar.agent)
+        reads = self._rules[calendar.agent].reads if calendar.agent in self._rules else NOTHING_MORE
         bookmark = calendar.bookmark
         if bookmark is not None and calendar.confirm:
             await self._distrust(calendar, bookmark)
         if bookmark is not None and (
             calendar.confirm
             or calendar.confirm_empty_at is not None
-            or bookmark.fingerprint != fingerprint(charged, self._pace.horizon)
+            or bookmark.fingerprint != fingerprint(charged, self._pace.horizon, reads)
             or now >= next_baseline(calendar.key, bookmark.baseline_at)
         ):
             bookmark = None
         try:
-            changes = await self._read(calendar, Fetch(now, self._pace.horizon, charged, bookmark))
+            changes = await self._read(calendar, Fetch(now, self._pace.horizon, charged, bookmark, reads))
         except (BaselineNeededError, Refused) as error:
             if bookmark is None or (isinstance(error, Refused) and error.code not in (SYNC_TOKEN_GONE, BAD_REQUEST)):
                 raise
             log.info("A baseline is taken", action="sync_restarted", calendar=calendar.key, why=str(error))
             self._metrics.sync("delta", "gone")
-            changes = await self._read(calendar, Fetch(now, self._pace.horizon, charged, None))
+            changes = await self._read(calendar, Fetch(now, self._pace.horizon, charged, None, reads))
         if calendar.removed:
             return 0.0
         if await self._is_suspicious(calendar, changes, now):
@@ -372,7 +409,7 @@ class Syncer:
     async def _about_to_change(self, calendar: Calendar, now: float) -> None:
         """A delta is about to be taken in: know what was in force before it, also from before this process."""
         email = calendar.agent
-        rules = self._rules.get(email)
+        rules = self.rules(email)
         if rules is not None and not self.storm.knows(email):
             stored = await self._stored(email, rules, now)
             if stored is not None:
@@ -431,7 +468,7 @@ class Syncer:
 
     async def _tell(self, email: str) -> None:
         """Work out the agent's timeline from what is stored, and tell it."""
-        rules = self._rules.get(email)
+        rules = self.rules(email)
         if rules is None or not self._judgeable(email):
             return
         now = self._clock.now()
@@ -445,7 +482,13 @@ class Syncer:
         """The agent's timeline from what is stored, and whether that is complete; None if it cannot be worked out."""
         # A calendar that never could be read, and only a human can mend, is no reason why anybody is held.
         mine = [one for one in self.of_agent(email) if one.bookmark is not None or not one.suspended]
-        usable = [one.key for one in mine if one.bookmark is not None and not self._is_stale(one, now)]
+        usable = [
+            one.key
+            for one in mine
+            if one.bookmark is not None
+            and not self._is_stale(one, now)
+            and tells(one.bookmark.fingerprint, rules.reads)
+        ]
         try:
             events = await self._cache.events(email, usable, now - PLAN_BEFORE_SECONDS, now + PLAN_AHEAD_SECONDS)
         except ServiceError as error:
@@ -454,7 +497,7 @@ class Syncer:
             log.warning("The database does not answer", action="store_failed", agent=email, why=str(error))
             return None
         try:
-            timeline = build(events, rules) if usable else None
+            timeline = build(events, rules, self._by_hand(email)) if usable else None
         except Exception:
             # One agent's data must not stop the others: what is in memory stays in force.
             log.exception("A timeline could not be worked out", action="agent_quarantined", agent=email)

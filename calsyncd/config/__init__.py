@@ -12,13 +12,13 @@ from calsyncd.config.models import (
     Google,
     History,
     Log,
-    Rules,
     Server,
     Settings,
     StormGuard,
     Team,
 )
 from calsyncd.config.reload import restart_needed
+from calsyncd.config.rules import Rules, WorkingHours, laid_over
 from calsyncd.config.secretfiles import Secret, SecretFile, ServiceAccount
 from calsyncd.config.values import Listen, TcpListen, UnixListen
 
@@ -42,8 +42,10 @@ __all__ = [
     "TcpListen",
     "Team",
     "UnixListen",
+    "WorkingHours",
     "check",
     "find",
+    "laid_over",
     "load",
     "restart_needed",
 ]

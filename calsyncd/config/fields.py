@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
+import zoneinfo
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -14,6 +16,9 @@ from calsyncd.config import values
 from calsyncd.config.faults import Problem
 from calsyncd.config.secretfiles import SecretFile, ServiceAccount, read_service_account, read_token
 from calsyncd.config.values import Listen, Surroundings
+from calsyncd.core import titles
+from calsyncd.core.hours import zone_of
+from calsyncd.core.rules import COLOURS, EventType
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
@@ -28,6 +33,8 @@ _MODES: tuple[str, ...] = get_args(ModeWord)
 _USERS_APIS: tuple[str, ...] = get_args(UsersApiWord)
 _LOG_LEVELS: tuple[str, ...] = get_args(LogLevelWord)
 _LOG_FORMATS: tuple[str, ...] = get_args(LogFormatWord)
+_EVENT_TYPES: tuple[str, ...] = get_args(EventType)
+_MUTED = "do_not_disturb"
 
 _DURATION: list[dict[str, Any]] = [
     {"type": "string", "pattern": values.DURATION_PATTERN},
@@ -38,6 +45,7 @@ _URL: dict[str, Any] = {"type": "string", "pattern": "^https?://"}
 _LISTEN: dict[str, Any] = {"type": "string", "pattern": values.LISTEN_PATTERN}
 _EMAIL: dict[str, Any] = {"type": "string", "pattern": values.EMAIL_PATTERN}
 _NULL: dict[str, Any] = {"type": "null"}
+_DAY: dict[str, Any] = {"type": "string", "pattern": values.DAYS_PATTERN}
 ALL = "all"
 """In place of a team's name: all agents."""
 
@@ -128,6 +136,59 @@ def _at_least(value: object) -> int:
     return values.whole(value, 1, 1_000_000)
 
 
+def _pattern(value: object) -> str:
+    pattern = values.text(value, "a text, or /regex/")
+    wrong = titles.fault(pattern)
+    if wrong is not None:
+        raise Problem(wrong)
+    return pattern
+
+
+def _label(value: object) -> str:
+    label = values.text(value, "a label's id")
+    if not label.strip() or not label.isprintable() or len(label) > 100:
+        raise Problem("expected a label's id, as the Calendar API shows it as eventLabelId")
+    return label
+
+
+def _focus_time(value: object) -> bool | str:
+    if value == _MUTED:
+        return _MUTED
+    try:
+        return values.yes_or_no(value)
+    except Problem:
+        raise Problem(f"expected true, false or {_MUTED}") from None
+
+
+def _zone_name(value: object) -> str | None:
+    if value is None:
+        return None
+    name = values.text(value, "a zone such as Europe/Paris")
+    if zone_of(name) is None:
+        near = difflib.get_close_matches(name[:60], sorted(zoneinfo.available_timezones()), 1)
+        raise Problem("no such zone" + (f" (did you mean {near[0]}?)" if near else " (such as Europe/Paris)"))
+    return name
+
+
+def _clock_time(value: object) -> int:
+    match = re.fullmatch(values.CLOCK_PATTERN, value) if isinstance(value, str) else None
+    if match is None:
+        raise Problem('expected a time of day in quotes such as "09:00"')
+    return int(match[1]) * 3600 + int(match[2]) * 60
+
+
+def _days(value: object) -> tuple[int, ...]:
+    if isinstance(value, str):
+        days = values.days(value)
+    elif isinstance(value, list) and value:
+        days = tuple(number for one in value for number in values.days(one))
+    else:
+        raise Problem("expected days such as mon-fri, or [mon, wed, sat]")
+    if len(set(days)) < len(days):
+        raise Problem("names the same day twice")
+    return tuple(sorted(days))
+
+
 def _substatus(value: object) -> str | None:
     return None if value is None else values.one_of(value, _SUBSTATUSES)
 
@@ -184,6 +245,34 @@ PollInterval = Annotated[
     float | Literal["auto"],
     PlainValidator(_poll_interval),
     WithJsonSchema({"anyOf": [{"const": "auto"}, *_DURATION]}),
+]
+
+Duration = Annotated[float, _seconds(0, 7 * DAY), WithJsonSchema({"anyOf": _DURATION})]
+FocusTime = Annotated[
+    bool | Literal["do_not_disturb"], PlainValidator(_focus_time), WithJsonSchema({"enum": [True, False, _MUTED]})
+]
+Pattern = Annotated[str, PlainValidator(_pattern), WithJsonSchema(_TEXT | {"maxLength": titles.MOST_CHARACTERS})]
+Patterns = tuple[Pattern, ...]
+Colors = tuple[Annotated[str, _word(*COLOURS), WithJsonSchema({"enum": [*COLOURS]})], ...]
+Labels = tuple[Annotated[str, PlainValidator(_label), WithJsonSchema(_TEXT)], ...]
+Guests = Annotated[
+    int,
+    PlainValidator(partial(values.whole, at_least=0, at_most=100)),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 100}),
+]
+ZoneName = Annotated[str | None, PlainValidator(_zone_name), WithJsonSchema({"anyOf": [_TEXT, _NULL]})]
+ClockTime = Annotated[
+    int, PlainValidator(_clock_time), WithJsonSchema({"type": "string", "pattern": values.CLOCK_PATTERN})
+]
+Days = Annotated[
+    tuple[int, ...],
+    PlainValidator(_days),
+    WithJsonSchema({"anyOf": [_DAY, {"type": "array", "items": _DAY, "minItems": 1}]}),
+]
+Reason = Annotated[SubstatusWord, _word(*_SUBSTATUSES), WithJsonSchema({"enum": [*_SUBSTATUSES]})]
+SubstatusByTitle = dict[Pattern, Reason]
+SubstatusByType = dict[
+    Annotated[EventType, _word(*_EVENT_TYPES), WithJsonSchema({"type": "string", "enum": [*_EVENT_TYPES]})], Reason
 ]
 
 Early = Annotated[float, _seconds(0, 5 * MINUTE), WithJsonSchema({"anyOf": _DURATION})]

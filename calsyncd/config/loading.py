@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import ValidationError
 
 from calsyncd.config.faults import ConfigError, Fault, Problem
-from calsyncd.config.models import Section, Settings
+from calsyncd.config.models import Settings
 from calsyncd.config.secretfiles import read_regular
+from calsyncd.config.section import Section
 from calsyncd.config.values import Surroundings
 from calsyncd.config.yamlnodes import Node, Place, YamlError, parse, spell
 from calsyncd.errors import UserError
@@ -129,7 +130,7 @@ class _Faults:
         if key in model.later:
             hint = model.later[key]
             return f"not available yet{f' ({hint})' if hint else ''}"
-        known = sorted({*model.model_fields, *model.later})
+        known = sorted({*model.keys(), *model.later})
         files = [name for name in known if name.endswith("_file") and name in model.model_fields]
         if _SECRET_KEY.search(key) and not key.endswith("_file"):
             meant = difflib.get_close_matches(key, files or _FILES, 1, 0.0)[0]
@@ -148,7 +149,7 @@ class _Faults:
             if near:
                 self._meant.add((*loc[:-1], near[0]))
                 return f"unknown key (did you mean {near[0]}?)"
-        return f"unknown key (known here: {', '.join(model.model_fields)})"
+        return f"unknown key (known here: {', '.join(model.keys())})"
 
 
 def _sentence(error: Any, loc: tuple[int | str, ...]) -> str:
@@ -158,7 +159,7 @@ def _sentence(error: Any, loc: tuple[int | str, ...]) -> str:
         return "expected a list, each item on a line that begins with `- `"
     if error["type"] == "dict_type":
         return "expected a line `name: …` below it for each, or {}"
-    fields = ", ".join(_model_at(loc).model_fields)
+    fields = ", ".join(_model_at(loc).keys())
     return f"expected keys below it, of: {fields}"
 
 

@@ -12,28 +12,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from calsyncd.config import fields
 from calsyncd.config.faults import Problem
+from calsyncd.config.rules import Rules, laid_over
 from calsyncd.config.secretfiles import Secret, ServiceAccount
+from calsyncd.config.section import Section
 from calsyncd.config.values import Listen, TcpListen, UnixListen
 from calsyncd.config.yamlnodes import spell
-
-
-class Section(BaseModel):
-    """What all sections share."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        arbitrary_types_allowed=True,
-        hide_input_in_errors=True,
-        use_attribute_docstrings=True,
-    )
-
-    later: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    """Keys that a later version will know, each with what to do until then, or ""."""
 
 
 class Server(Section):
@@ -119,39 +106,6 @@ class Aircall(Section):
         return self.api_token_file.secret
 
 
-class Rules(Section):
-    """What a meeting does to an agent's availability."""
-
-    later: ClassVar[Mapping[str, str]] = MappingProxyType(
-        dict.fromkeys(
-            (
-                "tentative",
-                "unanswered",
-                "all_day",
-                "out_of_office",
-                "focus_time",
-                "minimum_duration",
-                "ignore_titles",
-                "only_titles",
-                "working_hours",
-                "substatus_by_title",
-            ),
-            "",
-        )
-    )
-
-    lead: fields.Padding = 0.0
-    """Unavailable this long before a meeting: 12h at most."""
-    lag: fields.Padding = 0.0
-    """And this long after it: 12h at most."""
-    bridge: fields.Padding = 0.0
-    """A gap between meetings shorter than this is not worth coming back for."""
-    substatus: fields.Substatus = None
-    """The reason that Aircall shows: out_for_lunch, on_a_break, in_training, doing_back_office, other, or null."""
-    on_manual_change: fields.OnManualChange = "respect"
-    """Who changes their setting in a meeting keeps it (respect), or is made unavailable again (enforce)."""
-
-
 class Agent(Section):
     """A person: a Google account and an Aircall user."""
 
@@ -162,7 +116,7 @@ class Agent(Section):
     calendars: fields.Calendars = ("primary",)
     """Which of the account's calendars count, by id."""
     rules: Rules = Field(default_factory=Rules)
-    """Laid over the company's rules, key by key; here already complete."""
+    """Laid over the rules of the company and of the agent's teams, key by key; here already complete."""
     mode: fields.OwnMode = None
     """As the company's mode, for this agent alone; left out: the team's, or the company's. Here already complete."""
 
@@ -181,10 +135,10 @@ class Agent(Section):
 class Team(Section):
     """Agents with something in common."""
 
-    later: ClassVar[Mapping[str, str]] = MappingProxyType({"rules": ""})
-
     agents: fields.Members
     """The members, each by the e-mail address under which it stands in `agents`."""
+    rules: Rules = Field(default_factory=Rules)
+    """Laid over the company's rules, key by key; an agent's own are laid over them."""
     mode: fields.OwnMode = None
     """As the company's mode, for this team; left out: the company's."""
 
@@ -270,6 +224,15 @@ class Settings(Section):
         account = self.google.service_account
         return (self.aircall.api_token, account.private_key, account.info)
 
+    def origin(self, agent: Agent, key: str) -> str:
+        """Where the rule of this key stands that holds for `agent`: agent, team NAME, company or default."""
+        if key in agent.rules.model_fields_set:
+            return "agent"
+        for name, team in self.teams.items():
+            if agent.email in team.agents and key in team.rules.model_fields_set:
+                return f"team {name}"
+        return "company" if key in self.rules.model_fields_set else "default"
+
     @field_validator("agents", mode="before")
     @classmethod
     def _mark_clashes(cls, value: object) -> object:
@@ -301,9 +264,14 @@ class Settings(Section):
         teams: dict[str, Team] = info.data.get("teams", {})
         of_teams = {email: team.mode for team in teams.values() if team.mode is not None for email in team.agents}
         modes = (agent.mode or of_teams.get(agent.email) or info.data.get("mode") for agent in value)
+        of_team = [(team.agents, team.rules) for team in teams.values()]
+        rules = (
+            laid_over([company, *(own for members, own in of_team if agent.email in members), agent.rules])
+            for agent in value
+        )
         return tuple(
-            agent.model_copy(update={"rules": _over(company, agent.rules), "mode": mode})
-            for agent, mode in zip(value, modes, strict=True)
+            agent.model_copy(update={"rules": own, "mode": mode})
+            for agent, own, mode in zip(value, rules, modes, strict=True)
         )
 
     @model_validator(mode="before")
@@ -332,31 +300,36 @@ def _marked_members(teams: dict[Any, Any], agents: object) -> dict[Any, Any]:
         if isinstance(agent, dict) and isinstance(agent.get("email"), str)
     }
     marked: dict[Any, Any] = {}
-    modes: dict[str, tuple[str, str]] = {}
+    said: dict[tuple[str, str], tuple[str, object]] = {}
     for name, team in teams.items():
         marked[name] = team
         members = team.get("agents") if isinstance(team, dict) else None
         if not isinstance(members, list):
             continue
-        mode = team.get("mode")
+        says = _said(team)
         shown: list[object] = []
         for member in members:
             shown.append(member)
             if not isinstance(member, str):
                 continue
             email = member.lower()
-            first, other = modes.setdefault(email, (str(name), mode)) if mode in ("act", "observe") else ("", mode)
+            others = ((key, *said.setdefault((email, key), (str(name), value)), value) for key, value in says.items())
+            differs = next(((key, first) for key, first, other, value in others if other != value), None)
             if email in (one.lower() for one in members[: len(shown) - 1] if isinstance(one, str)):
                 shown[-1] = fields.Clash("is in this team already")
             elif isinstance(agents, list) and email not in listed and "@" in email:
                 shown[-1] = fields.Clash("no agent under agents has this e-mail address")
-            elif other != mode:
+            elif differs is not None:
+                key, first = differs
                 shown[-1] = fields.Clash(
-                    f"is in teams.{spell((first,))} too, whose mode is another: give both the same, or leave one out"
+                    f"is in teams.{spell((first,))} too, whose {key} is another: give both the same, or leave one out"
                 )
         marked[name] = team | {"agents": shown}
     return marked
 
 
-def _over(company: Rules, own: Rules) -> Rules:
-    return company.model_copy(update={key: getattr(own, key) for key in own.model_fields_set})
+def _said(team: dict[Any, Any]) -> dict[str, object]:
+    """What a team says of its members that another team may say otherwise."""
+    mode, rules = team.get("mode"), team.get("rules")
+    said: dict[str, object] = {"mode": mode} if mode in ("act", "observe") else {}
+    return said | {f"rules.{key}": value for key, value in (rules if isinstance(rules, dict) else {}).items()}

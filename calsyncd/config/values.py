@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 DURATION_PATTERN = r"^(0|[1-9][0-9]{0,9})(\.[0-9]{1,6})?[smhd]?$"
 LISTEN_PATTERN = r"^(unix:.+|(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5})$"
 EMAIL_PATTERN = r"^[^@\s<>()\[\],;:\"\\]{1,64}@[^@\s<>()\[\],;:\"\\.]+(\.[^@\s<>()\[\],;:\"\\.]+)+$"
+CLOCK_PATTERN = r"^([01][0-9]|2[0-3]):([0-5][0-9])$"
+DAYS_PATTERN = r"^(mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed|thu|fri|sat|sun))?$"
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _UNIX_PATH_BYTES = 107
@@ -120,6 +123,16 @@ def spell_seconds(length: float) -> str:
         if length and length % _UNITS[unit] == 0:
             return f"{int(length / _UNITS[unit])}{unit}"
     return f"{length:g}s"
+
+
+def days(value: object) -> tuple[int, ...]:
+    """Days of the week, Monday as 0, from `mon` or `mon-fri`; `sat-mon` goes over the week's end."""
+    spelt = value.lower() if isinstance(value, str) else ""
+    if not re.fullmatch(DAYS_PATTERN, spelt):
+        raise Problem("expected days such as mon-fri, or [mon, wed, sat]")
+    first, _, last = spelt.partition("-")
+    start, end = _DAYS.index(first), _DAYS.index(last or first)
+    return tuple((start + number) % 7 for number in range((end - start) % 7 + 1))
 
 
 def whole(value: object, at_least: int, at_most: int) -> int:

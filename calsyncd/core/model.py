@@ -68,7 +68,11 @@ class Event:
     """What a decision may need of one Google event; never its title.
 
     `start` and `end` are instants: an all-day event was read in its calendar's zone.
-    `response` is the agent's own answer, or None when the agent is not among the attendees.
+    `response` is the agent's own answer, or None when the agent is not among the attendees. `chat` is how a focus time
+    shows in chats. `mark` is what a program wrote into the event's private property `calsyncd`: ignore or busy.
+    What follows is known only while a rule needs it: `titles` are the patterns of the settings that its title matched,
+    `color` and `label` are Google's ids, `guests` counts those invited beside the agent and rooms, `conference` says
+    whether there is a link to one.
     """
 
     id: str
@@ -80,6 +84,13 @@ class Event:
     transparent: bool = False
     response: str | None = None
     updated: str = ""
+    chat: str | None = None
+    mark: str | None = None
+    titles: tuple[str, ...] = ()
+    color: str | None = None
+    label: str | None = None
+    guests: int | None = None
+    conference: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +116,12 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An Aircall user: id, e-mail in lower case, and what the answer showed of the setting, if it did."""
+    """An Aircall user: id, e-mail in lower case, and what the answer showed of the setting and the zone, if it did."""
 
     id: int
     email: str
     observation: Observation | None
+    time_zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

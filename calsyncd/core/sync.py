@@ -20,6 +20,8 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from calsyncd.core.model import Event
+from calsyncd.core.rules import BUSY, IGNORE, MOST_GUESTS, Reads
+from calsyncd.core.titles import matched
 
 WINDOW_BEFORE_SECONDS = 86400.0
 MAX_DELTA_PAGES = 20
@@ -27,10 +29,13 @@ MAX_BASELINE_PAGES = 200
 DAY_SECONDS = 86400.0
 EARLIEST, LATEST = -62_135_000_000.0, 253_402_000_000.0
 """Instants that every zone can write, with days to spare for lead and lag: years 1 to 9999."""
-FIELDS = (
-    "nextPageToken,nextSyncToken,timeZone,accessRole,"
-    "items(id,status,start,end,transparency,eventType,recurringEventId,updated,attendees(self,responseStatus))"
+ENVELOPE = "nextPageToken,nextSyncToken,timeZone,accessRole"
+ITEM = (
+    "id,status,start,end,transparency,eventType,recurringEventId,updated"
+    ",focusTimeProperties/chatStatus,extendedProperties/private"
 )
+MARK = "calsyncd"
+"""The private extended property by which a program may say whether an event counts."""
 
 
 class MalformedAnswerError(Exception):
@@ -39,6 +44,9 @@ class MalformedAnswerError(Exception):
 
 class BaselineNeededError(Exception):
     """The delta cannot be trusted: throw it away, keep the old set in force, take a baseline."""
+
+
+NOTHING_MORE = Reads()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +102,7 @@ class Fetch:
     horizon: float
     quota_user: str
     bookmark: Bookmark | None = None
+    reads: Reads = NOTHING_MORE
     _page_token: str | None = None
     _pages: int = 0
     _seen_tokens: set[str] = field(default_factory=set)
@@ -104,7 +113,7 @@ class Fetch:
 
     def request(self) -> dict[str, str]:
         """The query of the next request."""
-        query = constant_parameters(self.quota_user)
+        query = constant_parameters(self.quota_user, self.reads)
         if self.bookmark is None:
             query["timeMin"] = rfc3339(self.now - WINDOW_BEFORE_SECONDS)
             query["timeMax"] = rfc3339(self.now + self.horizon)
@@ -176,7 +185,7 @@ class Fetch:
             self._gone[event_id] = stamp
             return
         try:
-            event = parse_event(item, self._zone_name)
+            event = parse_event(item, self._zone_name, self.reads)
         except (ValueError, OverflowError) as error:
             self._skipped.append(Skipped(event_id, str(error)))
             return
@@ -199,7 +208,7 @@ class Fetch:
             skipped=tuple(self._skipped),
             bookmark=Bookmark(
                 token=token,
-                fingerprint=fingerprint(self.quota_user, self.horizon),
+                fingerprint=fingerprint(self.quota_user, self.horizon, self.reads),
                 time_zone=self._zone_name,
                 baseline_at=self.now if self.bookmark is None else self.bookmark.baseline_at,
             ),
@@ -219,21 +228,44 @@ def quota_user(email: str) -> str:
     return hashlib.sha256(email.encode()).hexdigest()[:40]
 
 
-def constant_parameters(quota_user: str) -> dict[str, str]:
-    """The parameters that every request of a calendar shares; a sync token holds only under the same ones."""
+def constant_parameters(quota_user: str, reads: Reads = NOTHING_MORE) -> dict[str, str]:
+    """The parameters that every request of a calendar shares; a sync token holds only under the same ones.
+
+    No more is asked for than `reads` needs.
+    """
     return {
         "singleEvents": "true",
         "maxResults": "2500",
-        "maxAttendees": "1",
+        "maxAttendees": str(MOST_GUESTS) if reads.guests else "1",
         "quotaUser": quota_user,
-        "fields": FIELDS,
+        "fields": f"{ENVELOPE},items({_item_fields(reads)})",
     }
 
 
-def fingerprint(quota_user: str, horizon: float) -> str:
-    """What a stored sync token depends on; when it changes, the token is thrown away."""
-    text = json.dumps([constant_parameters(quota_user), horizon, "events-1"], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _item_fields(reads: Reads) -> str:
+    more = [
+        (not reads.guests, "attendees(self,responseStatus)"),
+        (reads.guests, "attendees(self,responseStatus,resource),attendeesOmitted"),
+        (bool(reads.titles), "summary"),
+        (reads.conference, "hangoutLink,conferenceData/entryPoints/entryPointType"),
+        (reads.colors, "colorId"),
+        (reads.labels, "eventLabelId"),
+    ]
+    return ",".join([ITEM, *(names for needed, names in more if needed)])
+
+
+def fingerprint(quota_user: str, horizon: float, reads: Reads = NOTHING_MORE) -> str:
+    """What a stored sync token depends on; when it changes, the token is thrown away.
+
+    Its tail tells what was read of events: see `tells`.
+    """
+    text = json.dumps([constant_parameters(quota_user, reads), horizon, "events-2"], sort_keys=True)
+    return f"{hashlib.sha256(text.encode()).hexdigest()[:16]}-{reads.digest}"
+
+
+def tells(fingerprint: str, reads: Reads) -> bool:
+    """Whether what was read under `fingerprint` tells all that `reads` needs."""
+    return not reads.digest or fingerprint.partition("-")[2] == reads.digest
 
 
 def next_baseline(calendar: str, baseline_at: float) -> float:
@@ -244,8 +276,8 @@ def next_baseline(calendar: str, baseline_at: float) -> float:
     return own_time + days * DAY_SECONDS
 
 
-def parse_event(item: Mapping[str, Any], zone_name: str) -> Event:
-    """Read one item that is not cancelled; ValueError says what cannot be read."""
+def parse_event(item: Mapping[str, Any], zone_name: str, reads: Reads = NOTHING_MORE) -> Event:
+    """Read one item that is not cancelled; ValueError says what cannot be read. Its title is compared and let go of."""
     start, all_day = _instant(item.get("start"), zone_name, "start")
     end, _ = _instant(item.get("end"), zone_name, "end")
     if not EARLIEST <= start <= LATEST or not EARLIEST <= end <= LATEST:
@@ -263,7 +295,39 @@ def parse_event(item: Mapping[str, Any], zone_name: str) -> Event:
         transparent=item.get("transparency") == "transparent",
         response=_own_response(item.get("attendees")),
         updated=updated if isinstance(updated, str) else "",
+        chat=_text_in(item.get("focusTimeProperties"), "chatStatus"),
+        mark=_mark(item.get("extendedProperties")),
+        titles=matched(reads.titles, _text_in(item, "summary") or "") if reads.titles else (),
+        color=_text_in(item, "colorId") if reads.colors else None,
+        label=_text_in(item, "eventLabelId") if reads.labels else None,
+        guests=_guests(item) if reads.guests else None,
+        conference=_has_conference(item) if reads.conference else None,
     )
+
+
+def _text_in(holder: object, key: str) -> str | None:
+    value = holder.get(key) if isinstance(holder, Mapping) else None
+    return value if isinstance(value, str) else None
+
+
+def _mark(properties: object) -> str | None:
+    mark = _text_in(properties.get("private") if isinstance(properties, Mapping) else None, MARK)
+    return mark if mark in (IGNORE, BUSY) else None
+
+
+def _guests(item: Mapping[str, Any]) -> int:
+    """How many are invited beside the agent and rooms; Google leaves them out where they are more than asked for."""
+    if item.get("attendeesOmitted") is True:
+        return MOST_GUESTS
+    attendees = item.get("attendees")
+    people = [one for one in attendees if isinstance(one, Mapping)] if isinstance(attendees, list) else []
+    return sum(one.get("self") is not True and one.get("resource") is not True for one in people)
+
+
+def _has_conference(item: Mapping[str, Any]) -> bool:
+    conference = item.get("conferenceData")
+    entries = conference.get("entryPoints") if isinstance(conference, Mapping) else None
+    return bool(_text_in(item, "hangoutLink")) or (isinstance(entries, list) and bool(entries))
 
 
 def rfc3339(at: float) -> str:

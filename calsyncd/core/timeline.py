@@ -1,7 +1,11 @@
 """From events to an agent's timeline: padded by lead and lag, united, bridged, ordered, disjoint.
 
-Of overlapping events the one that started first gives the reason, but a meeting's body beats another's lead
-and lag. What is wanted is always asked of the whole union: an event that ends clears nothing by itself.
+Of overlapping events the one with the stronger reason, then the one that started first gives the reason, but a
+meeting's body beats another's lead and lag. What is wanted is always asked of the whole union: an event that ends
+clears nothing by itself.
+
+Working hours say when a hold may begin, never when it ends. So an unbroken run of meetings begins at its first instant
+inside them, if it has one; and a run that comes less than `bridge` after one that holds goes on, wherever it lies.
 """
 
 from __future__ import annotations
@@ -11,20 +15,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from calsyncd.core.model import Event, Setting, Span
-from calsyncd.core.rules import OUT_OF_OFFICE, Rules, why_not
+from calsyncd.core.byhand import EXTENSION, NOTHING, ByHand
+from calsyncd.core.model import UNAVAILABLE, Event, Setting, Span
+from calsyncd.core.rules import OUT_OF_OFFICE, Rules, Verdict, judge, wanted
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
     """`spans` are disjoint and ordered; `padded` are the events that count, each with its lead and lag.
 
-    `away` are those of `padded` in which the agent is out of the office.
+    `away` are those of `padded` that no coverage floor keeps: in which the agent is out of the office, or that were
+    wanted by hand. `outside` are the ids of events that count and begin no hold, since they lie outside of the working
+    hours.
     """
 
     spans: tuple[Span, ...] = ()
     padded: tuple[Span, ...] = ()
     away: tuple[Span, ...] = ()
+    outside: frozenset[str] = frozenset()
 
     def span_at(self, at: float) -> Span | None:
         """What is wanted at `at`, and why."""
@@ -60,11 +68,11 @@ class Timeline:
         return self.spans[index].end
 
     def is_away(self, at: float) -> bool:
-        """Whether the agent is out of the office at `at`."""
+        """Whether the agent is out of the office at `at`, or a person wanted them unavailable."""
         return any(span.start <= at < span.end for span in self.away)
 
     def next_away(self, after: float) -> float | None:
-        """When the agent next leaves the office, later than `after`."""
+        """When that next begins, later than `after`."""
         return min((span.start for span in self.away if span.start > after), default=None)
 
     def running_until(self, at: float) -> float | None:
@@ -79,36 +87,73 @@ class Timeline:
         return end if running else None
 
 
-def build(events: Iterable[Event], rules: Rules) -> Timeline:
-    """The timeline of `events` under `rules`."""
-    counted = sorted((event for event in events if why_not(event) is None), key=lambda e: (e.start, e.end, e.id))
-    setting = rules.setting
-    padded = tuple(Span(e.start - rules.lead, e.end + rules.lag, setting, e.id) for e in counted)
-    if not padded:
+def build(events: Iterable[Event], rules: Rules, by_hand: ByHand = NOTHING) -> Timeline:
+    """The timeline of `events` under `rules`, and what was said by hand."""
+    counted = [_of_event(event, rules) for event in events if verdict(event, rules, by_hand).counts]
+    if by_hand.extension is not None:
+        counted.append(_of_extension(by_hand, rules))
+    if not counted:
         return Timeline()
-    away = tuple(span for event, span in zip(counted, padded, strict=True) if event.kind == OUT_OF_OFFICE)
-    return Timeline(_bridge(_unite(counted, padded), rules.bridge), padded, away)
+    counted.sort(key=lambda one: (one.start, one.end, one.span.event))
+    spans = _begin(_unite(counted), rules, by_hand)
+    padded = tuple(one.span for one in counted)
+    away = tuple(one.span for one in counted if one.away)
+    outside = frozenset(one.event for one in padded if not _touches(spans, one)) if rules.working_hours else frozenset()
+    return Timeline(spans, padded, away, outside)
 
 
-def _unite(counted: list[Event], padded: tuple[Span, ...]) -> list[Span]:
+def verdict(event: Event, rules: Rules, by_hand: ByHand = NOTHING) -> Verdict:
+    """Whether `event` counts under `rules` and what was said by hand, and why not."""
+    if by_hand.skips(event.id):
+        return Verdict(counts=False, words="skipped by hand", rule="skip")
+    return judge(event, rules)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """An event that counts: its body, its span with lead and lag, and its rank among those that overlap."""
+
+    start: float
+    end: float
+    span: Span
+    rank: int
+    away: bool = False
+
+
+def _of_event(event: Event, rules: Rules) -> _Counted:
+    setting, rank = wanted(event, rules)
+    span = Span(event.start - rules.lead, event.end + rules.lag, setting, event.id)
+    return _Counted(event.start, event.end, span, rank, away=event.kind == OUT_OF_OFFICE)
+
+
+def _of_extension(by_hand: ByHand, rules: Rules) -> _Counted:
+    extension = by_hand.extension
+    assert extension is not None  # noqa: S101 - the caller asks only then
+    last = len(rules.substatus_by_title) + len(rules.substatus_by_type) + 1
+    span = Span(extension.since, extension.until, Setting(UNAVAILABLE, extension.substatus), EXTENSION)
+    return _Counted(extension.since, extension.until, span, last, away=True)
+
+
+def _unite(counted: list[_Counted]) -> list[Span]:
     """Cut time at every start and end; in each piece the strongest of the events that cover it gives the reason."""
-    cuts = sorted({t for e, p in zip(counted, padded, strict=True) for t in (e.start, e.end, p.start, p.end)})
+    cuts = sorted({t for one in counted for t in (one.start, one.end, one.span.start, one.span.end)})
+    by_start = sorted(counted, key=lambda one: one.span.start)
     united: list[Span] = []
     first = 0
-    longest = max(p.end - p.start for p in padded)
+    longest = max(one.span.end - one.span.start for one in counted)
     for start, end in pairwise(cuts):
-        while first < len(padded) and padded[first].start + longest <= start:
+        while first < len(by_start) and by_start[first].span.start + longest <= start:
             first += 1
-        winner: tuple[tuple[bool, float, float, str], Setting, str] | None = None
-        for event, span in zip(counted[first:], padded[first:], strict=True):
-            if span.start > start:
+        winner: tuple[tuple[bool, int, float, float, str], Setting, str] | None = None
+        for one in by_start[first:]:
+            if one.span.start > start:
                 break
-            if span.end <= start:
+            if one.span.end <= start:
                 continue
-            outside_body = not event.start <= start < event.end
-            rank = (outside_body, event.start, event.end, event.id)
-            if winner is None or rank < winner[0]:
-                winner = (rank, span.setting, event.id)
+            outside_body = not one.start <= start < one.end
+            order = (outside_body, one.rank, one.start, one.end, one.span.event)
+            if winner is None or order < winner[0]:
+                winner = (order, one.span.setting, one.span.event)
         if winner is None:
             continue
         if united and united[-1].end == start and (united[-1].setting, united[-1].event) == winner[1:]:
@@ -118,13 +163,43 @@ def _unite(counted: list[Event], padded: tuple[Span, ...]) -> list[Span]:
     return united
 
 
-def _bridge(spans: list[Span], bridge: float) -> tuple[Span, ...]:
-    bridged: list[Span] = []
+def _begin(spans: list[Span], rules: Rules, by_hand: ByHand) -> tuple[Span, ...]:
+    """Each unbroken run of `spans` from where its hold may begin; what is bridged goes on."""
+    held: list[Span] = []
+    for run in _runs(spans):
+        start, end = run[0].start, run[-1].end
+        if held and start - held[-1].end < rules.bridge:
+            held[-1] = replace(held[-1], end=start)
+            held += run
+            continue
+        begin = _begins(start, end, rules, by_hand)
+        held += [replace(span, start=max(span.start, begin)) for span in run if begin is not None and span.end > begin]
+    return tuple(held)
+
+
+def _begins(start: float, end: float, rules: Rules, by_hand: ByHand) -> float | None:
+    """When a hold over `[start, end)` may begin; what a person wants is not bound to hours."""
+    if rules.working_hours is None:
+        return start
+    extension = by_hand.extension
+    wanted_at = extension.since if extension is not None and start <= extension.since < end else None
+    found = [at for at in (rules.working_hours.first_inside(start, end), wanted_at) if at is not None]
+    return min(found, default=None)
+
+
+def _runs(spans: list[Span]) -> list[list[Span]]:
+    runs: list[list[Span]] = []
     for span in spans:
-        if bridged and 0 < span.start - bridged[-1].end < bridge:
-            bridged[-1] = replace(bridged[-1], end=span.start)
-        bridged.append(span)
-    return tuple(bridged)
+        if runs and runs[-1][-1].end == span.start:
+            runs[-1].append(span)
+        else:
+            runs.append([span])
+    return runs
+
+
+def _touches(spans: tuple[Span, ...], one: Span) -> bool:
+    index = bisect_right(spans, one.start, key=lambda span: span.end)
+    return index < len(spans) and spans[index].start < one.end
 
 
 def _start(span: Span) -> float:

@@ -151,8 +151,9 @@ class Calls:
             return True
         self.pages = page
         directory = {user.id: user.email for user in listed.values()}
-        self._roster.list_users(directory)
-        self._record.journal.listed(directory)
+        zones = {user.id: user.time_zone for user in listed.values() if user.time_zone is not None}
+        self._roster.list_users(directory, zones)
+        self._record.journal.listed(directory, zones)
         # Whoever was bound only now has been seen too.
         self._shown(listed)
         return False

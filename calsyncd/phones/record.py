@@ -35,8 +35,8 @@ class Journal(Protocol):
         """A change was made, or left alone."""
         ...
 
-    def listed(self, emails: dict[int, str]) -> None:
-        """The company's users were listed."""
+    def listed(self, emails: dict[int, str], zones: dict[int, str]) -> None:
+        """The company's users were listed: e-mail by user, and the zone of those who have one."""
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from calsyncd.core import plan
 from calsyncd.core.drift import Left, left_behind
@@ -22,11 +23,16 @@ log = get_logger(__name__)
 
 
 class Roster:
-    """The agents by e-mail. `directory` is Aircall's users, e-mail by id; `listed` once it was read whole."""
+    """The agents by e-mail. `directory` is Aircall's users, e-mail by id; `listed` once it was read whole.
+
+    `zones` are the users' own zones, as far as they have one. `moved` is called with each agent whose zone has changed.
+    """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.agents: dict[str, Agent] = {}
         self.directory: dict[int, str] = {}
+        self.zones: dict[int, str] = {}
+        self.moved: Callable[[str], None] = lambda _email: None
         self.listed = False
         self.company_trouble: Trouble | None = None
         self._pauses: dict[str, float] = {}
@@ -99,15 +105,24 @@ class Roster:
         until = self._pauses.get(email)
         return until if until is not None and until > self._now() else None
 
-    def list_users(self, directory: dict[int, str]) -> None:
+    def zone(self, email: str) -> str | None:
+        """The zone of the agent's Aircall user, if it is known."""
+        agent = self.agents.get(email)
+        return self.zones.get(agent.user) if agent is not None and agent.user is not None else None
+
+    def list_users(self, directory: dict[int, str], zones: Mapping[int, str] = MappingProxyType({})) -> None:
         """Aircall's users were listed whole."""
-        self.directory, self.listed = directory, True
+        before = {email: self.zone(email) for email in self.agents}
+        self.directory, self.zones, self.listed = directory, dict(zones), True
         for agent in self.agents.values():
             known = agent.user in directory if agent.user is not None else self._bound_user(agent) in directory
             agent.missing = 0 if known else agent.missing + 1
         self.bind()
         if self.company_trouble is None:
             self._close_what_nobody_is_owed()
+        for email in self.agents:
+            if self.zone(email) != before.get(email):
+                self.moved(email)
 
     def bind(self) -> None:
         """Find each agent's Aircall user; say who has none, and who shares one."""

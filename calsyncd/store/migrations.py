@@ -65,4 +65,14 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX history_by_agent ON history (agent, at);
     CREATE INDEX history_by_time ON history (at);
     """,
+    """
+    ALTER TABLE events ADD COLUMN chat TEXT;
+    ALTER TABLE events ADD COLUMN mark TEXT;
+    ALTER TABLE events ADD COLUMN titles TEXT NOT NULL DEFAULT '';
+    ALTER TABLE events ADD COLUMN color TEXT;
+    ALTER TABLE events ADD COLUMN label TEXT;
+    ALTER TABLE events ADD COLUMN guests INTEGER;
+    ALTER TABLE events ADD COLUMN conference INTEGER CHECK (conference IN (0, 1));
+    ALTER TABLE directory ADD COLUMN time_zone TEXT;
+    """,
 )

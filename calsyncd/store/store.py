@@ -27,6 +27,10 @@ from calsyncd.store.migrations import MIGRATIONS
 BUSY_TIMEOUT_MS = 5000
 KEEP_DAMAGED = 3
 HIGHEST_VERSION = 999
+_EVENT_COLUMNS = (
+    'id, start, "end", series, all_day, kind, transparent, response, updated, chat, mark, titles, color, label, guests,'
+    " conference"
+)
 
 
 _PASSING_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
@@ -132,15 +136,11 @@ class Store:
         wanted = set(calendars)
         async with self._answering():
             rows = await self._connection.execute_fetchall(
-                'SELECT id, start, "end", series, all_day, kind, transparent, response, updated, calendar FROM events'
+                f"SELECT {_EVENT_COLUMNS}, calendar FROM events"  # noqa: S608 - ours
                 ' WHERE agent = ? AND start < ? AND "end" > ?',
                 (agent, before, after),
             )
-        return [
-            Event(row[0], row[1], row[2], row[3], bool(row[4]), row[5], bool(row[6]), row[7], row[8])
-            for row in rows
-            if row[9] in wanted
-        ]
+        return [_event(row) for row in rows if row[-1] in wanted]
 
     async def all_events(
         self, after: float, before: float, agent: str | None = None
@@ -148,14 +148,13 @@ class Store:
         """By agent, each event that ends later than `after` and starts earlier than `before`, with its calendar."""
         async with self._answering():
             rows = await self._connection.execute_fetchall(
-                'SELECT id, start, "end", series, all_day, kind, transparent, response, updated, calendar, agent'
+                f"SELECT {_EVENT_COLUMNS}, calendar, agent"  # noqa: S608 - ours
                 ' FROM events WHERE start < ?1 AND "end" > ?2 AND (?3 IS NULL OR agent = ?3) ORDER BY start, "end", id',
                 (before, after, agent),
             )
         found: dict[str, list[tuple[str, Event]]] = {}
         for row in rows:
-            event = Event(row[0], row[1], row[2], row[3], bool(row[4]), row[5], bool(row[6]), row[7], row[8])
-            found.setdefault(row[10], []).append((row[9], event))
+            found.setdefault(row[-1], []).append((row[-2], _event(row)))
         return found
 
     async def count_events(self, key: str, after: float) -> int:
@@ -203,9 +202,9 @@ class Store:
             rows = await self._connection.execute_fetchall("SELECT user, status, substatus, live, at FROM observations")
         return {row[0]: Observation(Setting(row[1], row[2]), row[4], row[3]) for row in rows}
 
-    async def save_directory(self, emails: dict[int, str]) -> None:
-        """Keep the company's Aircall users: e-mail by user."""
-        listed = list(emails.items())
+    async def save_directory(self, emails: dict[int, str], zones: dict[int, str]) -> None:
+        """Keep the company's Aircall users: e-mail by user, and the zone of those who have one."""
+        listed = [(user, email, zones.get(user)) for user, email in emails.items()]
 
         def work(db: sqlite3.Connection) -> None:
             db.execute("DELETE FROM directory")
@@ -217,6 +216,14 @@ class Store:
         """The company's Aircall users, as last listed."""
         async with self._answering():
             rows = await self._connection.execute_fetchall("SELECT user, email FROM directory")
+        return {row[0]: row[1] for row in rows}
+
+    async def zones(self) -> dict[int, str]:
+        """The zones of the company's Aircall users, as last listed."""
+        async with self._answering():
+            rows = await self._connection.execute_fetchall(
+                "SELECT user, time_zone FROM directory WHERE time_zone IS NOT NULL"
+            )
         return {row[0]: row[1] for row in rows}
 
     async def record(self, rows: Sequence[HistoryRow], forget_before: float) -> None:
@@ -248,6 +255,28 @@ class Store:
         return [HistoryRow(*row) for row in rows]
 
 
+def _event(row: Sequence[Any]) -> Event:
+    """The event of a row that begins with `_EVENT_COLUMNS`."""
+    return Event(
+        id=row[0],
+        start=row[1],
+        end=row[2],
+        series=row[3],
+        all_day=bool(row[4]),
+        kind=row[5],
+        transparent=bool(row[6]),
+        response=row[7],
+        updated=row[8],
+        chat=row[9],
+        mark=row[10],
+        titles=tuple(row[11].split("\n")) if row[11] else (),
+        color=row[12],
+        label=row[13],
+        guests=row[14],
+        conference=None if row[15] is None else bool(row[15]),
+    )
+
+
 def _event_row(key: str, agent: str, event: Event) -> tuple[Any, ...]:
     return (
         key,
@@ -261,6 +290,13 @@ def _event_row(key: str, agent: str, event: Event) -> tuple[Any, ...]:
         event.transparent,
         event.response,
         event.updated,
+        event.chat,
+        event.mark,
+        "\n".join(event.titles),
+        event.color,
+        event.label,
+        event.guests,
+        event.conference,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from calsyncd.core.model import Event, Setting
-from calsyncd.core.rules import Rules, why_not
+from calsyncd.core.rules import Rules, judge
 from calsyncd.core.sync import parse_event
 
 TIMES = {"start": {"dateTime": "2026-05-16T09:00:00+02:00"}, "end": {"dateTime": "2026-05-16T09:30:00+02:00"}}
@@ -56,7 +56,7 @@ def me(response: object) -> list[dict[str, Any]]:
 )
 def test_an_event_counts_when_google_shows_the_agent_as_busy(counted: dict[str, Any]) -> None:
     """When in doubt a meeting is a meeting."""
-    assert why_not(parse_event(counted, "Europe/Berlin")) is None
+    assert judge(parse_event(counted, "Europe/Berlin"), Rules()).counts
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_an_event_counts_when_google_shows_the_agent_as_busy(counted: dict[str, 
 )
 def test_an_event_does_not_count_and_says_why(not_counted: dict[str, Any], expected: str) -> None:
     """In words for the team lead."""
-    assert expected == why_not(parse_event(not_counted, "Europe/Berlin"))
+    assert expected == judge(parse_event(not_counted, "Europe/Berlin"), Rules()).words
 
 
 def test_what_is_wanted_is_unavailable_with_the_reason_of_the_settings() -> None:
@@ -84,4 +84,4 @@ def test_what_is_wanted_is_unavailable_with_the_reason_of_the_settings() -> None
 
 def test_an_event_of_a_moment_counts() -> None:
     """Any length is a length."""
-    assert why_not(Event("evt1", 10.0, 10.5)) is None
+    assert judge(Event("evt1", 10.0, 10.5), Rules()).counts

@@ -237,7 +237,7 @@ class ModelJournal:
         """A change was made, or left alone."""
         self.rows.append(row)
 
-    def listed(self, emails: dict[int, str]) -> None:
+    def listed(self, emails: dict[int, str], zones: dict[int, str]) -> None:
         """The company's users were listed."""
         self.lists.append(emails)
 

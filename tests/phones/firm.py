@@ -123,7 +123,7 @@ class Memory:
         if row.outcome in ("done", "seen"):
             self.changes[row.agent] = row
 
-    def listed(self, emails: dict[int, str]) -> None:
+    def listed(self, emails: dict[int, str], zones: dict[int, str]) -> None:
         """The company's users were listed."""
 
 

@@ -146,7 +146,7 @@ class Notes:
     def done(self, row: HistoryRow) -> None:
         self.rows.append(row)
 
-    def listed(self, emails: dict[int, str]) -> None: ...
+    def listed(self, emails: dict[int, str], zones: dict[int, str]) -> None: ...
 
 
 class Office:

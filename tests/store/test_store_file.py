@@ -50,7 +50,7 @@ async def fill(path: Path) -> None:
             await store.apply(f"k{number}", f"agent{number}", changes(120), 1.8e9)
         await store.save_channel(Channel("c1", "k1", "https://x", 1.8e9, "r", 1.9e9, 1.85e9, 1.8e9))
         await store.observe([(1, Observation(Setting("available"), 1.8e9))])
-        await store.save_directory({1: "amy@example.com"})
+        await store.save_directory({1: "amy@example.com"}, {})
         await store.record([ROW] * 50, 0.0)
 
 
