@@ -46,6 +46,7 @@ class Shelf:
     observed: list[dict[int, Observation]] = field(default_factory=list)
     rows: list[HistoryRow] = field(default_factory=list)
     directories: list[dict[int, str]] = field(default_factory=list)
+    zones: list[dict[int, str]] = field(default_factory=list)
     writes: int = 0
     gate: asyncio.Event | None = None
 
@@ -64,6 +65,7 @@ class Shelf:
     async def save_directory(self, emails: dict[int, str], zones: dict[int, str]) -> None:
         await self._answer("directory")
         self.directories.append(dict(emails))
+        self.zones.append(dict(zones))
 
     async def let_go(self, flush: asyncio.Task[None]) -> None:
         """The write that the gate holds up comes to its end, and so does the flush that waits for it."""
@@ -105,7 +107,7 @@ async def test_what_comes_in_a_moment_is_one_batch(clock: HastyClock) -> None:
     for number in range(200):
         journal.observed(number % 7, seen("available", number))
         journal.done(row(number))
-    journal.listed({1: "amy@example.com"}, {})
+    journal.listed({1: "amy@example.com"}, {1: "Europe/Paris"})
 
     writing = asyncio.create_task(journal.run())
     await written(shelf, 200)
@@ -115,6 +117,7 @@ async def test_what_comes_in_a_moment_is_one_batch(clock: HastyClock) -> None:
     assert shelf.rows == [row(number) for number in range(200)]
     assert [{number % 7: seen("available", number) for number in range(193, 200)}] == shelf.observed
     assert shelf.directories == [{1: "amy@example.com"}]
+    assert shelf.zones == [{1: "Europe/Paris"}]
 
 
 async def test_history_holds_what_is_still_to_be_written(clock: HastyClock) -> None:

@@ -140,6 +140,7 @@ class Diary:
         self.google = ModelGoogle(self.clock)
         self.told: dict[str, tuple[Timeline | None, bool]] = {}
         self.tellings = 0
+        self.zones: dict[str, str] = {}
 
     async def __aenter__(self) -> Self:
         self._opened = Store.open(self._path)
@@ -164,6 +165,7 @@ class Diary:
             pace=Pace(horizon=14 * 86400.0, with_push=None, without_push=120.0, requests_per_day=500_000),
             chance=lambda: 0.5,
             withdraw=self._withdraw,
+            zone=self.zones.get,
         )
         self._loop = asyncio.create_task(self.scheduler.run())
         return self

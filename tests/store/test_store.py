@@ -225,11 +225,12 @@ async def test_the_last_observation_counts(store: Store) -> None:
 
 async def test_the_directory_is_replaced_whole(store: Store) -> None:
     """Who has left the company is not found any more."""
-    await store.save_directory({1: "a", 2: "b"}, {})
+    await store.save_directory({1: "a", 2: "b"}, {2: "Asia/Tokyo"})
 
-    await store.save_directory({2: "b2", 3: "c"}, {})
+    await store.save_directory({2: "b2", 3: "c"}, {3: "Europe/Paris"})
 
     assert await store.directory() == {2: "b2", 3: "c"}
+    assert await store.zones() == {3: "Europe/Paris"}
 
 
 async def test_history_is_in_order_and_ends_at_its_age(store: Store) -> None:
