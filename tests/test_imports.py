@@ -85,7 +85,7 @@ def test_imports_point_inwards(room: str) -> None:
 
 
 def test_the_core_is_plain() -> None:
-    """`core` imports the standard library, a regex engine and itself; nothing that waits, asks the time or draws lots."""
+    """`core` imports the standard library, a regex engine, itself; nothing that waits, asks the time or draws lots."""
     names = {name.split(".")[0] for file in rooms()["core"] for name in imported(file)} - {"calsyncd"}
 
     assert names <= {*sys.stdlib_module_names, "re2"}
