@@ -23,6 +23,7 @@ OWED_ALARM_SECONDS = 120.0
 RELEASE_SECONDS = 90.0
 RELEASE_LOOK_SECONDS = 0.1
 AT_ONCE = 5
+EMPTY = "until must be later than since"
 PIECE = 250
 """So many records of the history are read before others have their turn."""
 
@@ -132,6 +133,7 @@ class Control:
         """The next records that are asked for, at most so many, and the cursor of what is left, if anything is.
 
         Times without an offset are by each agent's own zone. None if nothing is known of the agent asked for.
+        ValueError if `until` is not later than `since`.
         """
         now = self._clock.now()
         if query.agent is not None and not await self._is_known(query.agent):
@@ -141,6 +143,8 @@ class Control:
             zone = self._zone(email)
             since = query.since.at(zone, now) if query.since is not None else 0.0
             windows[email] = since, query.until.at(zone, now) if query.until is not None else math.inf
+        if all(low >= high for low, high in windows.values()):
+            raise ValueError(EMPTY)
         which = Filter(
             agent=query.agent,
             since=min(low for low, _ in windows.values()),
@@ -164,13 +168,20 @@ class Control:
         return _page(found, None, {one["agent"]: self._zone(one["agent"]) for one in found})
 
     async def settings(self, email: str, since: Moment | None, until: Moment | None) -> dict[str, Any] | None:
-        """What was really set from `since` (else as long as it is known) until `until`, or now; None of a stranger."""
+        """What was really set from `since` (else as long as it is known) until `until`, or now; None of a stranger.
+
+        ValueError if `until` is not later than `since`.
+        """
         if not await self._is_known(email):
             return None
         now = self._clock.now()
         zone = self._zone(email)
-        high = min(until.at(zone, now), now) if until is not None else now
         low = since.at(zone, now) if since is not None else 0.0
+        high = until.at(zone, now) if until is not None else math.inf
+        if low >= high:
+            raise ValueError(EMPTY)
+        high = min(high, now)
+        low = min(low, high)
         before = await self._archive.changes_before(email, low)
         rows = [*before, *await self._past.history(email, low)]
         if not before and (since is None or any(row.outcome in CHANGES for row in rows)):

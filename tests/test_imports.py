@@ -39,7 +39,8 @@ MAY_KNOW: dict[str, set[str]] = {
     },
     "sandbox": set(),
     "demo": {"clock", "config", "daemon", "logs", "sandbox"},
-    "cli": {"clock", "config", "daemon", "demo", "errors", "logs"},
+    "terminal": {"core"},
+    "cli": {"clock", "config", "core", "daemon", "demo", "errors", "logs", "terminal"},
     "__main__": {"cli"},
 }
 

@@ -82,11 +82,14 @@ class Operator(Protocol):
     async def history(self, query: Query, most: int) -> dict[str, Any] | None:
         """At most so many of the records asked for, each agent's `zones`, and the `cursor` of what is left or None.
 
-        None if an agent is asked for of whom nothing is known.
+        None if an agent is asked for of whom nothing is known; ValueError if no time is.
         """
 
     async def settings(self, email: str, since: Moment | None, until: Moment | None) -> dict[str, Any] | None:
-        """What was really set in the agent's Aircall, in unbroken intervals; None if nothing is known of the agent."""
+        """What was really set in the agent's Aircall, in unbroken intervals; None if nothing is known of the agent.
+
+        ValueError if no time is asked for.
+        """
 
     async def sync(self, email: str | None) -> None:
         """Read the agent's calendars, or everybody's, and act on them; returns when that is done."""
@@ -200,9 +203,9 @@ class _Api:
     async def history(self, request: web.Request) -> web.Response:
         try:
             query = history_query(request.query)
+            told = await self._operator.history(query, query.limit or MAX_WHOLE)
         except ValueError as error:
             raise _Fault(400, "bad_request", str(error)) from None
-        told = await self._operator.history(query, query.limit or MAX_WHOLE)
         if told is None:
             raise _unknown(query.agent or "")
         if query.limit is None and told["cursor"] is not None:
@@ -216,10 +219,9 @@ class _Api:
     async def settings(self, request: web.Request) -> web.Response:
         email = _email(request)
         try:
-            since, until = window_query(request.query)
+            settings = await self._operator.settings(email, *window_query(request.query))
         except ValueError as error:
             raise _Fault(400, "bad_request", str(error)) from None
-        settings = await self._operator.settings(email, since, until)
         if settings is None:
             raise _unknown(email)
         return _json({"now": _time_out(self._now()), **settings})
