@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Protocol, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from calsyncd.calendars import Push, Syncer
+from calsyncd.chronicle import Annals, Chronicle
 from calsyncd.clock import SystemClock
 from calsyncd.core.model import Event, HistoryRow
 from calsyncd.core.moments import Moment
-from calsyncd.core.past import CHANGES, Cursor, Filter, Query, stretches
+from calsyncd.core.past import Query
 from calsyncd.errors import UserError
 from calsyncd.logs import get_logger
 from calsyncd.phones import Agent, Phones, Roster, Webhooks
-from calsyncd.view import agent_view, history_view, settings_view, time_out, timeline_view
+from calsyncd.view import agent_view, time_out, timeline_view
 from calsyncd.web.public import Health
 
 OWED_ALARM_SECONDS = 120.0
 RELEASE_SECONDS = 90.0
 RELEASE_LOOK_SECONDS = 0.1
 AT_ONCE = 5
-EMPTY = "until must be later than since"
-PIECE = 250
-"""So many records of the history are read before others have their turn."""
 
 T = TypeVar("T")
 
@@ -50,18 +47,6 @@ class Archive(Protocol):
         ...
 
 
-class Past(Protocol):
-    """What is known of what was done."""
-
-    async def history(self, agent: str | None = None, since: float = 0.0) -> list[HistoryRow]:
-        """What was done since `since`, in order."""
-        ...
-
-    async def page(self, which: Filter, cursor: Cursor, limit: int) -> list[HistoryRow]:
-        """The next records that are asked for, in order, `limit` at most."""
-        ...
-
-
 class Control:
     """Answers and obeys operators. `well` says what is wrong with the loop or the database, or nothing."""
 
@@ -75,7 +60,7 @@ class Control:
         push: Push,
         webhooks: Webhooks,
         archive: Archive,
-        past: Past,
+        past: Annals,
         well: Callable[[], str],
     ) -> None:
         self._clock = clock
@@ -87,6 +72,7 @@ class Control:
         self._archive = archive
         self._past = past
         self._well = well
+        self._chronicle = Chronicle(clock, archive, past, zone=self._zone, settings=self._settings)
 
     def agents(self) -> list[dict[str, Any]]:
         """Every agent that the settings name."""
@@ -130,79 +116,12 @@ class Control:
         return found
 
     async def history(self, query: Query, most: int) -> dict[str, Any] | None:
-        """The next records that are asked for, at most so many, and the cursor of what is left, if anything is.
-
-        Times without an offset are by each agent's own zone. None if nothing is known of the agent asked for.
-        ValueError if `until` is not later than `since`.
-        """
-        now = self._clock.now()
-        if query.agent is not None and not await self._is_known(query.agent):
-            return None
-        windows: dict[str | None, tuple[float, float]] = {}
-        for email in [query.agent] if query.agent is not None else [None, *self._roster.agents]:
-            zone = self._zone(email)
-            since = query.since.at(zone, now) if query.since is not None else 0.0
-            windows[email] = since, query.until.at(zone, now) if query.until is not None else math.inf
-        if all(low >= high for low, high in windows.values()):
-            raise ValueError(EMPTY)
-        which = Filter(
-            agent=query.agent,
-            since=min(low for low, _ in windows.values()),
-            until=max(high for _, high in windows.values()),
-            outcomes=query.outcomes,
-            actor=query.actor,
-        )
-        found: list[dict[str, Any]] = []
-        cursor, left = query.cursor, True
-        while left and len(found) <= most:
-            # Piece by piece: who reads a long history must not make boundaries late.
-            rows = await self._past.page(which, cursor, PIECE)
-            left = len(rows) == PIECE
-            for row in rows:
-                low, high = windows[row.agent if row.agent in windows else None]
-                if low <= row.at < high:
-                    if len(found) == most:
-                        return _page(found, cursor, {one["agent"]: self._zone(one["agent"]) for one in found})
-                    found.append(history_view(row))
-                cursor = cursor.past(row)
-        return _page(found, None, {one["agent"]: self._zone(one["agent"]) for one in found})
+        """At most so many of the records that are asked for; as `Chronicle` says."""
+        return await self._chronicle.history(query, most)
 
     async def settings(self, email: str, since: Moment | None, until: Moment | None) -> dict[str, Any] | None:
-        """What was really set from `since` (else as long as it is known) until `until`, or now; None of a stranger.
-
-        ValueError if `until` is not later than `since`.
-        """
-        if not await self._is_known(email):
-            return None
-        now = self._clock.now()
-        zone = self._zone(email)
-        low = since.at(zone, now) if since is not None else 0.0
-        high = until.at(zone, now) if until is not None else math.inf
-        if low >= high:
-            raise ValueError(EMPTY)
-        high = min(high, now)
-        low = min(low, high)
-        before = await self._archive.changes_before(email, low)
-        rows = [*before, *await self._past.history(email, low)]
-        if not before and (since is None or any(row.outcome in CHANGES for row in rows)):
-            # What was set before the first change that is kept, and since when, nobody knows.
-            low = min((row.at for row in rows if row.outcome in CHANGES and row.at < high), default=high)
-        agent = self._roster.agents.get(email)
-        status = agent.status if agent is not None else None
-        return {
-            "email": email,
-            "zone": str(zone),
-            "from": time_out(low),
-            "to": time_out(high),
-            "set": settings_view(stretches(rows, status, low, high) if low < high else ()),
-        }
-
-    async def _is_known(self, email: str) -> bool:
-        """Whether the settings name the agent, or the history does."""
-        agent = self._roster.agents.get(email)
-        if agent is not None and agent.configured:
-            return True
-        return bool(await self._past.page(Filter(agent=email), Cursor(), 1))
+        """What was really set; as `Chronicle` says."""
+        return await self._chronicle.settings(email, since, until)
 
     def _zone(self, email: str | None) -> tzinfo:
         """The zone of the agent's first calendar; UTC where that is not known."""
@@ -212,6 +131,9 @@ class Control:
             return ZoneInfo(names[0]) if names else UTC
         except (ValueError, ZoneInfoNotFoundError):
             return UTC
+
+    def _settings(self) -> dict[str, str | None]:
+        return {agent.email: agent.status for agent in self._roster.agents.values() if agent.configured}
 
     def _window(self, email: str, window: Window) -> tuple[float, float]:
         if isinstance(window, tuple):
@@ -284,11 +206,6 @@ class Control:
         if not self._clock.credible():
             reasons.append("the clock is not credible")
         return not reasons, reasons
-
-
-def _page(found: list[dict[str, Any]], cursor: Cursor | None, zones: dict[str, tzinfo]) -> dict[str, Any]:
-    named = {email: str(zone) for email, zone in zones.items()}
-    return {"history": found, "zones": named, "cursor": None if cursor is None else str(cursor)}
 
 
 async def _written(work: Awaitable[T]) -> T:

@@ -55,6 +55,8 @@ def lines(body: dict[str, Any], paper: Paper) -> list[str]:
         whole = "all day" if one["all_day"] else day.between(one)
         what = "counts" if one["why_not"] is None else f"does not count: {one['why_not']}"
         facts.append(("event", whole, f"{what}  (event {one['id']} of {one['calendar']})"))
+    if not facts:
+        facts.append(("event", "none", ""))
     facts += [("wanted", day.between(one), _setting(one["wanted"])) for one in body["spans"]]
     for one in body["set"]:
         by = f"  by {one['actor']}" if one["actor"] else ""
