@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from itertools import groupby
+from itertools import chain, groupby, repeat
+from textwrap import wrap
 from typing import Any
 
 from calsyncd.terminal.paper import EN_DASH, Paper
@@ -66,7 +67,7 @@ def lines(body: dict[str, Any], paper: Paper) -> list[str]:
         facts.append(("now", clock(day.now), ""))
     kind, when = (max((len(fact[column]) for fact in facts), default=0) for column in (0, 1))
     return [
-        f"{body['email']}, {day.title(', ')}",
+        ", ".join([body["email"], *day.title()]),
         *(paper.text(f"{fact[0]:{kind}}  {fact[1]:{when}}  {fact[2]}".rstrip()) for fact in facts),
     ]
 
@@ -77,9 +78,8 @@ def picture(body: dict[str, Any], paper: Paper) -> list[str]:
     labels = [day.label(one, paper) for one in body["events"]]
     margin = max([len("wanted"), *map(len, labels)])
     scale = _Scale.of(day, paper.width - margin - 3)
-    dash = paper.sign(" · ", " | ")
     drawn = [
-        f" {paper.ink(paper.text(body['email']), bold=True)}{dash}{paper.text(day.title(dash))}",
+        *_heading(body["email"], day.title(), paper),
         "",
         *_ruler(scale, paper, " " * (margin + 3)),
     ]
@@ -87,7 +87,7 @@ def picture(body: dict[str, Any], paper: Paper) -> list[str]:
     def add(label: str, row: _Row) -> None:
         drawn.extend(
             f" {paper.ink(name.ljust(margin), dim=True)}  {text}".rstrip()
-            for name, text in zip([label, ""], row.texts(paper), strict=False)
+            for name, text in zip(chain([label], repeat("")), row.texts(paper), strict=False)
         )
 
     for label, one in zip(labels, body["events"], strict=True):
@@ -95,7 +95,7 @@ def picture(body: dict[str, Any], paper: Paper) -> list[str]:
         row = _Row(scale, day.is_today)
         row.draw(one, COUNTS if counts else NOT_COUNTED)
         if not counts:
-            row.say(paper.text(one["why_not"]), one, paper)
+            row.say(paper.text(one["why_not"]), one)
         add(label, row)
     if not body["events"]:
         row = _Row(scale, day.is_today)
@@ -140,11 +140,11 @@ class _Day:
     def is_today(self) -> bool:
         return self.low <= self.now.timestamp() < self.high
 
-    def title(self, dash: str) -> str:
+    def title(self) -> list[str]:
         """The date, the zone, and how long the day is where that is not 24 hours."""
         hours = (self.high - self.low) / HOUR
         length = [] if hours == 24 else [f"a day of {hours:g} hours"]
-        return dash.join([spelt(datetime.fromtimestamp(self.low, self.zone).date()), self.name, *length])
+        return [spelt(datetime.fromtimestamp(self.low, self.zone).date()), self.name, *length]
 
     def label(self, one: dict[str, Any], paper: Paper) -> str:
         """When an event is, as short as can be: what lies outside of the day is left out."""
@@ -171,11 +171,15 @@ class _Day:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """Where an instant stands: in units, of which an hour has `per_hour`, and of which two are a column."""
+    """Where an instant stands: in units, of which an hour has `per_hour`, and of which two are a column.
+
+    `room` is how many columns there are for words.
+    """
 
     day: _Day
     per_hour: int
     units: int
+    room: int
 
     @classmethod
     def of(cls, day: _Day, columns: int) -> _Scale:
@@ -183,7 +187,7 @@ class _Scale:
         per_hour = max(2, int(2 * columns / hours))
         if per_hour > 8:
             per_hour -= per_hour % 2
-        return cls(day, per_hour, math.ceil(hours * per_hour))
+        return cls(day, per_hour, math.ceil(hours * per_hour), columns)
 
     @property
     def columns(self) -> int:
@@ -226,7 +230,7 @@ class _Row:
     shows_now: bool
     units: dict[int, Ink] = field(default_factory=dict)
     letters: dict[int, str] = field(default_factory=dict)
-    below: str = ""
+    below: list[str] = field(default_factory=list)
 
     def draw(self, one: dict[str, Any], ink: Ink) -> None:
         """Draw what has a start and an end over what is there."""
@@ -236,7 +240,7 @@ class _Row:
         """Write over what is there."""
         self.letters.update(enumerate(text, column))
 
-    def say(self, text: str, one: dict[str, Any], paper: Paper) -> None:
+    def say(self, text: str, one: dict[str, Any]) -> None:
         """Write where there is room: behind what was drawn, before it, in it, or else in a line of its own below."""
         bar = self.scale.stretch(one)
         first, last, room = bar.start // 2, (bar.stop - 1) // 2, self.scale.columns
@@ -248,19 +252,20 @@ class _Row:
         elif size + 4 <= last - first + 1:
             self.words(f" {text} ", (first + last + 1 - size) // 2 - 1)
         else:
-            if size > room:
-                more = paper.sign("…", "...")
-                text = text[: room - len(more)] + more
-            self.below = " " * max(0, min(first, room - len(text))) + text
+            self.below = wrap(text, self.scale.room)
+            if len(self.below) == 1:
+                self.below = [" " * max(0, min(first, self.scale.room - size)) + text]
 
     def texts(self, paper: Paper) -> list[str]:
         """The finished line, and what stands below it."""
         marks = self.scale.marks()
         now = self.scale.column(self.scale.day.now.timestamp()) if self.shows_now else -1
         cells = [self._cell(column, column in marks, column == now, paper) for column in range(self.scale.columns)]
+        while cells and cells[-1][0] == " ":
+            cells.pop()
         runs = groupby(cells, key=lambda cell: cell[1:])
         text = "".join(paper.ink("".join(cell[0] for cell in run), colour, dim=dim) for (colour, dim), run in runs)
-        return [text, *([paper.ink(self.below, dim=True)] if self.below else [])]
+        return [text, *(paper.ink(line, dim=True) for line in self.below)]
 
     def _cell(self, column: int, mark: bool, now: bool, paper: Paper) -> tuple[str, str | None, bool]:
         if column in self.letters:
@@ -275,6 +280,18 @@ class _Row:
             both = left is not None and right is not None and left.solid and right.solid
             sign = "█" if both else "▐" if ink is right else "▌"
         return sign, ink.colour, ink.dim
+
+
+def _heading(email: str, title: list[str], paper: Paper) -> list[str]:
+    """Whose day it is and which, in as many lines as it takes."""
+    dash = paper.sign(" · ", " | ")
+    found, size = [f" {paper.ink(paper.text(email), bold=True)}"], 1 + len(email)
+    for part in title:
+        if size + len(dash) + len(part) > paper.width:
+            found, size = [*found, f" {part}"], 1 + len(part)
+        else:
+            found[-1], size = f"{found[-1]}{dash}{part}", size + len(dash) + len(part)
+    return found
 
 
 def _ruler(scale: _Scale, paper: Paper, margin: str) -> Iterable[str]:
