@@ -15,7 +15,7 @@ from calsyncd.terminal.paper import Paper
 
 AMY, BEN = "amy@example.com", "ben@example.com"
 ZONES = {AMY: "Europe/Paris", BEN: "America/New_York"}
-TERMINAL = Paper(terminal=True, width=110)
+TERMINAL = Paper(terminal=True, width=109)
 
 
 def record(at: str, agent: str = AMY, /, **changes: Any) -> dict[str, Any]:
@@ -38,7 +38,7 @@ ASIDE: dict[str, Any] = {
     "to": None,
     "outcome": "override",
     "late_ms": None,
-    "why": "amy changed it: we stand back until the meeting ends",
+    "why": "Amy changed it: we stand back until it ends",
 }
 
 
@@ -49,8 +49,8 @@ def test_one_agents_table_needs_neither_name_nor_offset() -> None:
     assert told == [
         "TIME (Europe/Paris)  CHANGE                OUTCOME   LATE    BY        WHY",
         "2026-11-21 10:00:00  custom → unavailable  done      213 ms  calsyncd  a meeting",
-        "2026-11-21 10:10:01  custom                override  -       calsyncd  amy changed it: we stand back until the",
-        "                                                                       meeting ends",
+        "2026-11-21 10:10:01  custom                override  -       calsyncd  Amy changed it: we stand back until it",
+        "                                                                       ends",
     ]
 
 
@@ -90,11 +90,11 @@ def test_elsewhere_a_record_is_a_line() -> None:
 def test_colours_and_signs_are_the_outputs() -> None:
     """In colour the table says the same; in ASCII too."""
     records = [record("09:00:00"), record("09:10:00", outcome="seen") | {"from": None}]
-    coloured = table(records, ZONES, Paper(terminal=True, width=110, colour=True))
+    coloured = table(records, ZONES, Paper(terminal=True, width=109, colour=True))
 
     assert "\x1b[32mdone\x1b[0m" in coloured[1]
     assert [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in coloured] == table(records, ZONES, TERMINAL)
-    assert "? -> unavailable" in table(records, ZONES, Paper(terminal=True, width=110, unicode=False))[2]
+    assert "? -> unavailable" in table(records, ZONES, Paper(terminal=True, width=109, unicode=False))[2]
     assert table([], ZONES, TERMINAL) == ["Nothing in this time."]
 
 
