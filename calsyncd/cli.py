@@ -10,7 +10,6 @@ import os
 import re
 import sys
 from collections.abc import Coroutine, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -106,14 +105,14 @@ def timeline(email: str, day: str, config_path: Path | None, admin: str | None, 
     """Show an agent's day: events, what is wanted, what was really set, and now."""
     from calsyncd.terminal import timeline as drawing
     from calsyncd.terminal.paper import Paper
-    from calsyncd.terminal.times import asked_day, local, zone_of
+    from calsyncd.terminal.times import asked_day, local, parse_day, zone_of
 
     where, path = _where(config_path, admin), f"/api/v1/agents/{_escaped(email)}/timeline"
     with _usage("--day"):
-        asked_day(day, datetime.now(UTC))
+        asked = parse_day(day)
     body = _send(where, "GET", path)
-    now = local(body["now"], zone_of(body["zone"]))
-    if (wanted := asked_day(day, now)) != now.date():
+    today = local(body["now"], zone_of(body["zone"])).date()
+    if (wanted := asked_day(asked, today)) != today:
         body = _send(where, "GET", f"{path}?day={wanted}")
     paper = Paper.of(sys.stdout, os.environ)
     if as_json:

@@ -54,11 +54,16 @@ def spelt(day: date) -> str:
     return f"{_WEEKDAYS[day.weekday()]}, {day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
-def asked_day(text: str, now: datetime) -> date:
-    """The date that `--day` names, `now` being by the agent's clock; ValueError if it is none."""
+def parse_day(text: str) -> date | int:
+    """What `--day` names: a date, or how many days from today; ValueError if it is neither."""
     if text in DAYS:
-        return now.date() + timedelta(days=DAYS[text])
+        return DAYS[text]
     try:
         return date.fromisoformat(text)
     except ValueError:
         raise ValueError("expected a date such as 2026-11-21, or today, tomorrow, yesterday") from None
+
+
+def asked_day(asked: date | int, today: date) -> date:
+    """The date that `--day` names, `today` being by the agent's clock."""
+    return asked if isinstance(asked, date) else today + timedelta(days=asked)

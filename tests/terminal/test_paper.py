@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, date, datetime
+from datetime import UTC, date
 
 import pytest
 
 from calsyncd.terminal.paper import Paper
-from calsyncd.terminal.times import asked_day, zone_of
+from calsyncd.terminal.times import asked_day, clock, local, parse_day, zone_of
 
 
 class Output(io.TextIOWrapper):
@@ -58,17 +58,26 @@ def test_the_width_has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_days_are_named_or_dated() -> None:
-    """By the agent's clock, which may show another day than UTC's."""
-    now = datetime(2026, 11, 21, 23, 30, tzinfo=UTC).astimezone(zone_of("Europe/Paris"))
+    """By the agent's calendar."""
+    today = date(2026, 12, 31)
 
-    assert [asked_day(text, now) for text in ("today", "tomorrow", "yesterday", "2026-03-29")] == [
-        date(2026, 11, 22),
-        date(2026, 11, 23),
-        date(2026, 11, 21),
+    assert [asked_day(parse_day(text), today) for text in ("today", "tomorrow", "yesterday", "2026-03-29")] == [
+        today,
+        date(2027, 1, 1),
+        date(2026, 12, 30),
         date(2026, 3, 29),
     ]
     with pytest.raises(ValueError, match="expected a date such as"):
-        asked_day("2026-11-31", now)
+        parse_day("2026-11-31")
+
+
+def test_a_time_is_rounded_to_the_second() -> None:
+    """By the zone's clock; the end of a pause without an end stays in its year."""
+    paris = zone_of("Europe/Paris")
+
+    assert clock(local("2026-11-21T08:59:59.600Z", paris)) == "10:00"
+    assert clock(local("2026-11-21T09:00:07.400Z", paris)) == "10:00:07"
+    assert local("9999-12-31T23:59:59Z", paris).year == 9999
 
 
 def test_an_unknown_zone_is_utc() -> None:
