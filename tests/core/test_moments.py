@@ -68,7 +68,7 @@ def test_any_text_is_an_instant_or_refused(text: str) -> None:
         moment = Moment.parse(text)
     except ValueError:
         return
-    assert moment.at(PARIS, NOW) >= 0
+    assert moment.at(PARIS, NOW) >= -86400
 
 
 @given(st.datetimes(datetime(1990, 1, 1), datetime(2037, 1, 1)))  # noqa: DTZ001 - what a wall clock shows
