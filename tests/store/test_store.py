@@ -16,6 +16,7 @@ import pytest
 
 from calsyncd.core.channels import Channel
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting
+from calsyncd.core.past import Filter
 from calsyncd.core.sync import Bookmark, Changes
 from calsyncd.errors import Unavailable
 from calsyncd.store import Store
@@ -436,3 +437,19 @@ asyncio.run(main())
     done = subprocess.run([sys.executable, "-c", script, str(path)], timeout=20, check=False, capture_output=True)
 
     assert done.returncode in {1, 3}
+
+
+async def test_the_history_is_read_by_page(store: Store) -> None:
+    """In order, by agent, time, outcome and actor, and so many at most."""
+    held = HistoryRow(10.0, AMY, "custom", "unavailable", "done", "a meeting", None, 1, "calsyncd")
+    seen = replace(held, at=12.0, from_="unavailable", to="available", outcome="seen", actor="aircall")
+    left = replace(held, at=13.0, from_="unavailable", to=None, outcome="left_alone")
+    other = replace(seen, at=13.0, agent="bob@example.com")
+    await store.record([left, other, held, seen], 0.0)
+
+    assert await store.page(Filter(), 9) == [held, seen, left, other]
+    assert await store.page(Filter(), 2) == [held, seen]
+    assert await store.page(Filter(AMY, since=12.0, until=13.0), 9) == [seen]
+    assert await store.page(Filter(outcomes=frozenset({"seen", "left_alone"})), 9) == [seen, left, other]
+    assert await store.page(Filter(AMY, outcomes=frozenset({"seen"}), actor="aircall"), 9) == [seen]
+    assert await store.page(Filter(actor="'"), 9) == []

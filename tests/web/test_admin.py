@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from calsyncd.core.moments import Moment
+    from calsyncd.core.past import Query
+
 NOW = 1_795_000_000.0
 AMY = "amy@example.com"
 
@@ -47,6 +50,14 @@ class Desk:
     async def timelines(self, email: str | None, window: tuple[float, float] | date | None) -> list[dict[str, Any]]:
         self._do("timelines", email, window)
         return [{"email": name, "spans": []} for name in self.known if email in {None, name}]
+
+    async def history(self, query: Query, most: int) -> dict[str, Any] | None:
+        self._do("history", query, most)
+        return None
+
+    async def settings(self, email: str, since: Moment | None, until: Moment | None) -> dict[str, Any] | None:
+        self._do("settings", email, since, until)
+        return None
 
     async def sync(self, email: str | None) -> None:
         self._do("sync", email)
