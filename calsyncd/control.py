@@ -12,8 +12,8 @@ from calsyncd.clock import SystemClock
 from calsyncd.core.model import Event, HistoryRow
 from calsyncd.errors import UserError
 from calsyncd.logs import get_logger
-from calsyncd.phones import Agent, Phones, Roster, Webhooks
-from calsyncd.view import agent_view, time_out, timeline_view
+from calsyncd.phones import Agent, Outages, Phones, Roster, Webhooks
+from calsyncd.view import agent_view, outage_view, time_out, timeline_view
 from calsyncd.web.public import Health
 
 OWED_ALARM_SECONDS = 120.0
@@ -66,6 +66,7 @@ class Control:
         webhooks: Webhooks,
         archive: Archive,
         past: Past,
+        outages: Outages,
         well: Callable[[], str],
     ) -> None:
         self._clock = clock
@@ -76,6 +77,7 @@ class Control:
         self._webhooks = webhooks
         self._archive = archive
         self._past = past
+        self._outages = outages
         self._well = well
 
     def agents(self) -> list[dict[str, Any]]:
@@ -175,6 +177,11 @@ class Control:
             await self._webhooks.remove()
         released = [email for email in owed if email not in left]
         return {"released": released, "still_held": left, **({"unwritten": unwritten} if unwritten else {})}
+
+    def outage(self) -> dict[str, Any] | None:
+        """The daemon's last absence, and what it meant; None if there was none."""
+        outage = self._outages.outage
+        return None if outage is None else outage_view(outage)
 
     def health(self) -> Health:
         """Whether the loop turns and the database answers."""

@@ -28,9 +28,11 @@ from calsyncd.config import ConfigError, Settings
 from calsyncd.control import Control
 from calsyncd.core.budget import Budget
 from calsyncd.core.guard import Floor, StormLimits
+from calsyncd.core.outage import last_alive
 from calsyncd.core.plan import Held
 from calsyncd.core.prices import Weights
 from calsyncd.core.rules import Rules
+from calsyncd.core.sync import rfc3339
 from calsyncd.errors import ServiceError, UserError, exit_code_of
 from calsyncd.google.auth import ServiceAccountTokens
 from calsyncd.google.calendar import CalendarApi
@@ -38,9 +40,9 @@ from calsyncd.http import Http
 from calsyncd.journal import Journal
 from calsyncd.ledger import Ledger
 from calsyncd.metrics import Metrics
-from calsyncd.phones import Agent, Calls, Phones, Presence, Record, Roster, Spending, Webhooks
+from calsyncd.phones import Agent, Calls, Outages, Phones, Presence, Record, Roster, Spending, Webhooks
 from calsyncd.scheduler import Scheduler
-from calsyncd.state import give_to_owner, locked, push_key
+from calsyncd.state import Alive, give_to_owner, locked, push_key
 from calsyncd.store import Store, StoreUnavailableError
 from calsyncd.web.admin import admin_app
 from calsyncd.web.public import public_app
@@ -50,6 +52,8 @@ WEBHOOK_PATH = "/webhooks/google/notifications"
 AIRCALL_WEBHOOK_PATH = "/webhooks/aircall"
 STOP_SECONDS = 4.0
 PULSE_SECONDS = 5.0
+SLEPT_SECONDS = 60.0
+LAST_MARK_SECONDS = 1.0
 LOOP_STALL_SECONDS = 45.0
 DATABASE_STALL_SECONDS = 30.0
 
@@ -111,9 +115,12 @@ class Daemon:
         self.push: Push
         self.syncer: Syncer
         self.control: Control
+        self.outages: Outages
         self.store: Store
         self._stop = asyncio.Event()
         self._database_at = self.clock.monotonic()
+        self._alive = Alive(settings.state_dir)
+        self._asleep = self.clock.asleep()
 
     # -- building --------------------------------------------------------------------------------------------------
 
@@ -192,6 +199,10 @@ class Daemon:
                 withdraw=self.phones.withdraw,
             )
             self.syncer.storm.limits = _storm_limits(settings)
+            self.outages = Outages(self.roster, is_read=self.syncer.is_read, touch=self.phones.touch)
+            self.phones.watch(self.outages.judged)
+            self.syncer.listen(self.outages.read)
+            self.scheduler.when_stepped(self._stepped)
             self.control = Control(
                 self.clock,
                 roster=self.roster,
@@ -201,8 +212,10 @@ class Daemon:
                 webhooks=self.webhooks,
                 archive=self.store,
                 past=journal,
+                outages=self.outages,
                 well=self._ill,
             )
+            self._acts = _acts(ledger)
             self._nonce_key = hmac.digest(key, b"calsyncd nonce", hashlib.sha256)
             self.roster.directory = await self.store.directory()
             self.phones.keep_available(_floors(settings))
@@ -256,6 +269,7 @@ class Daemon:
                 agents=len(settings.agents),
                 owed=len(self.phones.held()),
             )
+            self._look_back()
             await self._serve(journal)
 
     async def _serve(self, journal: Journal) -> None:
@@ -264,6 +278,7 @@ class Daemon:
             asyncio.create_task(self.scheduler.run(), name="loop"),
             asyncio.create_task(journal.run(), name="journal"),
             asyncio.create_task(self._pulse(), name="pulse"),
+            asyncio.create_task(self._live(), name="alive"),
             asyncio.create_task(self._watch_lag(), name="lag"),
         ]
         watchdog = systemd.watchdog_interval(self._environ, os.getpid())
@@ -278,12 +293,15 @@ class Daemon:
             for task in work:
                 task.cancel()
             results = await asyncio.gather(*work, return_exceptions=True)
+        ended = asyncio.create_task(self._mark_alive(), name="last mark")
         systemd.notify(self._environ, STOPPING="1", STATUS="stopping")
         log.info("Stopping: what is in flight may end", action="stopping")
         self.phones.stop()
         await self.scheduler.finish(STOP_SECONDS)
         with contextlib.suppress(ServiceError):
             await journal.flush()
+        with contextlib.suppress(OSError, TimeoutError):
+            await asyncio.wait_for(ended, LAST_MARK_SECONDS)
         died = [result for result in results if isinstance(result, Exception)]
         if died:
             raise died[0]
@@ -304,6 +322,56 @@ class Daemon:
 
     def _prove(self, nonce: str) -> str:
         return hmac.new(self._nonce_key, nonce.encode(), hashlib.sha256).hexdigest()
+
+    # -- how long nobody was there ---------------------------------------------------------------------------------
+
+    def _look_back(self) -> None:
+        """See from the state directory since when the daemon was away."""
+        now = self.clock.now()
+        try:
+            mark = self._alive.last()
+        except (OSError, ValueError) as error:
+            log.warning(f"Since when calsyncd was away is not known: {error}", action="outage_unknown")
+            return
+        if mark is None:
+            return
+        since = last_alive(mark, self._acts, now)
+        if since is None:
+            log.warning(
+                f"Since when calsyncd was away is not known: it was last alive at {rfc3339(mark)}, and now it is"
+                f" {rfc3339(now)}. Was the clock set back?",
+                action="outage_unknown",
+            )
+            return
+        self.outages.began("stopped", since, now)
+
+    def _stepped(self, now: float, seconds: float) -> None:
+        """The time has jumped: a machine that slept was as little there as one that was off."""
+        before, self._asleep = self._asleep, self.clock.asleep()
+        slept = self._asleep - before
+        if slept > SLEPT_SECONDS:
+            self.outages.began("slept", now - slept, now)
+        elif seconds < 0:
+            self.outages.set_back(now)
+
+    async def _live(self) -> None:
+        """Mark that the daemon lives. It has a task of its own: where the disk hangs, nothing else must."""
+        failing = False
+        while True:
+            try:
+                await self._mark_alive()
+                failing = False
+            except OSError as error:
+                if not failing:
+                    log.warning(
+                        "That the daemon is alive cannot be written down", action="alive_failed", why=error.strerror
+                    )
+                failing = True
+            await self.clock.sleep(PULSE_SECONDS)
+
+    async def _mark_alive(self) -> None:
+        if self.clock.credible():
+            await asyncio.to_thread(self._alive.mark, self.clock.now())
 
     # -- beside the loop -------------------------------------------------------------------------------------------
 
@@ -436,6 +504,13 @@ def _open_ledger(path: Path) -> Ledger:
     owed = sum(isinstance(entry.stance, Held) for entry in ledger.entries.values())
     log.info("The ledger was read", action="ledger_read", owed=owed)
     return ledger
+
+
+def _acts(ledger: Ledger) -> list[float]:
+    """When the ledger was written to, but for lines that were to be followed by another."""
+    entries = ledger.entries.values()
+    settled = [entry.at for entry in entries if not (isinstance(entry.stance, Held) and entry.stance.lost_at)]
+    return settled + [pause.at for pause in ledger.pauses.values()]
 
 
 def _aircall(settings: Settings, http: Http, clock: SystemClock, budget: Budget) -> AircallApi:

@@ -9,6 +9,7 @@ from typing import Any
 from calsyncd.calendars import Calendar
 from calsyncd.core.channels import Health
 from calsyncd.core.model import Event, HistoryRow, Setting, Trouble
+from calsyncd.core.outage import Outage
 from calsyncd.core.past import stretches
 from calsyncd.core.plan import Held, StandingBack
 from calsyncd.core.rules import why_not
@@ -60,6 +61,28 @@ def agent_view(
             for calendar, health in with_push
         ],
         "trouble": _trouble(trouble),
+    }
+
+
+def outage_view(outage: Outage) -> dict[str, Any]:
+    """An absence as `GET /api/v1/outage` shows it."""
+    return {
+        "cause": outage.cause,
+        "from": time_out(outage.away_from),
+        "to": time_out(outage.away_to),
+        "seconds": round(outage.seconds, 3),
+        "agents": [
+            {
+                "email": agent.email,
+                "boundaries": [time_out(at) for at in agent.boundaries],
+                "right_at": time_out(agent.right_at),
+                "updated": agent.updated,
+            }
+            for agent in outage.agents
+        ],
+        "unconcerned": outage.unconcerned,
+        "waiting": outage.waiting,
+        "over": outage.over,
     }
 
 

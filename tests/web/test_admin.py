@@ -71,6 +71,9 @@ class Desk:
         self._do("release", actor, reason)
         return {"released": 2}
 
+    def outage(self) -> dict[str, Any] | None:
+        return None
+
     def health(self) -> Health:
         return Health(self.well, "" if self.well else "the loop stands still")
 
