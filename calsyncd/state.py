@@ -102,6 +102,9 @@ class Alive:
             line = self._path.read_text(encoding="ascii")
         except FileNotFoundError:
             return None
+        if not line:
+            # Its first mark had no room, or never came to the disk.
+            return None
         at = datetime.fromisoformat(line.strip())
         if at.tzinfo is None:
             raise ValueError("it has no offset")

@@ -95,14 +95,16 @@ def boundaries(timeline: Timeline, after: float, until: float, paused_until: flo
     return tuple(found)
 
 
-def is_as_wanted(stance: Stance, *, wanted: bool, now: float) -> bool:
+def is_as_wanted(stance: Stance, shown: str | None, *, wanted: bool, now: float) -> bool:
     """Whether an agent who is owed nothing is as wanted, and not only waited for: for a call's end, or for a new key.
 
-    Whoever is left alone by our own decision is.
+    `shown` is the `availability_status` that the last answer showed. Whoever is left alone by our own decision is as
+    wanted.
     """
     if isinstance(stance, Held):
-        # What was sent early serves a boundary that is still ahead.
-        return wanted or now < stance.effective
+        # What was sent early serves a boundary that is still ahead; and a hold outlives its way back where an earlier
+        # answer is missing.
+        return wanted or now < stance.effective or shown not in (None, stance.put.availability_status)
     return stance != FREE or not wanted
 
 
@@ -110,6 +112,6 @@ def right_at(read_at: float, acted_at: float, seen_at: float | None) -> float:
     """When an agent who is found right was made so, or was shown to be.
 
     `read_at` is when the calendars were first judged after the absence, `acted_at` when our last update ended, and
-    `seen_at` when the last look was answered.
+    `seen_at` when the look was answered that showed it; None where the answer of that update did.
     """
     return max(read_at, acted_at, seen_at if seen_at is not None else read_at)

@@ -47,6 +47,7 @@ class Outages:
         self._pending: dict[str, Agent] = {}
         self._concerned: dict[str, Concerned] = {}
         self._read_at: dict[str, float] = {}
+        self._answered_at: dict[str, float] = {}
         self._unconcerned = 0
 
     @property
@@ -67,7 +68,8 @@ class Outages:
         self._since, self._said = away_to, False
         self._pauses = self._roster.pauses()
         self._pending = dict(self._roster.agents)
-        self._concerned, self._read_at, self._unconcerned = {}, {}, 0
+        self._concerned, self._unconcerned = {}, 0
+        self._read_at, self._answered_at = {}, {}
         if self._outage.seconds > SAY_FROM_SECONDS:
             self._say_began(self._outage)
         if not self._pending:
@@ -109,6 +111,10 @@ class Outages:
         if not agent.ready or not self._is_read(email, self._since):
             return
         self._read_at.setdefault(email, now)
+        facts = agent.facts
+        if facts.seen is not None and facts.seen.at == facts.acted_at and not facts.mismatches:
+            # Looks may follow for the sake of an earlier answer; this one has said it all.
+            self._answered_at[email] = facts.acted_at
         self._note(report, agent, now)
         if agent.observe and not held:
             self._settle(report, email, agent, now)
@@ -117,7 +123,9 @@ class Outages:
             return
         span = agent.timeline.span_at(now) if agent.timeline is not None else None
         wanted = span is not None and agent.paused_until is None and not agent.observe and agent.kept is None
-        if outage.is_as_wanted(agent.stance, wanted=wanted, now=now):
+        known = agent.facts.known
+        shown = known.status if known is not None else None
+        if outage.is_as_wanted(agent.stance, shown, wanted=wanted, now=now):
             self._settle(report, email, agent, now)
 
     def _note(self, report: Outage, agent: Agent, now: float) -> None:
@@ -135,11 +143,10 @@ class Outages:
         if known is None:
             self._unconcerned += 1
             return
-        seen = agent.facts.seen
-        at = outage.right_at(
-            self._read_at.get(email, now), agent.facts.acted_at, seen.as_of if seen is not None else None
-        )
-        settled = replace(known, right_at=min(at, now), updated=agent.facts.acted_at >= self._since)
+        seen, acted_at = agent.facts.seen, agent.facts.acted_at
+        by_look = seen if self._answered_at.get(email) != acted_at else None
+        at = outage.right_at(self._read_at.get(email, now), acted_at, by_look.as_of if by_look is not None else None)
+        settled = replace(known, right_at=min(at, now), updated=acted_at >= self._since)
         self._concerned[email] = settled
         self._say_right(report, settled)
 
@@ -164,7 +171,7 @@ class Outages:
         what = f"{_number(number, 'boundary', 'boundaries')} fell into it" if number else "something was owed"
         how = "right again" if one.updated else "found right"
         log.info(
-            f"{one.email}: {what}, {how} {after:.1f} s after {_end(report)}",
+            f"{one.email}: {what}, {how} {after:.2f} s after {_end(report)}",
             action="outage_right",
             agent=one.email,
             boundaries=number,
@@ -179,7 +186,7 @@ class Outages:
         last = max((one.right_at for one in agents if one.right_at is not None), default=report.away_to)
         concerned, updated = len(agents), sum(one.updated for one in agents)
         sentence = (
-            f"Everybody is right again, {last - report.away_to:.1f} s after {_end(report)}:"
+            f"Everybody is right again, {last - report.away_to:.2f} s after {_end(report)}:"
             f" {concerned} of {_number(concerned + self._unconcerned, 'agent', 'agents')} concerned, {updated} updated"
             if concerned
             else "Nobody was concerned: no boundary fell into it, and nothing was owed"

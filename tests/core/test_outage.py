@@ -86,23 +86,25 @@ def test_boundaries_against_a_walk(starts: list[tuple[int, int]], after: int, le
 
 
 @pytest.mark.parametrize(
-    ("stance", "wanted", "expected"),
+    ("stance", "shown", "wanted", "expected"),
     [
-        pytest.param(FREE, False, True, id="free, and nothing is wanted"),
-        pytest.param(FREE, True, False, id="free in a meeting: something is waited for"),
-        pytest.param(HELD, True, True, id="held in a meeting"),
-        pytest.param(HELD, False, False, id="held after it"),
-        pytest.param(StandingBack("left_alone", 1.0, 90.0), True, True, id="left alone"),
+        pytest.param(FREE, None, False, True, id="free, and nothing is wanted"),
+        pytest.param(FREE, UNAVAILABLE, True, False, id="free in a meeting: something is waited for"),
+        pytest.param(HELD, UNAVAILABLE, True, True, id="held in a meeting"),
+        pytest.param(HELD, UNAVAILABLE, False, False, id="held after it"),
+        pytest.param(HELD, None, False, False, id="held after it, and nothing was seen"),
+        pytest.param(HELD, "custom", False, True, id="back already, whatever an earlier update may yet do"),
+        pytest.param(StandingBack("left_alone", 1.0, 90.0), UNAVAILABLE, True, True, id="left alone"),
     ],
 )
-def test_is_as_wanted(stance: Held | StandingBack, *, wanted: bool, expected: bool) -> None:
+def test_is_as_wanted(stance: Held | StandingBack, shown: str | None, *, wanted: bool, expected: bool) -> None:
     """Nothing owed is not enough: an agent in a call or without a key that works is only waited for."""
-    assert is_as_wanted(stance, wanted=wanted, now=25.0) is expected
+    assert is_as_wanted(stance, shown, wanted=wanted, now=25.0) is expected
 
 
 def test_a_hold_that_began_early_is_as_wanted() -> None:
     """In a crowd some are taken off the phones a little before their boundary."""
-    assert is_as_wanted(HELD, wanted=False, now=19.0)
+    assert is_as_wanted(HELD, UNAVAILABLE, wanted=False, now=19.0)
 
 
 def test_right_by_what_came_last() -> None:
