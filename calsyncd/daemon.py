@@ -21,6 +21,7 @@ from typing import Any
 from google.auth import crypt
 
 from calsyncd import __version__, config, logs, systemd
+from calsyncd.absence import Absence
 from calsyncd.aircall.client import AircallApi, basic_authorization
 from calsyncd.calendars import Pace, Push, Syncer
 from calsyncd.clock import SystemClock
@@ -28,11 +29,9 @@ from calsyncd.config import ConfigError, Settings
 from calsyncd.control import Control
 from calsyncd.core.budget import Budget
 from calsyncd.core.guard import Floor, StormLimits
-from calsyncd.core.outage import last_alive
 from calsyncd.core.plan import Held
 from calsyncd.core.prices import Weights
 from calsyncd.core.rules import Rules
-from calsyncd.core.sync import rfc3339
 from calsyncd.errors import ServiceError, UserError, exit_code_of
 from calsyncd.google.auth import ServiceAccountTokens
 from calsyncd.google.calendar import CalendarApi
@@ -52,8 +51,6 @@ WEBHOOK_PATH = "/webhooks/google/notifications"
 AIRCALL_WEBHOOK_PATH = "/webhooks/aircall"
 STOP_SECONDS = 4.0
 PULSE_SECONDS = 5.0
-SLEPT_SECONDS = 60.0
-LAST_MARK_SECONDS = 1.0
 LOOP_STALL_SECONDS = 45.0
 DATABASE_STALL_SECONDS = 30.0
 
@@ -116,11 +113,10 @@ class Daemon:
         self.syncer: Syncer
         self.control: Control
         self.outages: Outages
+        self.absence: Absence
         self.store: Store
         self._stop = asyncio.Event()
         self._database_at = self.clock.monotonic()
-        self._alive = Alive(settings.state_dir)
-        self._asleep = self.clock.asleep()
 
     # -- building --------------------------------------------------------------------------------------------------
 
@@ -202,7 +198,8 @@ class Daemon:
             self.outages = Outages(self.roster, is_read=self.syncer.is_read, touch=self.phones.touch)
             self.phones.watch(self.outages.judged)
             self.syncer.listen(self.outages.read)
-            self.scheduler.when_stepped(self._stepped)
+            self.absence = Absence(self.clock, Alive(settings.state_dir), self.outages)
+            self.scheduler.when_stepped(self.absence.stepped)
             self.control = Control(
                 self.clock,
                 roster=self.roster,
@@ -269,7 +266,7 @@ class Daemon:
                 agents=len(settings.agents),
                 owed=len(self.phones.held()),
             )
-            self._look_back()
+            self.absence.look_back(self._acts)
             await self._serve(journal)
 
     async def _serve(self, journal: Journal) -> None:
@@ -278,7 +275,7 @@ class Daemon:
             asyncio.create_task(self.scheduler.run(), name="loop"),
             asyncio.create_task(journal.run(), name="journal"),
             asyncio.create_task(self._pulse(), name="pulse"),
-            asyncio.create_task(self._live(), name="alive"),
+            asyncio.create_task(self.absence.live(), name="alive"),
             asyncio.create_task(self._watch_lag(), name="lag"),
         ]
         watchdog = systemd.watchdog_interval(self._environ, os.getpid())
@@ -293,15 +290,14 @@ class Daemon:
             for task in work:
                 task.cancel()
             results = await asyncio.gather(*work, return_exceptions=True)
-        ended = asyncio.create_task(self._mark_alive(), name="last mark")
+        ended = asyncio.create_task(self.absence.end(), name="last mark")
         systemd.notify(self._environ, STOPPING="1", STATUS="stopping")
         log.info("Stopping: what is in flight may end", action="stopping")
         self.phones.stop()
         await self.scheduler.finish(STOP_SECONDS)
         with contextlib.suppress(ServiceError):
             await journal.flush()
-        with contextlib.suppress(OSError, TimeoutError):
-            await asyncio.wait_for(ended, LAST_MARK_SECONDS)
+        await ended
         died = [result for result in results if isinstance(result, Exception)]
         if died:
             raise died[0]
@@ -322,56 +318,6 @@ class Daemon:
 
     def _prove(self, nonce: str) -> str:
         return hmac.new(self._nonce_key, nonce.encode(), hashlib.sha256).hexdigest()
-
-    # -- how long nobody was there ---------------------------------------------------------------------------------
-
-    def _look_back(self) -> None:
-        """See from the state directory since when the daemon was away."""
-        now = self.clock.now()
-        try:
-            mark = self._alive.last()
-        except (OSError, ValueError) as error:
-            log.warning(f"Since when calsyncd was away is not known: {error}", action="outage_unknown")
-            return
-        if mark is None:
-            return
-        since = last_alive(mark, self._acts, now)
-        if since is None:
-            log.warning(
-                f"Since when calsyncd was away is not known: it was last alive at {rfc3339(mark)}, and now it is"
-                f" {rfc3339(now)}. Was the clock set back?",
-                action="outage_unknown",
-            )
-            return
-        self.outages.began("stopped", since, now)
-
-    def _stepped(self, now: float, seconds: float) -> None:
-        """The time has jumped: a machine that slept was as little there as one that was off."""
-        before, self._asleep = self._asleep, self.clock.asleep()
-        slept = self._asleep - before
-        if slept > SLEPT_SECONDS:
-            self.outages.began("slept", now - slept, now)
-        elif seconds < 0:
-            self.outages.set_back(now)
-
-    async def _live(self) -> None:
-        """Mark that the daemon lives. It has a task of its own: where the disk hangs, nothing else must."""
-        failing = False
-        while True:
-            try:
-                await self._mark_alive()
-                failing = False
-            except OSError as error:
-                if not failing:
-                    log.warning(
-                        "That the daemon is alive cannot be written down", action="alive_failed", why=error.strerror
-                    )
-                failing = True
-            await self.clock.sleep(PULSE_SECONDS)
-
-    async def _mark_alive(self) -> None:
-        if self.clock.credible():
-            await asyncio.to_thread(self._alive.mark, self.clock.now())
 
     # -- beside the loop -------------------------------------------------------------------------------------------
 

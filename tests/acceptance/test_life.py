@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import random
 import signal
 import sqlite3
 import time
 from collections.abc import Callable
-from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -113,46 +111,6 @@ async def test_deleted_database(sandbox: Sandbox, launch: Launch) -> None:
             await asyncio.sleep(0.05)
 
     assert [("api", "unavailable"), ("api", "custom")] == statuses(sandbox, 1)
-
-
-async def test_killed_over_a_boundary(sandbox: Sandbox, launch: Launch) -> None:
-    """The next start tells since when it was away, though the database is lost, and when each agent was right again."""
-    sandbox.add_agent(AMY, user_id=1)
-    sandbox.add_agent(BOB, user_id=2)
-    end = math.ceil(time.time() + 3.5)
-    meeting(sandbox, AMY, -60, end - time.time())
-    daemon = await launch([AMY, BOB])
-    await daemon.until(AMY, state="held")
-    nothing = await daemon.get("outage")
-    await daemon.kill()
-    killed = time.time()
-    assert killed < end
-    for file in (daemon.config.parent / "state").glob("calsyncd.db*"):
-        file.unlink()
-    await asyncio.sleep(end + 0.1 - killed)
-
-    seen = len(daemon.lines)
-    await daemon.start()
-    over = await daemon.logged("outage_over", since=seen)
-    right = await daemon.logged("outage_right", since=seen, agent=AMY)
-    told = (await daemon.get("outage"))["outage"]
-    (amy,) = told["agents"]
-    away_from, away_to, right_at = (second_of(at) for at in (told["from"], told["to"], amy["right_at"]))
-    back = next(entry.at for entry in sandbox.aircall.log if entry.user == 1 and entry.after.status == "available")
-
-    assert nothing == {"outage": None}
-    assert killed - 6 < away_from <= killed
-    assert end < away_to < right_at
-    assert abs(right_at - back) < 0.25
-    assert [second_of(at) for at in amy["boundaries"]] == [end]
-    assert (amy["email"], amy["updated"], told["unconcerned"], told["over"]) == (AMY, True, 1, True)
-    assert f"{AMY}: 1 boundary fell into it, right again " in right["event"]
-    assert (over["concerned"], over["updated"], over["unconcerned"]) == (1, 1, 1)
-
-
-def second_of(text: str) -> float:
-    """An instant of the API as epoch seconds."""
-    return datetime.fromisoformat(text).timestamp()
 
 
 async def test_damaged_database(sandbox: Sandbox, launch: Launch) -> None:
