@@ -154,7 +154,7 @@ class Outages:
 
     def _say_began(self, report: Outage) -> None:
         self._said = True
-        was = "the machine slept" if report.cause == "slept" else "calsyncd was away"
+        was = "The machine slept" if report.cause == "slept" else "calsyncd was away"
         log.warning(
             f"{was} from {rfc3339(report.away_from)} to {rfc3339(report.away_to)} ({report.seconds:.0f} s)",
             action="outage",
