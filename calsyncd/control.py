@@ -15,8 +15,8 @@ from calsyncd.core.moments import Moment
 from calsyncd.core.past import Query
 from calsyncd.errors import UserError
 from calsyncd.logs import get_logger
-from calsyncd.phones import Agent, Phones, Roster, Webhooks
-from calsyncd.view import Diary, agent_view, time_out, timeline_view
+from calsyncd.phones import Agent, Outages, Phones, Roster, Webhooks
+from calsyncd.view import Diary, agent_view, outage_view, time_out, timeline_view
 from calsyncd.web.public import Health
 
 OWED_ALARM_SECONDS = 120.0
@@ -63,6 +63,7 @@ class Control:
         webhooks: Webhooks,
         archive: Archive,
         past: Annals,
+        outages: Outages,
         well: Callable[[], str],
     ) -> None:
         self._clock = clock
@@ -73,6 +74,7 @@ class Control:
         self._webhooks = webhooks
         self._archive = archive
         self._past = past
+        self._outages = outages
         self._well = well
         self._chronicle = Chronicle(clock, archive, past, zone=self._zone, settings=self._settings)
 
@@ -187,6 +189,11 @@ class Control:
             await self._webhooks.remove()
         released = [email for email in owed if email not in left]
         return {"released": released, "still_held": left, **({"unwritten": unwritten} if unwritten else {})}
+
+    def outage(self) -> dict[str, Any] | None:
+        """The daemon's last absence, and what it meant; None if there was none."""
+        outage = self._outages.outage
+        return None if outage is None else outage_view(outage)
 
     def health(self) -> Health:
         """Whether the loop turns and the database answers."""

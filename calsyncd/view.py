@@ -11,6 +11,7 @@ from calsyncd.calendars import Calendar
 from calsyncd.core.byhand import NOTHING, ByHand
 from calsyncd.core.channels import Health
 from calsyncd.core.model import Event, HistoryRow, Setting, Trouble
+from calsyncd.core.outage import Outage
 from calsyncd.core.past import Stretch, stretches, unbroken
 from calsyncd.core.plan import Held, StandingBack
 from calsyncd.core.rules import Rules, Verdict
@@ -88,6 +89,28 @@ class Diary:
 
 
 OUTSIDE = Verdict(counts=False, words="outside of the working hours", rule="working_hours")
+
+
+def outage_view(outage: Outage) -> dict[str, Any]:
+    """An absence as `GET /api/v1/outage` shows it."""
+    return {
+        "cause": outage.cause,
+        "from": time_out(outage.away_from),
+        "to": time_out(outage.away_to),
+        "seconds": round(outage.seconds, 3),
+        "agents": [
+            {
+                "email": agent.email,
+                "boundaries": [time_out(at) for at in agent.boundaries],
+                "right_at": time_out(agent.right_at),
+                "updated": agent.updated,
+            }
+            for agent in outage.agents
+        ],
+        "unconcerned": outage.unconcerned,
+        "waiting": outage.waiting,
+        "over": outage.over,
+    }
 
 
 def timeline_view(

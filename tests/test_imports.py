@@ -28,6 +28,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "aircall": {"core", "errors", "http"},
     "scheduler": {"clock", "core"},
     "journal": {"clock", "core", "errors", "logs"},
+    "absence": {"core", "logs", "state"},
     "calendars": {"clock", "core", "errors", "logs", "metrics", "scheduler"},
     "phones": {"clock", "core", "errors", "logs", "metrics", "scheduler"},
     "view": {"calendars", "core", "phones"},
@@ -36,7 +37,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "control": {"calendars", "chronicle", "clock", "core", "errors", "logs", "phones", "view", "web"},
     "daemon": {
         *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
-        *("ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
+        *("absence", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
     },
     "sandbox": set(),
     "demo": {"clock", "config", "daemon", "logs", "sandbox"},

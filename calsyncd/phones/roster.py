@@ -97,6 +97,10 @@ class Roster:
         if until is not None:
             self._pauses[email] = until
 
+    def pauses(self) -> dict[str, float]:
+        """Until when each agent is paused, or was paused last if nobody resumed them before."""
+        return dict(self._pauses)
+
     def paused(self) -> list[str]:
         """Who is paused now, also of those whom the settings do not name any more."""
         return [email for email in self._pauses if self._paused_until(email) is not None]

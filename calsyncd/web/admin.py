@@ -109,6 +109,9 @@ class Operator(Protocol):
     async def release_all(self, actor: str, reason: str) -> dict[str, Any]:
         """Put everybody back and leave them paused; says how that went."""
 
+    def outage(self) -> dict[str, Any] | None:
+        """The daemon's last absence and what it meant, from memory; None if there was none."""
+
     def health(self) -> Health:
         """Whether the loop turns and the database answers."""
 
@@ -142,6 +145,7 @@ def admin_app(
     app.router.add_get("/metrics", expose)
     app.router.add_get("/healthz", api.healthz)
     app.router.add_get("/readyz", api.readyz)
+    app.router.add_get("/api/v1/outage", api.outage)
     app.router.add_get("/api/v1/agents", api.agents)
     app.router.add_get("/api/v1/agents/{email}", api.agent)
     app.router.add_get("/api/v1/agents/{email}/timeline", api.timeline)
@@ -182,6 +186,9 @@ class _Api:
     async def readyz(self, _: web.Request) -> web.Response:
         ready, reasons = self._operator.ready()
         return _json({"ready": ready, "reasons": reasons}, 200 if ready else 503)
+
+    async def outage(self, _: web.Request) -> web.Response:
+        return _json({"outage": self._operator.outage()})
 
     async def agents(self, _: web.Request) -> web.Response:
         return _json({"agents": self._operator.agents()})

@@ -94,7 +94,7 @@ async def test_a_title_is_nowhere(sandbox: Sandbox, launch: Launch, tmp_path: Pa
     assert held["hold"]["put"]["substatus"] == "in_training"
     events = json.loads(said[f"/api/v1/agents/{AMY}/timeline"])["events"]
     assert [event["why_not"] for event in events if event["rule"] == "ignore_titles"] == ["its title matches #phone"]
-    assert user.substatus == "in_training"
+    assert user.setting.substatus == "in_training"
     assert finds(said) == []
     assert finds(outputs) == []
     assert any(name.startswith("calsyncd.db") for name in files(tmp_path / "state"))

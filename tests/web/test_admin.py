@@ -40,6 +40,7 @@ class Desk:
     done: list[tuple[object, ...]] = field(default_factory=list)
     error: Exception | None = None
     well: bool = True
+    absence: dict[str, Any] | None = None
 
     def agents(self) -> list[dict[str, Any]]:
         return list(self.known.values())
@@ -82,6 +83,9 @@ class Desk:
         self._do("release", actor, reason)
         return {"released": 2}
 
+    def outage(self) -> dict[str, Any] | None:
+        return self.absence
+
     def health(self) -> Health:
         return Health(self.well, "" if self.well else "the loop stands still")
 
@@ -121,6 +125,13 @@ async def test_agents_are_told_as_they_are(session: aiohttp.ClientSession, desk:
         assert await answer.json() == {"agents": desk.agents()}
     async with session.get("/api/v1/agents/amy%40example.com") as answer:
         assert await answer.json() == desk.agent(AMY)
+
+
+async def test_the_last_absence_is_told(session: aiohttp.ClientSession, desk: Desk) -> None:
+    """And that there was none."""
+    for desk.absence in (None, {"seconds": 12.0, "over": False}):
+        async with session.get("/api/v1/outage") as answer:
+            assert (answer.status, await answer.json()) == (200, {"outage": desk.absence})
 
 
 async def test_timelines_are_told_for_one_and_all(session: aiohttp.ClientSession, desk: Desk) -> None:
