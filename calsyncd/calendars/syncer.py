@@ -260,6 +260,8 @@ class Syncer:
             calendar.began_at = min(calendar.began_at, now)
             calendar.heard_at = min(calendar.heard_at, now)
             calendar.missed_at = calendar.confirm_empty_at = None
+            # What is being read was asked for at another time: it is read again.
+            calendar.dirty |= calendar.running
             self._scheduler.at("sync", calendar.key, now)
             self._push.keep(calendar)
 
