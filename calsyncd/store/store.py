@@ -32,6 +32,7 @@ _EVENT_COLUMNS = (
     'id, start, "end", series, all_day, kind, transparent, response, updated, chat, mark, titles, color, label, guests,'
     " conference"
 )
+_HISTORY_COLUMNS = 'at, agent, "from", "to", outcome, why, event, late_ms, actor'
 
 
 _PASSING_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
@@ -242,10 +243,21 @@ class Store:
         return await self._history("at >= ?2", agent, since)
 
     async def changes_before(self, agent: str | None, at: float) -> list[HistoryRow]:
-        """The last change of a setting before `at`, for one agent or for each."""
-        whose = "?1 IS NULL" if agent is None else "agent = ?1"
-        last = f"SELECT max(number) FROM history WHERE {whose} AND at < ?2"  # noqa: S608 - ours
-        return await self._history(f"number IN ({last} AND outcome IN ('done', 'seen') GROUP BY agent)", agent, at)
+        """The last change of a setting before `at`, for one agent or for each, in order."""
+        # One step of the index by agent leads to each agent, and one to their last change: whatever the history's size.
+        async with self._answering():
+            rows = await self._connection.execute_fetchall(
+                "WITH RECURSIVE who(name) AS ("  # noqa: S608 - ours
+                " SELECT coalesce(?1, (SELECT min(agent) FROM history)) UNION ALL"
+                " SELECT (SELECT min(agent) FROM history WHERE agent > who.name) FROM who"
+                " WHERE ?1 IS NULL AND who.name IS NOT NULL)"
+                f" SELECT {_HISTORY_COLUMNS} FROM who JOIN history ON number = ("
+                "  SELECT number FROM history WHERE agent = who.name AND at < ?2 AND outcome IN ('done', 'seen')"
+                "  ORDER BY at DESC, number DESC LIMIT 1)"
+                " ORDER BY at, number",
+                (agent, at),
+            )
+        return [HistoryRow(*row) for row in rows]
 
     async def page(self, which: Filter, limit: int) -> list[HistoryRow]:
         """The first `limit` records that are asked for, in order."""
@@ -263,7 +275,7 @@ class Store:
         whose = "?1 IS NULL" if agent is None else "agent = ?1"
         async with self._answering():
             rows = await self._connection.execute_fetchall(
-                'SELECT at, agent, "from", "to", outcome, why, event, late_ms, actor FROM history'  # noqa: S608 - ours
+                f"SELECT {_HISTORY_COLUMNS} FROM history"  # noqa: S608 - ours
                 f" WHERE {whose} AND {which} ORDER BY at, number LIMIT {limit}",
                 (agent, *values),
             )
