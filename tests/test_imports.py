@@ -39,7 +39,9 @@ MAY_KNOW: dict[str, set[str]] = {
     },
     "sandbox": set(),
     "demo": {"clock", "config", "daemon", "logs", "sandbox"},
-    "cli": {"clock", "config", "daemon", "demo", "errors", "logs"},
+    "exports": {"core", "errors"},
+    "simulate": {"clock", "config", "core", "daemon", "errors", "exports", "google", "http", "view"},
+    "cli": {"clock", "config", "core", "daemon", "demo", "errors", "logs", "simulate"},
     "__main__": {"cli"},
 }
 
