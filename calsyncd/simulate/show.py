@@ -41,7 +41,7 @@ class _Writer:
             yield f"Left out, since they cannot be read: {_count(len(outcome.unreadable), 'event')}"
             yield from (f"  {_printable(words)}" for words in outcome.unreadable[:MOST_UNREADABLE])
             if len(outcome.unreadable) > MOST_UNREADABLE:
-                yield "  …"
+                yield "  ..."
         if len(outcome.sets) == 1:
             name, day = outcome.sets[0]
             yield f"Rules: {name}"
@@ -115,7 +115,8 @@ class _Writer:
         return "all day" if whole else self._times(event.start, event.end)
 
     def _times(self, start: float, end: float) -> str:
-        return f"{self._time(start)}–{self._time(end)}"  # noqa: RUF001 - the dash of a range
+        first, last = self._time(start), self._time(end)
+        return f"{first}-{last}" if "-" not in first + last else f"{first} - {last}"
 
     def _time(self, at: float) -> str:
         """The time by the clock; with its day where that is another one."""
