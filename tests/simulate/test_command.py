@@ -274,3 +274,23 @@ def test_the_zone_of_the_day(run: Run, tmp_path: Path, zone: str | None, rules: 
     status, out, _ = run("--events", "bare.json", "--day", "2026-10-25", "--rules", rules, *more)
 
     assert (0, header) == (status, out.partition(":")[0])
+
+
+def test_the_manuals_example(run: Run, tmp_path: Path) -> None:
+    """docs/operations.md shows what the program prints of such a day."""
+    manual = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    example = manual.partition("$ calsyncd simulate")[2].partition("```")[0]
+    times = {"standup": ("10:00", "10:30"), "lunch": ("12:00", "13:00"), "#phone": ("14:00", "15:00")}
+    meetings = [
+        {"id": f"e{number}", "summary": name}
+        | {side: {"dateTime": f"2026-11-18T{clock}:00+01:00"} for side, clock in zip(("start", "end"), of, strict=True)}
+        for number, (name, of) in enumerate(times.items())
+    ]
+    free = {"id": "free", "transparency": "transparent", "start": {"date": "2026-11-18"}, "end": {"date": "2026-11-19"}}
+    (tmp_path / "amy.ics").write_text(json.dumps({"timeZone": "Europe/Paris", "items": [*meetings, free]}))
+    (tmp_path / "new.yaml").write_text('ignore_titles: ["#phone"]\nsubstatus_by_title: {lunch: out_for_lunch}\n')
+
+    _, out, _ = run("--events", "amy.ics", "--day", "2026-11-18", "--rules", "now.yaml", "--rules", "new.yaml")
+
+    shown = out.partition("\nUnder A")[0].replace("now.yaml", "/etc/calsyncd/config.yaml, of amy@example.com")
+    assert shown.rstrip() == example.partition("\n")[2].rstrip()
