@@ -17,12 +17,6 @@ class Listing:
 
     def __init__(self, text: str) -> None:
         self._items = [(zone, item) for zone, items in _pages(_parsed(text)) for item in items]
-        for number, (_, item) in enumerate(self._items):
-            if isinstance(item, Mapping) and "recurrence" in item and item.get("status") != "cancelled":
-                raise ExportError(
-                    f"event {number + 1} is a series, of which only the first meeting is told:"
-                    " list the events with singleEvents=true"
-                )
 
     @property
     def zone(self) -> str | None:
@@ -30,11 +24,25 @@ class Listing:
         return next((zone for zone, _ in self._items if zone), None)
 
     def pages(self, window: tuple[float, float], zone: str, agent: str | None) -> Pages:
-        """All of it: Google says itself which answer is the agent's."""
-        del window, agent
+        """All of it, but of series what touches the window; Google says itself which answer is the agent's.
+
+        Raises:
+            ExportError: the rule of a series cannot be spelled out in reasonable time.
+        """
+        del agent
         known = [(told or self.zone or zone, item) for told, item in self._items]
-        grouped = groupby(known, key=lambda one: one[0])
-        return Pages(tuple((name, tuple(item for _, item in group)) for name, group in grouped))
+        pages: list[tuple[str, tuple[Any, ...]]] = []
+        unreadable: list[str] = []
+        for name, group in groupby(known, key=lambda one: one[0]):
+            items = [item for _, item in group]
+            if any("recurrence" in item for item in items if isinstance(item, Mapping)):
+                # Lists are mostly made with singleEvents=true, and what reads rules takes a while to load.
+                from calsyncd.exports.recurring import single_events  # noqa: PLC0415
+
+                items, more = single_events(items, window, name)
+                unreadable += more
+            pages.append((name, tuple(items)))
+        return Pages(tuple(pages), tuple(unreadable))
 
 
 def _parsed(text: str) -> Any:

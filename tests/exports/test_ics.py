@@ -13,7 +13,7 @@ from calsyncd.core.model import Event
 from calsyncd.core.rules import Rules, judge
 from calsyncd.core.sync import parse_event
 from calsyncd.errors import UserError
-from calsyncd.exports import ExportError, Pages, ics, read
+from calsyncd.exports import ExportError, Pages, read, series
 
 AMY = "amy@example.com"
 OCTOBER = (datetime(2026, 10, 20, tzinfo=UTC).timestamp(), datetime(2026, 10, 31, tzinfo=UTC).timestamp())
@@ -200,14 +200,12 @@ def test_faults(tmp_path: Path, text: str, message: str) -> None:
 
 def test_a_rule_that_never_comes_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for it: the series is named."""
-    monkeypatch.setattr(ics, "EXPANSION_SECONDS", 0.1)
-    series = event(
-        "DTSTART:20200101T090000Z", "DURATION:PT1H", "RRULE:FREQ=WEEKLY;BYMONTH=2;BYMONTHDAY=30", uid="never"
-    )
+    monkeypatch.setattr(series, "EXPANSION_SECONDS", 0.1)
+    never = event("DTSTART:20200101T090000Z", "DURATION:PT1H", "RRULE:FREQ=WEEKLY;BYMONTH=2;BYMONTHDAY=30", uid="never")
     began = time.monotonic()
 
     with pytest.raises(ExportError, match="the event with UID never: how it repeats cannot be spelled out"):
-        pages(tmp_path, series)
+        pages(tmp_path, never)
 
     assert time.monotonic() - began < 5.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +74,6 @@ def test_forms(tmp_path: Path, content: object, expected: list[Any]) -> None:
         pytest.param(
             {"error": {"message": "PLANTED"}}, ": the file holds an error that Google answered", id="an error"
         ),
-        pytest.param(
-            [ONE, TWO | {"summary": "PLANTED", "recurrence": ["RRULE:FREQ=DAILY"]}],
-            ": event 2 is a series, of which only the first meeting is told: list the events with singleEvents=true",
-            id="a series",
-        ),
     ],
 )
 def test_faults(tmp_path: Path, content: object, message: str) -> None:
@@ -98,3 +94,81 @@ def test_no_file(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="cannot be read: ") as raised:
             read(path)
         assert raised.value.exit_code == 1
+
+
+SERIES: dict[str, Any] = {
+    "id": "daily",
+    "summary": "PLANTED",
+    "start": {"dateTime": "2026-10-20T09:00:00+02:00", "timeZone": PARIS},
+    "end": {"dateTime": "2026-10-20T10:00:00+02:00", "timeZone": PARIS},
+    "recurrence": ["EXDATE;TZID=Europe/Paris:20261022T090000", "RRULE:FREQ=DAILY"],
+}
+MOVED = {
+    "id": "daily_20261024T070000Z",
+    "recurringEventId": "daily",
+    "originalStartTime": {"dateTime": "2026-10-24T09:00:00+02:00"},
+    "start": {"dateTime": "2026-10-24T15:00:00+02:00"},
+    "end": {"dateTime": "2026-10-24T16:00:00+02:00"},
+}
+CANCELLED = {
+    "id": "daily_20261026T080000Z",
+    "status": "cancelled",
+    "recurringEventId": "daily",
+    "originalStartTime": {"dateTime": "2026-10-26T08:00:00Z"},
+}
+OCTOBER = tuple(datetime(2026, 10, day, tzinfo=UTC).timestamp() for day in (21, 28))
+
+
+def listed(folder: Path, *items: Any) -> tuple[list[Any], tuple[str, ...]]:
+    """The items of a list over a week in October, and what cannot be read."""
+    pages = read(saved(folder, {"timeZone": PARIS, "items": items})).pages((OCTOBER[0], OCTOBER[1]), PARIS, None)
+    return [item for _, page in pages.pages for item in page], pages.unreadable
+
+
+def test_series_are_spelled_out(tmp_path: Path) -> None:
+    """A list that was made without singleEvents leads to the same meetings, moved and cancelled ones included."""
+    items, unreadable = listed(tmp_path, SERIES, MOVED, CANCELLED, ONE)
+
+    meetings = [item for item in items if item.get("status") != "cancelled" and item["id"] != "a"]
+    assert [
+        "2026-10-21T09:00:00+02:00",
+        "2026-10-23T09:00:00+02:00",
+        "2026-10-24T15:00:00+02:00",
+        "2026-10-25T09:00:00+01:00",
+        "2026-10-27T09:00:00+01:00",
+    ] == sorted(item["start"]["dateTime"] for item in meetings)
+    assert {"daily"} == {item["recurringEventId"] for item in meetings}
+    assert len(items) == len({item["id"] for item in items})
+    assert () == unreadable
+
+
+def test_all_day_series(tmp_path: Path) -> None:
+    """Dates stay dates."""
+    weekly = {"id": "w", "start": {"date": "2026-10-01"}, "end": {"date": "2026-10-03"}}
+
+    items, _ = listed(tmp_path, weekly | {"recurrence": ["RRULE:FREQ=WEEKLY"]})
+
+    assert [("2026-10-22", "2026-10-24")] == [(item["start"]["date"], item["end"]["date"]) for item in items]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"recurrence": ["RRULE:FREQ=PLANTED"]}, "event daily: its RRULE cannot be read"),
+        ({"recurrence": ["RRULE:FREQ=HOURLY"]}, "event daily: repeats more often than every day"),
+        ({"recurrence": ["PLANTED"]}, "event daily: its times, or how it repeats, cannot be read"),
+        ({"recurrence": ["RRULE:FREQ=DAILY\nSUMMARY:PLANTED"]}, "event daily: its times, or how it repeats"),
+        ({"recurrence": 7}, "event daily: its times, or how it repeats"),
+        ({"start": {"dateTime": "PLANTED"}}, "event daily: its times, or how it repeats"),
+        ({"start": {}}, "event daily: its times, or how it repeats"),
+        ({"start": 3}, "event daily: its times, or how it repeats"),
+    ],
+)
+def test_series_that_cannot_be_read(tmp_path: Path, fields: dict[str, Any], words: str) -> None:
+    """They are told, and the others are read."""
+    items, unreadable = listed(tmp_path, SERIES | fields, ONE)
+
+    (told,) = unreadable
+    assert told.startswith(words)
+    assert "PLANTED" not in told
+    assert [ONE] == items
