@@ -15,7 +15,7 @@ import icalendar
 from calsyncd.core.hours import zone_of
 from calsyncd.core.rules import OUT_OF_OFFICE
 from calsyncd.exports.export import ExportError, Pages
-from calsyncd.exports.series import Series, listed, moment, spelled_out
+from calsyncd.exports.series import STUMBLES, Series, listed, moment, spelled_out
 
 _ANSWERS = {
     "ACCEPTED": "accepted",
@@ -34,8 +34,7 @@ class Calendar:
         _check(text)
         try:
             self._calendars = icalendar.Calendar.from_ical(text, multiple=True)
-        except (ValueError, LookupError, RecursionError):
-            # What the library says may quote the file.
+        except STUMBLES:
             raise ExportError("is not the iCalendar that RFC 5545 describes: save the calendar again") from None
 
     @property

@@ -11,7 +11,7 @@ from typing import Any
 import icalendar
 
 from calsyncd.core.hours import zone_of
-from calsyncd.exports.series import Series, moment, spelled_out
+from calsyncd.exports.series import STUMBLES, Series, moment, spelled_out
 
 _LINE = re.compile(r"(RRULE|RDATE|EXDATE)[;:][^\r\n]*")
 
@@ -42,7 +42,7 @@ def single_events(
             name = f"event {item.get('id')}"
             try:
                 event = _event(item, differing.get(str(item.get("id")), []), zone)
-            except (ValueError, LookupError, TypeError, AttributeError):
+            except STUMBLES:
                 unreadable.append(f"{name}: its times, or how it repeats, cannot be read")
                 continue
             series.append(Series(str(item.get("id")), name, [event], partial(_meeting, item)))

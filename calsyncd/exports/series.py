@@ -19,6 +19,9 @@ from calsyncd.exports.export import ExportError
 
 EXPANSION_SECONDS = 20.0
 
+STUMBLES = (ValueError, LookupError, ArithmeticError, TypeError, AttributeError, OSError, RecursionError)
+"""What the libraries raise over dates, zones and rules that are none; their words may quote the file."""
+
 _OFTEN = frozenset({"SECONDLY", "MINUTELY", "HOURLY"})
 _REPEATS = ("RRULE", "RDATE")
 _NEEDED = ("DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID")
@@ -96,8 +99,7 @@ class _Expansion:
                 self.items += [
                     one.item(one.id if event is first else f"{one.id}_{_stamp(event)}", event) for event in one.events
                 ]
-        except (ValueError, LookupError, ArithmeticError, TypeError, AttributeError):
-            # The libraries stumble in many ways over dates that are none.
+        except STUMBLES:
             self.unreadable.append(f"{one.name}: its times cannot be read")
 
     def _meetings(self, events: list[Any]) -> list[Any]:

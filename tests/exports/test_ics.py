@@ -183,6 +183,10 @@ def test_events_that_cannot_be_read(tmp_path: Path, lines: list[str], words: str
     [
         ("BEGIN:VCALENDAR\nBEGIN:VEVENT\nSUMMARY:PLANTED\n", ":3: is cut off: END:VCALENDAR is missing"),
         ("BEGIN:VCALENDAR\nBEGIN:VEVENT\nEND:VCALENDAR\n", ":3: an END that fits no BEGIN"),
+        (
+            "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART;TZID=Europe:20261026T090000\nEND:VEVENT\nEND:VCALENDAR\n",
+            ": is not the iCalendar that RFC 5545 describes",
+        ),
         ("BEGIN:VCALENDAR\nPLANTED\nEND:VCALENDAR\n", ":2: a line without `:`"),
     ],
 )
