@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, tzinfo
 from pathlib import Path
-from typing import Any
 
 from calsyncd.config import Agent, Settings, load_rules
 from calsyncd.core.hours import zone_of
@@ -107,7 +106,7 @@ def _agent(email: str, loaded: tuple[Settings, Path]) -> Agent:
     for agent in settings.agents:
         if agent.email == email.lower():
             return agent
-    raise UserError(f"{path}: no agent has the e-mail address {email}; give --rules, or leave --agent out", exit_code=1)
+    raise UserError(f"{path}: no agent has the e-mail address {email}: see `agents` there", exit_code=1)
 
 
 def _afresh(
@@ -119,8 +118,8 @@ def _afresh(
 ) -> tuple[Taken, str]:
     there = _there(loaded)
     agent = _agent(wish.agent or "", there)
-    work: Any = take_afresh(there[0], agent, window, reads, environ, titles=wish.titles)
-    return asyncio.run(work), f"{agent.email}, read from Google now"
+    taken = asyncio.run(take_afresh(there[0], agent, window, reads, environ, titles=wish.titles))
+    return taken, f"{agent.email}, read from Google now"
 
 
 def _around(day: date) -> tuple[float, float]:

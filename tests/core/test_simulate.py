@@ -7,7 +7,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calsyncd.core.hours import WorkingHours
@@ -148,6 +148,7 @@ def by_minutes(events: list[Event], rules: Rules) -> list[Setting | None]:
     return [span.setting if span is not None else None for span in spans]
 
 
+@settings(deadline=None)
 @given(EVENTS, RULES, RULES)
 def test_as_one_who_walks_by_minutes_sees_it(events: list[Event], one: Rules, other: Rules) -> None:
     """Updates, time and differences are those that show minute by minute."""
