@@ -17,7 +17,8 @@ import recurring_ical_events
 
 from calsyncd.exports.export import ExportError
 
-EXPANSION_SECONDS = 20.0
+EXPANSION_SECONDS = 30.0
+"""For all series of a file together; thousands take seconds."""
 
 STUMBLES = (ValueError, LookupError, ArithmeticError, TypeError, AttributeError, OSError, RecursionError)
 """What the libraries raise over dates, zones and rules that are none; their words may quote the file."""
