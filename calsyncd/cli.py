@@ -54,6 +54,16 @@ def _duration(context: click.Context, option: click.Parameter, value: str | None
     return value
 
 
+def _zone(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """The name of a zone that is known."""
+    from calsyncd.core.hours import zone_of
+
+    del context, option
+    if value is not None and zone_of(value) is None:
+        raise click.BadParameter("expected a zone such as Europe/Paris")
+    return value
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="calsyncd")
 def commands() -> None:
@@ -266,6 +276,60 @@ def resume(email: str | None, reason: str, config_path: Path | None, admin: str 
 
 
 @commands.command()
+@click.option(
+    "--events", type=click.Path(path_type=Path), metavar="FILE", help="What events.list answered, or an .ics."
+)
+@click.option("--fetch", is_flag=True, help="Instead of a file: read the agent's calendars from Google now.")
+@click.option("--day", default="today", metavar="D", help="A date, today, tomorrow or yesterday.", show_default=True)
+@click.option(
+    "--agent", metavar="EMAIL", help="Whose rules of the settings, whose calendars, whose answers in an .ics."
+)
+@click.option(
+    "--rules",
+    multiple=True,
+    metavar="FILE",
+    help="Rules as under `rules:`, instead of those in force; `settings` are those. Twice: side by side.",
+)
+@click.option("--zone", callback=_zone, metavar="NAME", help="The zone of the day; default: the calendar's.")
+@click.option("--titles", is_flag=True, help="Show the titles of the events.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@config_option
+def simulate(
+    events: Path | None,
+    day: str,
+    *,
+    agent: str | None,
+    rules: tuple[str, ...],
+    zone: str | None,
+    config_path: Path | None,
+    fetch: bool,
+    titles: bool,
+    as_json: bool,
+) -> None:
+    """Show what a day of events would do under the rules, or under two sets of them. Sends nothing; needs no daemon."""
+    from calsyncd import config
+    from calsyncd import simulate as room
+    from calsyncd.clock import SystemClock
+
+    if (events is not None) == fetch:
+        raise click.UsageError("give --events FILE, or --fetch with --agent EMAIL")
+    if fetch and agent is None:
+        raise click.UsageError("--fetch needs --agent EMAIL: whose calendars to read")
+    if len(rules) > 2:
+        raise click.UsageError("--rules can be given twice: two sets stand side by side")
+    wish = room.Wish(day, events, agent, rules, zone, titles=titles)
+    try:
+        outcome = room.simulated(wish, lambda: _settings_if_any(config_path), os.environ, SystemClock().now())
+    except config.ConfigError as error:
+        click.echo(str(error))
+        sys.exit(error.exit_code)
+    if as_json:
+        click.echo(json.dumps(room.as_json(outcome), indent=2))
+    else:
+        click.echo(room.as_text(outcome), nl=False)
+
+
+@commands.command()
 @click.option("--seconds", type=click.FloatRange(min=1), help="End by itself after so many seconds.")
 def demo(seconds: float | None) -> None:
     """Run the daemon against the built-in sandbox, with eight agents whose day is packed into minutes."""
@@ -315,6 +379,17 @@ def _settings(config_path: Path | None) -> tuple[Any, Path]:
     except config.ConfigError as error:
         click.echo(str(error))
         sys.exit(error.exit_code)
+
+
+def _settings_if_any(config_path: Path | None) -> tuple[Any, Path] | None:
+    """The settings, or None where none are named and none are found."""
+    from calsyncd import config
+
+    try:
+        config.find(config_path, os.environ)
+    except UserError:
+        return None
+    return _settings(config_path)
 
 
 def _fail(error: UserError) -> NoReturn:

@@ -162,7 +162,7 @@ class Daemon:
                 chance=random.random,
                 presence=Presence(self.scheduler, aircall=aircall, budget=self.budget, chance=random.random),
             )
-            google = _google(settings, http, self.clock)
+            google = google_api(settings, http, self.clock)
             public_url = settings.server.public_url
             hooked = public_url is not None and settings.aircall.webhooks
             self.webhooks = Webhooks(
@@ -476,7 +476,8 @@ def _aircall(settings: Settings, http: Http, clock: SystemClock, budget: Budget)
     )
 
 
-def _google(settings: Settings, http: Http, clock: SystemClock) -> CalendarApi:
+def google_api(settings: Settings, http: Http, clock: SystemClock) -> CalendarApi:
+    """Google Calendar, by the credentials of the settings."""
     account = settings.google.service_account
     tokens = ServiceAccountTokens(
         http,

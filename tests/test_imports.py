@@ -42,7 +42,9 @@ MAY_KNOW: dict[str, set[str]] = {
     "sandbox": set(),
     "demo": {"clock", "config", "daemon", "logs", "sandbox"},
     "terminal": {"core"},
-    "cli": {"clock", "config", "core", "daemon", "demo", "errors", "logs", "terminal"},
+    "exports": {"core", "errors"},
+    "simulate": {"clock", "config", "core", "daemon", "errors", "exports", "google", "http", "view"},
+    "cli": {"clock", "config", "core", "daemon", "demo", "errors", "logs", "simulate", "terminal"},
     "__main__": {"cli"},
 }
 
