@@ -18,12 +18,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from calsyncd.core.looks import OLDEST_SECONDS
 from calsyncd.core.model import AVAILABLE, CUSTOM, Setting
 from calsyncd.core.plan import Facts, Held, Stance
 from calsyncd.core.timeline import Timeline
 
-COVER_AGE_SECONDS = 30 * 60.0
-"""Whoever was seen longer ago is unknown: three lists of everybody were due since."""
+COVER_AGE_SECONDS = OLDEST_SECONDS
+"""Whoever was seen longer ago is unknown. Whom an update may take off the phones by what was seen is known by that too:
+else the floor would take them for somebody who covers nothing by staying."""
 
 STORM_SECONDS = 60.0
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from calsyncd.core.budget import Budget, wait_after_429
-from calsyncd.core.guard import COVER_AGE_SECONDS
 from calsyncd.core.plan import Look
 from calsyncd.core.retry import backoff, spread
 from calsyncd.errors import RateLimited, ServiceError
@@ -21,6 +20,7 @@ from calsyncd.scheduler import Scheduler
 CALM_SECONDS = 5 * 60.0
 NEEDED_SECONDS = 60.0
 RETRY_CAP_SECONDS = 5 * 60.0
+STATES_AGE_SECONDS = 30 * 60.0
 MAX_PAGES = 400
 OFFLINE = "offline"
 
@@ -70,7 +70,7 @@ class Presence:
 
     def is_offline(self, user: int, now: float) -> bool:
         """Whether the user is known not to be logged in."""
-        return self._states.get(user) == OFFLINE and now - self._read_at <= COVER_AGE_SECONDS
+        return self._states.get(user) == OFFLINE and now - self._read_at <= STATES_AGE_SECONDS
 
     def _stepped(self, now: float) -> None:
         self._read_at = float("-inf")

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calsyncd.core.guard import COVER_AGE_SECONDS, Flips, Floor, Member, StormLimits, covers, is_flip, kept
+from calsyncd.core.looks import fresh_seconds
 from calsyncd.core.model import Event, Observation, Setting
 from calsyncd.core.observe import carried_on
 from calsyncd.core.plan import FREE, Facts, Held, Orders, StandingBack
@@ -161,6 +162,16 @@ def test_who_does_not_cover() -> None:
     assert not covers(FREE, replace(seen, acted_at=NOW - 30), NOW)
     assert not covers(FREE, seen.hinted("unavailable", NOW - 10, putting=False), NOW)
     assert not covers(held, seen, NOW)
+
+
+@pytest.mark.parametrize("crowded", [False, True])
+@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("pages", [1, 4, 30, 400])
+def test_what_an_update_may_rely_on_says_who_covers(pages: int, *, told: bool, crowded: bool) -> None:
+    """Whoever may be taken off the phones by an old look counts for the floor by the same look."""
+    oldest = fresh_seconds(pages, told=told, crowded=crowded)
+
+    assert covers(FREE, Facts().looked(Observation(Setting("available"), NOW - oldest)), NOW)
 
 
 def test_what_is_a_storm() -> None:

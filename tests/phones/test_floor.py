@@ -29,6 +29,13 @@ def kept(office: Office) -> set[str]:
     return {agent.email for agent in office.roster.agents.values() if agent.kept is not None}
 
 
+def listening(office: Office) -> Office:
+    """Aircall's webhooks tell of each change, so that looks may be old."""
+    office.phones.listen(lambda _: None, lambda: True)
+    office.aircall.tell = office.phones.told
+    return office
+
+
 async def test_the_last_two_stay_and_go_when_others_are_back() -> None:
     """All four meet at once: two go, two stay; when the two are back, the others go, during the same meeting."""
     async with Office(team(4)) as office:
@@ -203,3 +210,35 @@ async def test_while_nobody_knows_who_is_logged_in() -> None:
         assert off(office) == {1}
         await office.until(HOUR / 2)
         assert len(office.aircall.of("lives")) < 15
+
+
+async def test_old_looks_of_a_big_company_empty_no_phones() -> None:
+    """Thirty pages, webhooks, one meeting for all 37 minutes after the list that each update relies on."""
+    support = Floor("support", 3, frozenset(f"a{number}@x" for number in range(1, 6)))
+    async with listening(Office(team(60))) as office:
+        office.aircall.per_page = 2
+        office.phones.keep_available([Floor("all", 5), support])
+        await office.until(10)
+        for agent in team(60):
+            office.meet(agent.email, (37 * MINUTE, 40 * MINUTE))
+        await office.until(37 * MINUTE + 30)
+
+        assert max(one.at for one in office.aircall.of("list")) < 6 * MINUTE
+        assert (len(off(office)), len(kept(office))) == (55, 5)
+        assert len(off(office) & {1, 2, 3, 4, 5}) == 2
+        await office.until(41 * MINUTE)
+        assert off(office) == set()
+
+
+async def test_old_looks_of_the_others_keep_nobody() -> None:
+    """Four pages, webhooks, a lone meeting 37 minutes after the last list: one look, and the agent goes at once."""
+    async with listening(Office(team(40))) as office:
+        office.aircall.per_page = 10
+        office.phones.keep_available([ALL_1])
+        await office.until(10)
+        for agent in team(40):
+            office.meet(agent.email, *([(37 * MINUTE, 40 * MINUTE)] if agent.email == "a1@x" else []))
+        await office.until(37 * MINUTE + 1)
+
+        assert max(one.at for one in office.aircall.of("list")) < 6 * MINUTE
+        assert (off(office), kept(office)) == ({1}, set())
