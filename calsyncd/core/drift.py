@@ -3,7 +3,8 @@
 Ours is what we put and nothing shows undone. A hold that is not there is looked at again, and then put or left, as the
 stance table says. An `unavailable` that history tells of last as ours, while no debt is written down for it, was left
 behind: its debt is taken up again, so that it is put back as any other, and only while it is still there. Whatever else
-differs is somebody's own change: it is told, and stays.
+differs is somebody's own change: it is told, and stays. An `unavailable` is that only once a live state has shown that
+no call is behind it.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def found(
         return "hold_missing" if wanted and seen.status != stance.put.availability_status else None
     if seen.status == UNAVAILABLE and left is not None:
         return "hold_left"
-    if known is None or seen.status == known or is_doubtful(seen):
+    if known is None or seen.status == known or is_doubtful(seen) is not False:
         return None
     return "changed"
 

@@ -42,13 +42,11 @@ class Hint:
 class Hints:
     """What messages have told of one agent, and what looks have made of it.
 
-    `looked_at` is when the last look was answered that an open hint waited for, `untold_at` when a look last found
-    that the agent had turned to or from `unavailable` while no hint was open.
+    `looked_at` is when the last look was answered that an open hint waited for.
     """
 
     open: Hint | None = None
     looked_at: float = 0.0
-    untold_at: float = 0.0
 
     @property
     def due(self) -> float | None:
@@ -70,13 +68,12 @@ class Hints:
         told = self.open.told - {status}
         return replace(self, open=replace(self.open, told=told) if told else None)
 
-    def looked(self, known: Observation | None, seen: Observation, *, settled: bool) -> Hints:
-        """These hints after a look. `known` is what was known before it; not `settled` while a read may still lag."""
+    def looked(self, known: Observation | None, seen: Observation) -> Hints:
+        """These hints after a look. `known` is what was known before it."""
         turned = known is not None and seen.status != known.status
         hint = self.open
         if hint is None:
-            closed_or_opened = known is not None and turned and UNAVAILABLE in (known.status, seen.status)
-            return replace(self, untold_at=seen.as_of) if closed_or_opened and settled else self
+            return self
         left = hint.told - {seen.status} - (frozenset({None}) if turned else frozenset())
         if not left:
             return replace(self, open=None, looked_at=seen.as_of)

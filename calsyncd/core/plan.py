@@ -22,6 +22,9 @@ once in `ENFORCE_SECONDS`, and never in a call. What is owed stays what was ther
 
 A hint (a webhook told of a change) chooses nothing: it makes what was seen stale, so that no update relies on it, and
 asks for a look that nobody waits for, where no other is due.
+
+An `unavailable` that is not ours is somebody's choice only where the live state says that no call is behind it. Where
+it was not asked for, nobody waits for the look that does.
 """
 
 from __future__ import annotations
@@ -170,6 +173,18 @@ def due_of(action: Action) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """That a look showed an `unavailable` which may be a call's: from `due` on one with the live state is wanted.
+
+    `listed` says that the list of everybody showed it, `untold` that no message had told of it.
+    """
+
+    due: float
+    listed: bool
+    untold: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What this process remembers of one agent beside the stance; all of it can be learned again by looking.
 
@@ -178,7 +193,7 @@ class Facts:
     another status than `asked`. `looks_fail_since` is the first of the looks in a row that failed, `back_since` the
     first of those in a row that showed the agent as not unavailable since our last PUT. `enforced_at` is when an update
     that undid the agent's own change ended last, `closed_at` when a webhook says that the agent turned `unavailable`
-    last, by Aircall's clock.
+    last, by Aircall's clock. `doubt` is an `unavailable` that nothing has shown to be somebody's choice yet.
     """
 
     seen: Observation | None = None
@@ -193,6 +208,7 @@ class Facts:
     enforced_at: float | None = None
     closed_at: float = 0.0
     hints: Hints = field(default_factory=Hints)
+    doubt: Doubt | None = None
 
     @property
     def known(self) -> Observation | None:
@@ -258,7 +274,8 @@ class Facts:
             doubtful_since=None if doubtful is False else since or (observation.at if doubtful else None),
             looks_fail_since=None,
             back_since=self._back_since(observation),
-            hints=self.hints.looked(self.known, observation, settled=observation.at >= self.acted_at + SETTLE_SECONDS),
+            hints=self.hints.looked(self.known, observation),
+            doubt=self.doubt if doubtful is None else None,
         )
 
     def _back_since(self, observation: Observation) -> float | None:
@@ -337,6 +354,7 @@ def answered(sent: Sent, shown: Setting, facts: Facts, now: float) -> tuple[Stan
         mismatches=0 if taken else before + 1,
         enforced_at=now if sent.put.enforces else facts.enforced_at,
         hints=facts.hints.answered(shown.availability_status),
+        doubt=None,
     )
     before_lost = sent.before.lost_at if isinstance(sent.before, Held) else None
     if not isinstance(sent.written, Held):
@@ -356,7 +374,8 @@ def not_landed(sent: Sent, facts: Facts) -> tuple[Stance, Facts]:
 def lost(sent: Sent, facts: Facts, now: float) -> tuple[Stance, Facts]:
     """The stance after a PUT without an answer: it may have landed, and it may land yet."""
     stance = replace(sent.written, lost_at=now) if isinstance(sent.written, Held) else sent.written
-    return stance, replace(facts, acted_at=now, enforced_at=now if sent.put.enforces else facts.enforced_at)
+    enforced_at = now if sent.put.enforces else facts.enforced_at
+    return stance, replace(facts, acted_at=now, enforced_at=enforced_at, doubt=None)
 
 
 def restored(stance: Stance, now: float) -> Stance:
@@ -394,10 +413,13 @@ def decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decision
     decision = _decide(stance, orders, facts, now)
     change = _next_change(orders, now)
     again = _earliest(decision.again, change)
-    if facts.hint_due is not None:
-        due = max(facts.hint_due, facts.retry_at)
+    doubt_due = facts.doubt.due if facts.doubt is not None and not isinstance(stance, Held) else None
+    for wanted, live in ((facts.hint_due, False), (doubt_due, True)):
+        if wanted is None:
+            continue
+        due = max(wanted, facts.retry_at)
         if decision.action is None and now >= due:
-            decision = replace(decision, action=Look(due, "hint"))
+            decision = replace(decision, action=Look(due, "hint", live=live))
         again = _earliest(again, due, after=now)
     return replace(decision, again=again, change=change)
 

@@ -14,7 +14,7 @@ from calsyncd.clock import Clock
 from calsyncd.core import dispatch, drift, plan
 from calsyncd.core.budget import Budget, wait_after_429
 from calsyncd.core.model import UNAVAILABLE, Observation, Setting, User
-from calsyncd.core.plan import SETTLE_SECONDS, Decision, Held, Look, Put, Sent, is_doubtful
+from calsyncd.core.plan import DOUBT_LIMIT_SECONDS, SETTLE_SECONDS, Decision, Doubt, Held, Look, Put, Sent, is_doubtful
 from calsyncd.core.retry import backoff
 from calsyncd.core.sync import rfc3339
 from calsyncd.errors import CREDENTIALS, USER_GONE, RateLimited, Refused, ServiceError, Unavailable
@@ -39,6 +39,9 @@ STALE_DECISION_SECONDS = LEDGER_PATIENCE_SECONDS + 1.0
 """Longer than the ledger is waited for: only a clock that jumped makes a decision older than that before it is sent."""
 
 PASSING_FAILURES = 2
+
+DOUBT_SECONDS = 5.0
+"""A call that has just ended, or a change that is taken back, needs no second look."""
 
 log = get_logger(__name__)
 
@@ -66,7 +69,8 @@ class Aircall(Protocol):
 class Calls:
     """Makes the requests. `credentials_bad` while Aircall refuses our key: then one request at a time probes.
 
-    `pages` is how many the list of everybody last had, `shown` whom its last page has told something about.
+    `pages` is how many the list of everybody last had, `shown` whom its last page has told something about. `untold` is
+    called with when a look found that somebody had turned to or from `unavailable`, and no webhook had told of it.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Calls:
         self.pages = 1
         self.credentials_bad = False
         self.shown: set[str] = set()
+        self.untold: Callable[[float], None] = lambda _: None
         self._listed: dict[int, User] = {}
         self._page = 0
         self._clock = clock
@@ -176,8 +181,9 @@ class Calls:
                 self.shown.add(agent.email)
 
     def _observed(self, agent: Agent, observation: Observation, *, listed: bool = False) -> None:
-        self._compare(agent, observation, listed=listed)
-        self._note_change(agent, observation)
+        doubt = agent.facts.doubt
+        self._compare(agent, observation, listed=listed or (doubt is not None and doubt.listed))
+        self._note_change(agent, observation, listed=listed)
         agent.facts = agent.facts.looked(observation)
         if agent.user is not None:
             self._record.journal.observed(agent.user, observation)
@@ -210,13 +216,25 @@ class Calls:
         log.warning(sentence, action="drift_found", agent=agent.email, kind=kind)
         self._record.history(agent, outcome="drift", why=sentence, from_=shown)
 
-    def _note_change(self, agent: Agent, seen: Observation) -> None:
-        """Write down that somebody else changed the setting, once that is sure: a read may lag behind an update."""
-        known = agent.status
-        if seen.status == known or seen.as_of < agent.facts.acted_at + SETTLE_SECONDS or is_doubtful(seen):
+    def _note_change(self, agent: Agent, seen: Observation, *, listed: bool) -> None:
+        """Write down that somebody else changed the setting, once that is sure.
+
+        A read may lag behind an update, and an `unavailable` that is not ours may be a call's: then it is looked at
+        again.
+        """
+        known, facts, stance = agent.status, agent.facts, agent.stance
+        if seen.status == known or seen.as_of < facts.acted_at + SETTLE_SECONDS or is_doubtful(seen):
+            return
+        turned = facts.known is not None and facts.known.status != seen.status
+        untold = facts.doubt.untold if facts.doubt is not None else turned and facts.hints.open is None
+        if is_doubtful(seen) is None and not isinstance(stance, Held):
+            if facts.doubt is None:
+                # One who was in a call a while ago may be still.
+                call_over = facts.doubtful_since + DOUBT_LIMIT_SECONDS if facts.doubtful_since is not None else 0.0
+                due = max(seen.as_of + DOUBT_SECONDS, call_over)
+                agent.facts = replace(facts, doubt=Doubt(due, listed, untold))
             return
         agent.status = seen.status
-        stance = agent.stance
         if known is None:
             why, actor = "seen for the first time", "aircall"
         elif isinstance(stance, Held) and stance.lost_at is not None and seen.status in stance.statuses:
@@ -229,6 +247,8 @@ class Calls:
                 agent=agent.email,
                 was=known,
             )
+            if untold and UNAVAILABLE in (known, seen.status):
+                self.untold(seen.as_of)
         self._record.history(agent, outcome="seen", why=why, from_=known, to=seen.status, actor=actor)
 
     # -- updates ---------------------------------------------------------------------------------------------------

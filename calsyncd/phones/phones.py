@@ -37,6 +37,9 @@ SPARE_RETRY_SECONDS = 1.0
 REQUESTS_AT_BOUNDARY = 2
 """A look and an update."""
 
+DOUBTS_PAUSE_SECONDS = 10.0
+"""A list may show many who are in a call, or seem to be: of all of them one is looked into at a time."""
+
 FORESEEN_SECONDS = 0.1
 """Long enough for a disk, and short: after a crash in it, a minute of looks has to show that nothing was sent."""
 
@@ -87,8 +90,7 @@ class Phones:
         self._crowds = Crowds(budget, spending or Spending())
         self._fresh_seconds = plan.FRESH_SECONDS
         self._near_crowd = False
-        self._untold_at = 0.0
-        self._untold: Callable[[float], None] = _nobody
+        self._doubts_at = 0.0
         self._judged: Callable[[Iterable[str], float], None] = lambda _emails, _now: None
         self._in_flight = 0
         self.lists = Lists(scheduler, calls=calls, roster=roster, seen=self._seen, chance=chance)
@@ -163,7 +165,7 @@ class Phones:
 
     def listen(self, untold: Callable[[float], None], alive: Callable[[], bool]) -> None:
         """Call `untold(at)` when a look of `at` found a change that no webhook had told; `alive` says if they tell."""
-        self._untold, self.lists.told = untold, alive
+        self._calls.untold, self.lists.told = untold, alive
 
     def watch(self, judged: Callable[[Iterable[str], float], None]) -> None:
         """Call `judged(emails, now)` in each turn, once these agents were judged and before anything is sent."""
@@ -245,7 +247,7 @@ class Phones:
         for agent in self._roster.agents.values():
             agent.stance, agent.facts = plan.stepped(agent.stance, agent.facts, now)
             agent.known_at, agent.indexed = now, None
-        self._untold_at = 0.0
+        self._doubts_at = 0.0
         self._touched.update(self._roster.agents)
         self.lists.stepped(now)
 
@@ -271,9 +273,6 @@ class Phones:
 
     def _judge(self, agent: Agent, now: float) -> None:
         """Decide what the agent needs; what changes without a request is written down at once."""
-        if agent.facts.hints.untold_at > self._untold_at:
-            self._untold_at = agent.facts.hints.untold_at
-            self._untold(self._untold_at)
         if agent.busy or not agent.ready:
             return
         held = isinstance(agent.stance, Held)
@@ -508,13 +507,19 @@ class Phones:
                 if self.lists.running and candidate.agent != dispatch.EVERYBODY:
                     # It shows them all, in a moment.
                     continue
+                live = isinstance(action, Look) and action.live
+                if live and now < self._doubts_at:
+                    again = _earlier(again, self._doubts_at)
+                    continue
                 if prices.current or not self._has_spare(now) or not self._budget.take_spare(now):
                     # They come last: nobody is behind them but what goes early.
                     spare_at = self._budget.spare_at(now)
                     again = _earlier(again, max(spare_at or now, now + SPARE_RETRY_SECONDS))
                     self._send_early(prices, now)
                     break
-                self._launch(candidate, 1)
+                if live:
+                    self._doubts_at = now + DOUBTS_PAUSE_SECONDS
+                self._launch(candidate, 1 + (live and self._budget.take(now)))
                 continue
             requests = min(2 if isinstance(action, Look) and action.live else 1, self._budget.per_minute)
             if not self._budget.take(now, requests):
@@ -687,7 +692,3 @@ class Phones:
 
 def _earlier(one: float | None, other: float | None) -> float | None:
     return min((at for at in (one, other) if at is not None), default=None)
-
-
-def _nobody(at: float) -> None:
-    """Nobody listens."""

@@ -38,6 +38,7 @@ def seen(status: str, at: float = NOON, live: str | None = None) -> Observation:
         (FREE, None, "unavailable", "unavailable", False, None),
         (FREE, None, None, "unavailable", False, None),
         (FREE, None, "available", "custom", False, "changed"),
+        (FREE, None, "available", "unavailable", False, None),
         (FREE, None, "available", "something_new", False, "changed"),
         (StandingBack("override", NOON - 9, NOON + 9), None, "available", "custom", True, "changed"),
     ],
@@ -58,8 +59,11 @@ def test_a_read_that_may_lag_behind_our_own_update_says_nothing() -> None:
 
 
 def test_a_call_may_read_as_unavailable() -> None:
-    """That is nobody's change."""
-    assert found(FREE, Facts(), None, "available", seen("unavailable", NOON, "in_call"), wanted=False) is None
+    """That is nobody's change; it is one where the live state shows no call."""
+    call, choice = seen("unavailable", NOON, "in_call"), seen("unavailable", NOON, "do_not_disturb")
+
+    assert found(FREE, Facts(), None, "available", call, wanted=False) is None
+    assert found(FREE, Facts(), None, "available", choice, wanted=False) == "changed"
 
 
 @pytest.mark.parametrize(

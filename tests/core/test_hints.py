@@ -42,32 +42,32 @@ def test_anything_else_wants_a_look_at_once(status: str | None, known: Observati
 
 def test_a_look_that_shows_what_was_told_settles_it() -> None:
     """One look for one change."""
-    hints = told().looked(seen(AVAILABLE, -60), seen(UNAVAILABLE, 0.1), settled=True)
+    hints = told().looked(seen(AVAILABLE, -60), seen(UNAVAILABLE, 0.1))
 
-    assert (None, 0.0) == (hints.due, hints.untold_at)
+    assert hints.due is None
 
 
 def test_a_look_that_was_under_way_may_settle_it_too() -> None:
     """It was sent before the message came, and shows the change: it need not be asked again."""
-    assert told().looked(seen(AVAILABLE, -60), seen(UNAVAILABLE, -0.1, 0.3), settled=True).due is None
+    assert told().looked(seen(AVAILABLE, -60), seen(UNAVAILABLE, -0.1, 0.3)).due is None
 
 
 def test_a_look_that_was_under_way_and_shows_nothing_is_followed_by_one_sent_since() -> None:
     """What it showed may be from before the change."""
     known = seen(AVAILABLE, -60)
 
-    hints = told(known=known).looked(known, seen(AVAILABLE, -0.1, 0.3), settled=True)
+    hints = told(known=known).looked(known, seen(AVAILABLE, -0.1, 0.3))
 
     assert NOW + 0.2 + PAUSE_SECONDS == pytest.approx(hints.due, abs=0.01)
-    assert hints.looked(known, seen(UNAVAILABLE, 3.3), settled=True).due is None
+    assert hints.looked(known, seen(UNAVAILABLE, 3.3)).due is None
 
 
 def test_a_look_that_does_not_show_it_is_followed_by_one_more() -> None:
     """A read may lag; then what is there is believed."""
     known = seen(AVAILABLE, -60)
 
-    once = told(known=known).looked(known, seen(AVAILABLE, 0.1, 0.2), settled=True)
-    twice = once.looked(known, seen(AVAILABLE, 5.5), settled=True)
+    once = told(known=known).looked(known, seen(AVAILABLE, 0.1, 0.2))
+    twice = once.looked(known, seen(AVAILABLE, 5.5))
 
     assert NOW + 0.3 + LAG_SECONDS == pytest.approx(once.due, abs=0.01)
     assert twice.due is None
@@ -77,8 +77,8 @@ def test_without_a_status_a_change_settles_it() -> None:
     """Nothing else can be compared; no change is followed by one more look."""
     known = seen(AVAILABLE, -60)
 
-    changed = told(None, known).looked(known, seen(CUSTOM, 0.1), settled=True)
-    unchanged = told(None, known).looked(known, seen(AVAILABLE, 0.1), settled=True)
+    changed = told(None, known).looked(known, seen(CUSTOM, 0.1))
+    unchanged = told(None, known).looked(known, seen(AVAILABLE, 0.1))
 
     assert changed.due is None
     assert NOW + 0.1 + LAG_SECONDS == pytest.approx(unchanged.due, abs=0.01)
@@ -87,7 +87,7 @@ def test_without_a_status_a_change_settles_it() -> None:
 def test_one_look_at_once_then_one_in_a_while() -> None:
     """However many messages come, and the last look is sent after the last of them."""
     known = seen(AVAILABLE, -60)
-    hints = told(known=known).looked(known, seen(UNAVAILABLE, 0.0, 0.2), settled=True)
+    hints = told(known=known).looked(known, seen(UNAVAILABLE, 0.0, 0.2))
 
     flood = hints
     for step in range(1, 21):
@@ -101,10 +101,10 @@ def test_two_statuses_told_and_one_shown() -> None:
     known = seen(CUSTOM, -60)
     hints = told(UNAVAILABLE, known).told(AVAILABLE, known, NOW + 0.1)
 
-    shown = hints.looked(known, seen(UNAVAILABLE, 0.2), settled=True)
+    shown = hints.looked(known, seen(UNAVAILABLE, 0.2))
 
     assert NOW + 0.2 + LAG_SECONDS == pytest.approx(shown.due, abs=0.01)
-    assert shown.looked(seen(UNAVAILABLE, 0.2), seen(UNAVAILABLE, 5.3), settled=True).due is None
+    assert shown.looked(seen(UNAVAILABLE, 0.2), seen(UNAVAILABLE, 5.3)).due is None
 
 
 def test_a_message_that_tells_what_is_known_takes_no_other_back() -> None:
@@ -128,26 +128,9 @@ def test_an_answer_that_shows_something_else_leaves_the_hint() -> None:
     assert Hints() == Hints().answered(AVAILABLE)
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "settled", "untold"),
-    [
-        (AVAILABLE, UNAVAILABLE, True, True),
-        (UNAVAILABLE, CUSTOM, True, True),
-        (AVAILABLE, CUSTOM, True, False),
-        (AVAILABLE, AVAILABLE, True, False),
-        (UNAVAILABLE, AVAILABLE, False, False),
-    ],
-)
-def test_a_change_that_nobody_told_of(before: str, after: str, *, settled: bool, untold: bool) -> None:
-    """To or from `unavailable`, and not while a read may lag behind our own update."""
-    hints = Hints().looked(seen(before, -60), seen(after), settled=settled)
-
-    assert (NOW if untold else 0.0) == hints.untold_at
-
-
 def test_the_first_look_finds_no_change() -> None:
     """Nothing was known before."""
-    assert Hints() == Hints().looked(None, seen(UNAVAILABLE), settled=True)
+    assert Hints() == Hints().looked(None, seen(UNAVAILABLE))
 
 
 _status = st.sampled_from([AVAILABLE, CUSTOM, UNAVAILABLE, "new", None])
@@ -179,7 +162,7 @@ def test_looks_are_few_and_the_last_comes_after_the_last_message(
             shown = Observation(Setting(status), now, answered_at=now + latency)
             looks.append((now, now + latency))
             now += latency
-            hints, known = hints.looked(known, shown, settled=True), shown
+            hints, known = hints.looked(known, shown), shown
 
     last = NOW
     for pause, message, status in steps:

@@ -9,6 +9,7 @@ import pytest
 from calsyncd.core.model import Observation, Setting, Span
 from calsyncd.core.plan import (
     FREE,
+    Doubt,
     Facts,
     Free,
     Held,
@@ -991,12 +992,44 @@ def test_a_hint_after_a_put_without_an_answer_settles_nothing() -> None:
     assert isinstance(stance, Held)
 
 
-@pytest.mark.parametrize(("after", "untold"), [(2.0, False), (60.0, True)])
-def test_a_change_that_no_hint_told_is_noted_once_reads_show_our_put(after: float, *, untold: bool) -> None:
-    """So that somebody can see why nothing is heard."""
-    facts = CONFIRMED.looked(Observation(AVAILABLE, START + 1 + after))
+DOUBT = replace(seen(UNAVAILABLE, DURING), doubt=Doubt(DURING + 5, listed=True, untold=True))
+"""A list has shown an `unavailable`, and may have shown a call."""
 
-    assert untold == (facts.hints.untold_at > 0)
+
+def test_an_unavailable_that_may_be_a_calls_asks_for_the_live_state() -> None:
+    """When it is due, and after any other look; not of somebody whom we hold: theirs is ours."""
+    before = decide(FREE, NOTHING, DOUBT, DURING + 1)
+    due = decide(FREE, NOTHING, DOUBT, DURING + 5)
+    hinted_too = decide(FREE, NOTHING, hinted(DOUBT, "available", DURING), DURING + 5)
+
+    assert (before.action, before.again) == (None, DURING + 5)
+    assert due.action == Look(DURING + 5, "hint", live=True)
+    assert hinted_too.action == Look(DURING, "hint")
+    assert decide(held(), MEETING, DOUBT, DURING + 5).action is None
+
+
+@pytest.mark.parametrize(
+    ("status", "live", "left"),
+    [
+        (UNAVAILABLE, None, True),
+        (UNAVAILABLE, "in_call", False),
+        (UNAVAILABLE, "offline", False),
+        (AVAILABLE, None, False),
+    ],
+)
+def test_what_ends_a_doubt(status: Setting, live: str | None, *, left: bool) -> None:
+    """A live state, whatever it is, or another setting."""
+    assert (DOUBT.looked(Observation(status, DURING + 6, live)).doubt is not None) is left
+
+
+def test_an_update_of_ours_ends_a_doubt() -> None:
+    """Whether it was answered or not."""
+    decision = decide(FREE, MEETING, seen(AVAILABLE, START), START)
+    assert isinstance(decision.action, Put)
+    sent = Sent(FREE, decision.stance, decision.action)
+
+    assert answered(sent, UNAVAILABLE, DOUBT, START + 1)[1].doubt is None
+    assert lost(sent, DOUBT, START + 15)[1].doubt is None
 
 
 def test_a_failed_look_for_a_hint_hurries_no_blind_release() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from calsyncd.core.model import Setting
@@ -94,6 +96,49 @@ async def test_somebody_elses_change_is_counted_once_and_stays() -> None:
 
         assert counted(office, "changed") == 1
         assert office.aircall.of("update") == []
+        assert len(office.aircall.of("look")) == len(office.aircall.of("live")) == 1
+
+
+@pytest.mark.parametrize("hooked", [False, True], ids=["listed", "told"])
+async def test_a_call_that_reads_as_unavailable_is_nobodys_change(*, hooked: bool) -> None:
+    """Neither while it lasts nor when it ends is it told, counted, or a reason to distrust the webhook."""
+    async with Office([amy()]) as office:
+        untold: list[float] = []
+        office.phones.listen(untold.append, lambda: hooked)
+        office.meet(AMY)
+        await office.until(500)
+        office.aircall.tell = office.phones.told if hooked else office.aircall.tell
+        office.aircall.live[1] = "in_call"
+        office.aircall.by_hand(1, "unavailable")
+        await office.until(700)
+        looked = len(office.aircall.of("live"))
+        office.aircall.live.clear()
+        office.aircall.by_hand(1, "available")
+        await office.until(HOUR)
+
+        assert looked == 1
+        assert [(row.outcome, row.to) for row in office.journal.rows] == [("seen", "available")]
+        assert (counted(office, "changed"), untold) == (0, [])
+
+
+async def test_many_who_seem_to_be_in_a_call_make_no_storm_of_looks() -> None:
+    """A list shows fifty: they are looked into one after the other, each once, and those in no call are told."""
+    async with Office(team(50)) as office:
+        for agent in team(50):
+            office.meet(agent.email)
+        await office.until(100)
+        for user in range(1, 51):
+            office.aircall.settings[user] = Setting("unavailable")
+        office.aircall.live = dict.fromkeys(range(1, 11), "after_call_work")
+        await office.until(HOUR)
+        looks = office.aircall.of("look")
+
+        assert all(later.at - sooner.at > 9.9 for sooner, later in pairwise(looks))
+        assert {one.user for one in looks} == set(range(1, 51))
+        assert len([one for one in looks if one.user is not None and one.user > 10]) == 40
+        told = [row.agent for row in office.journal.rows if row.why == "changed in Aircall"]
+        assert sorted(told) == sorted(f"a{user}@x" for user in range(11, 51))
+        assert counted(office, "changed") == 40
 
 
 @pytest.mark.parametrize("meeting", [False, True])

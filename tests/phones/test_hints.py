@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from calsyncd.core.model import Observation, Setting
 from calsyncd.core.plan import StandingBack
 from calsyncd.phones import Agent
 
@@ -405,6 +406,48 @@ async def test_a_change_that_nobody_told_of_is_said() -> None:
 
         assert told == []
         assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "untold"),
+    [
+        ("available", "unavailable", True),
+        ("unavailable", "custom", True),
+        ("available", "custom", False),
+        ("available", "available", False),
+    ],
+)
+@pytest.mark.parametrize("told", [False, True])
+async def test_which_changes_a_webhook_should_have_told_of(
+    before: str, after: str, *, untold: bool, told: bool
+) -> None:
+    """Those to or from `unavailable`, and not where it did."""
+    async with Office([amy()]) as office:
+        said: list[float] = []
+        office.phones.listen(said.append, lambda: False)
+        office.aircall.settings[1] = Setting(before)
+        office.meet(AMY, (HOUR, 2 * HOUR))
+        await office.until(100)
+        office.aircall.by_hand(1, after)
+        if told:
+            office.phones.told(1, after)
+        await office.until(HOUR - 10)
+
+        assert len(said) == (untold and not told)
+
+
+@pytest.mark.parametrize(("after", "untold"), [(2.0, False), (60.0, True)])
+async def test_a_look_that_may_lag_behind_our_own_update_shows_nothing_untold(after: float, *, untold: bool) -> None:
+    """What was there before the update is nobody's change."""
+    async with Office([amy()]) as office:
+        said: list[float] = []
+        office.phones.listen(said.append, lambda: False)
+        office.meet(AMY, (60, HOUR))
+        await office.until(60.1 + after)
+        office.calls._observed(office[AMY], Observation(Setting("available"), office.clock.now()))
+        await office.until(200)
+
+        assert len(said) == untold
 
 
 @pytest.mark.parametrize("waits", [False, True], ids=["under way", "waits for the budget"])
