@@ -262,8 +262,8 @@ class Budget:
         if not math.isinf(self._probe_at):
             # Nothing is owed to a leak: one more is there soon.
             self._probe_at = min(self._probe_at, max(self._blocked_until, now + self._probe_gap))
-        # What is out may be counted already.
-        grant = self._passed(now) + others_out + max(shown.remaining, 0)
+        # What is out may be counted already, and what was answered a minute ago may be counted still.
+        grant = self._passed(now, MINUTE_SECONDS + self._margin) + others_out + max(shown.remaining, 0)
         if grant < self.granted:
             # Others spend too.
             self._sure = self._learned = max(1, grant)

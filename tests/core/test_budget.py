@@ -536,6 +536,26 @@ def test_a_shown_remainder_lowers_the_grant_at_once() -> None:
     assert (40, 30) == (budget.granted, budget.remaining(NOW))
 
 
+def test_a_burst_that_has_just_passed_is_not_taken_for_others() -> None:
+    """A request a minute later was quicker on its way, and Aircall still counts the burst when it comes."""
+    budget, aircall = Budget(100), Window(120)
+    assert budget.take(NOW, 60)
+    for number in range(60):
+        arrives = NOW + 0.06 + 0.001 * number
+        assert aircall.take(arrives)
+        budget.spent(arrives + 0.04)
+        budget.shown(arrives + 0.04, Shown(120, aircall.remaining(arrives)))
+        budget.give_back()
+
+    assert budget.take(NOW + 60)
+    assert aircall.take(NOW + 60.03)
+    left = aircall.remaining(NOW + 60.03)
+    budget.spent(NOW + 60.16)
+    budget.shown(NOW + 60.16, Shown(120, left))
+
+    assert (left, budget.granted) == (59, 100)
+
+
 def test_a_shown_remainder_that_is_enough_changes_nothing() -> None:
     """Nor does one that is missing."""
     budget = Budget(100)
