@@ -42,7 +42,7 @@ class AircallApi:
     """Aircall on behalf of the company.
 
     `now` is asked when a look is sent; `say` is told of version changes, `granted` of what headers say of the budget.
-    `blocked` says that a 429 for somebody else has to be waited for: then an update of several requests does not go on.
+    `blocked` says that a 429 for somebody else has to be waited for: then what takes several requests does not go on.
     """
 
     def __init__(
@@ -189,6 +189,7 @@ class AircallApi:
             if self._pinned or error.status not in VERB_UNKNOWN or error.code == USER_GONE:
                 raise
             other = _other(version)
+            self._await_turn()
             try:
                 answer = await self._call(route, "GET", f"/{other}{path}")
             except Refused:

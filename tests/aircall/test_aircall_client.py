@@ -722,6 +722,28 @@ async def test_an_update_does_not_go_on_while_the_429_of_another_is_waited_for(
     assert aircall.setting(USER).status == "unavailable"
 
 
+@pytest.mark.parametrize("read", ["look", "list"])
+async def test_a_read_does_not_go_on_while_the_429_of_another_is_waited_for(
+    http: Http, aircall: AircallSandbox, read: str
+) -> None:
+    """The other version is asked when that is over."""
+    aircall.fail("/v2/", times=None, status=404, body={"message": "Not Found"})
+    aircall.switches.v1_users = None
+    waits = True
+    api = client(http, aircall, blocked=lambda: waits)
+
+    async def reads() -> object:
+        return await (api.look(USER) if read == "look" else api.page_of_users(1))
+
+    with pytest.raises(RateLimited):
+        await reads()
+    asked_meanwhile = len(aircall.requests)
+    waits = False
+    await reads()
+
+    assert (asked_meanwhile, len(aircall.requests)) == (1, 3)
+
+
 @pytest.mark.parametrize(("status", "kind"), [(429, RateLimited), (503, Unavailable)])
 async def test_what_one_version_accepted_may_have_landed(
     api: AircallApi, aircall: AircallSandbox, status: int, kind: type[Unavailable]
