@@ -140,14 +140,19 @@ async def webhooks_of_strangers(office: Office, aircall: OddAircall) -> None:
     assert aircall.status(1) == "available"
 
 
-async def replayed_webhooks(office: Office, aircall: OddAircall) -> None:
-    """What was once true of user 1, again and again: looked at now and then, and nothing is done."""
-    while office.time < END + 60:
-        for status in ("available", "unavailable", "custom", "astral_projection", None):
-            office.phones.told(1, status)
-        await office.a_while(1)
-    assert [one.status for one in aircall.of("update") if one.user == 1] == ["unavailable", "available"]
-    assert aircall.status(1) == "available"
+def replayed_webhooks(when: str, at: Callable[[float], float | None]) -> Case:
+    """What was once true of user 1, again and again, of a time that `at` says: looked at, and nothing is done."""
+
+    async def replay(office: Office, aircall: OddAircall) -> None:
+        while office.time < END + 60:
+            for status in ("available", "unavailable", "custom", "astral_projection", None):
+                office.phones.told(1, status, at(office.clock.now()))
+            await office.a_while(1)
+        assert [one.status for one in aircall.of("update") if one.user == 1] == ["unavailable", "available"]
+        assert aircall.status(1) == "available"
+
+    replay.__name__ = f"webhooks_replayed_{when}"
+    return replay
 
 
 CASES: list[Case] = [
@@ -160,7 +165,11 @@ CASES: list[Case] = [
     refused_for_its_state,
     refused_as_wrong,
     webhooks_of_strangers,
-    replayed_webhooks,
+    replayed_webhooks("without_a_time", lambda _: None),
+    replayed_webhooks("of_long_ago", lambda now: now - YEAR),
+    replayed_webhooks("of_a_minute_ago", lambda now: now - 60),
+    replayed_webhooks("of_now", lambda now: now),
+    replayed_webhooks("of_next_year", lambda now: now + YEAR),
 ]
 
 
@@ -185,6 +194,24 @@ async def test_one_users_oddness_is_their_own(case: Case) -> None:
         assert office.trouble(TWO) is None
         assert not isinstance(office[ONE].stance, Held)
         assert not isinstance(office.ledger.entries.get(1, office.ledger.entries[2]).stance, Held)
+
+
+@pytest.mark.parametrize("age", [None, YEAR, END - 100, 1.0, -YEAR])
+async def test_a_replayed_webhook_and_a_read_that_lags_hide_nobody_from_the_next_meeting(age: float | None) -> None:
+    """It tells of an `unavailable` before our way back, or of none that has been yet: the read shows only our own."""
+    async with Office(team(1)) as office:
+        office.meet(ONE, (START, END), (END + 3, END + 300))
+        await office.until(END + 0.5)
+        at = None if age is None else office.clock.now() - age
+        office.aircall.lagging = 4
+        while office.time < END + 5:
+            office.phones.told(1, "unavailable", at)
+            await office.a_while(0.5)
+        during = office.aircall.status(1)
+        await office.until(END + 400)
+
+        assert (during, office.aircall.status(1)) == ("unavailable", "available")
+        assert len(office.aircall.of("update")) == 4
 
 
 @pytest.mark.parametrize("ahead", [30.0, -30.0, -YEAR, YEAR, float("inf"), float("nan")])
