@@ -37,6 +37,7 @@ SPARE_RETRY_SECONDS = 1.0
 REQUESTS_AT_BOUNDARY = 2
 """A look and an update."""
 
+REQUESTS_OF_DOUBT = 2
 DOUBTS_PAUSE_SECONDS = 10.0
 """A list may show many who are in a call, or seem to be: of all of them one is looked into at a time."""
 
@@ -508,6 +509,8 @@ class Phones:
                     # It shows them all, in a moment.
                     continue
                 live = isinstance(action, Look) and action.live
+                if live and self._budget.remaining(now) < REQUESTS_OF_DOUBT:
+                    self._doubts_at = max(self._doubts_at, now + DOUBTS_PAUSE_SECONDS)
                 if live and now < self._doubts_at:
                     again = _earlier(again, self._doubts_at)
                     continue

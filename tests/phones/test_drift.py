@@ -141,6 +141,21 @@ async def test_many_who_seem_to_be_in_a_call_make_no_storm_of_looks() -> None:
         assert counted(office, "changed") == 40
 
 
+async def test_where_one_request_a_minute_is_granted_nobody_looks_into_a_call() -> None:
+    """It takes two. Then the setting and the live state are asked for at the boundary, and not before."""
+    async with Office([amy()], per_minute=1) as office:
+        office.meet(AMY, (HOUR, 2 * HOUR))
+        await office.until(100)
+        office.aircall.by_hand(1, "unavailable")
+        await office.until(HOUR - 120)
+        before = len(office.aircall.of("live"))
+        await office.until(HOUR + 300)
+
+        assert before == 0
+        assert office.aircall.of("update") == []
+        assert counted(office, "changed") == 1
+
+
 @pytest.mark.parametrize("meeting", [False, True])
 async def test_a_lost_ledger_strands_nobody_whom_history_tells_of(*, meeting: bool) -> None:
     """They are put back to what history says was there: at once, or when the meeting that runs is over."""
