@@ -175,6 +175,39 @@ def resume(email: str | None, reason: str, config_path: Path | None, admin: str 
 
 
 @commands.command()
+@click.argument("email")
+@click.option(
+    "--for", "length", metavar="D", callback=_duration, help="All meetings of the next 2h or so; else only this one."
+)
+@reason_option
+@config_option
+@admin_option
+def skip(email: str, length: str | None, reason: str, config_path: Path | None, admin: str | None) -> None:
+    """Leave an agent available in the meeting that runs, else in the next one; end an extension."""
+    path = _deed(email, "skip", everybody=False)
+    agent = _ask(config_path, admin, "POST", path, {"for": length, "reason": reason, "actor": ACTOR})
+    meetings = ", ".join(f"{_short(one['start'])} to {_short(one['end'])}" for one in agent["skipped"])
+    held = "; still being put back" if agent["hold"] and not agent["wanted"] else ""
+    click.echo(f"{agent['email']}: {f'skipped {meetings}' if meetings else 'not extended any more'}{held}")
+
+
+@commands.command()
+@click.argument("email")
+@click.option(
+    "--for", "length", metavar="D", callback=_duration, required=True, help="For so much longer: 90s, 15m, 2h."
+)
+@reason_option
+@config_option
+@admin_option
+def extend(email: str, length: str, reason: str, config_path: Path | None, admin: str | None) -> None:
+    """Keep an agent unavailable for longer than the meeting that runs, or from now."""
+    path = _deed(email, "extend", everybody=False)
+    agent = _ask(config_path, admin, "POST", path, {"for": length, "reason": reason, "actor": ACTOR})
+    paused = "; paused for now" if agent["state"] == "paused" else ""
+    click.echo(f"{agent['email']}: unavailable until {_short(agent['extended_until'])}{paused}")
+
+
+@commands.command()
 @click.option("--seconds", type=click.FloatRange(min=1), help="End by itself after so many seconds.")
 def demo(seconds: float | None) -> None:
     """Run the daemon against the built-in sandbox, with eight agents whose day is packed into minutes."""

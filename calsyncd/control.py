@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Protocol, TypeVar
@@ -12,7 +13,7 @@ from calsyncd.clock import SystemClock
 from calsyncd.core.model import Event, HistoryRow
 from calsyncd.errors import UserError
 from calsyncd.logs import get_logger
-from calsyncd.phones import Agent, Phones, Roster, Webhooks
+from calsyncd.phones import Agent, Phones, Roster, Webhooks, Wishes
 from calsyncd.view import Diary, agent_view, time_out, timeline_view
 from calsyncd.web.public import Health
 
@@ -66,6 +67,7 @@ class Control:
         syncer: Syncer,
         push: Push,
         webhooks: Webhooks,
+        wishes: Wishes,
         archive: Archive,
         past: Past,
         well: Callable[[], str],
@@ -76,6 +78,7 @@ class Control:
         self._syncer = syncer
         self._push = push
         self._webhooks = webhooks
+        self._wishes = wishes
         self._archive = archive
         self._past = past
         self._well = well
@@ -113,7 +116,8 @@ class Control:
             low, high = windows[agent.email]
             followed = {calendar.key for calendar in self._syncer.of_agent(agent.email)}
             own = tuple(one for one in events.get(agent.email, ()) if one[0] in followed)
-            diary = Diary(own, self._syncer.rules(agent.email) or agent.rules)
+            rules = self._syncer.rules(agent.email) or agent.rules
+            diary = Diary(own, rules, self._roster.by_hand(agent.email))
             found.append(timeline_view(agent, diary, past.get(agent.email, ()), (low, high), self._clock.now()))
         return found
 
@@ -141,10 +145,19 @@ class Control:
         await _written(self._phones.pause(email, until, actor, reason))
 
     async def resume(self, email: str, actor: str, reason: str) -> None:
-        """Follow an agent again."""
+        """Follow an agent again, and nothing but their calendar: what was skipped or extended is taken back."""
         log.info(f"{email} is followed again", action="resumed", agent=email, actor=actor, why=reason)
         self._webhooks.keep()
-        await _written(self._phones.resume(email, actor, reason))
+        resumed, back = self._phones.resume(email, actor, reason), self._wishes.take_back(email, actor, reason)
+        await _written(asyncio.gather(resumed, back))
+
+    async def skip(self, email: str, until: float | None, actor: str, reason: str) -> None:
+        """Leave an agent available in the meeting that runs, else in the next one, or in all until `until`."""
+        await _written(self._wishes.skip(email, until, actor, reason))
+
+    async def extend(self, email: str, length: float | None, until: float | None, actor: str, reason: str) -> None:
+        """Keep an agent unavailable for longer than their calendar says."""
+        await _written(self._wishes.extend(email, length, until, actor, reason))
 
     async def pause_all(self, until: float | None, actor: str, reason: str) -> None:
         """Release everybody and leave them alone: the incident switch."""

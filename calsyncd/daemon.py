@@ -38,7 +38,7 @@ from calsyncd.http import Http
 from calsyncd.journal import Journal
 from calsyncd.ledger import Ledger
 from calsyncd.metrics import Metrics
-from calsyncd.phones import Agent, Calls, Phones, Presence, Record, Roster, Spending, Webhooks
+from calsyncd.phones import Agent, Calls, Phones, Presence, Record, Roster, Spending, Webhooks, Wishes
 from calsyncd.scheduler import Scheduler
 from calsyncd.state import give_to_owner, locked, push_key
 from calsyncd.store import Store, StoreUnavailableError
@@ -191,6 +191,7 @@ class Daemon:
                 chance=random.random,
                 withdraw=self.phones.withdraw,
                 zone=self.roster.zone,
+                by_hand=self.roster.by_hand,
             )
             self.roster.moved = self.syncer.retell
             self.syncer.storm.limits = _storm_limits(settings)
@@ -201,6 +202,7 @@ class Daemon:
                 syncer=self.syncer,
                 push=self.push,
                 webhooks=self.webhooks,
+                wishes=Wishes(self.clock, roster=self.roster, record=record, retell=self.syncer.retold),
                 archive=self.store,
                 past=journal,
                 well=self._ill,
@@ -210,7 +212,12 @@ class Daemon:
             self.phones.keep_available(_floors(settings))
             self.phones.spend(_spending(settings))
             self.phones.follow(_agents(settings))
-            self.roster.restore(ledger.entries.values(), ledger.pauses.values(), await self.store.observations())
+            self.roster.restore(
+                ledger.entries.values(),
+                ledger.pauses.values(),
+                await self.store.observations(),
+                ledger.said.values(),
+            )
             self.roster.recall(await self.store.changes_before(None, math.inf))
             yield journal
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from calsyncd.calendars import Calendar
-from calsyncd.core.byhand import NOTHING, ByHand
+from calsyncd.core.byhand import EXTENSION, NOTHING, ByHand
 from calsyncd.core.channels import Health
 from calsyncd.core.model import Event, HistoryRow, Setting, Trouble
 from calsyncd.core.past import stretches
@@ -51,6 +51,12 @@ def agent_view(
         if isinstance(stance, StandingBack) and stance.why == "override"
         else None,
         "paused_until": time_out(agent.paused_until) if paused else None,
+        "skipped": [
+            {"event": one.event, "start": time_out(one.start), "end": time_out(one.end)}
+            for one in (agent.timeline.skipped if agent.timeline is not None else ())
+            if now < one.end
+        ],
+        "extended_until": time_out(_extended_until(agent, now)),
         "observed_at": time_out(agent.facts.seen.at) if agent.facts.seen is not None else None,
         "calendars": [
             {
@@ -191,7 +197,10 @@ def _why(agent: Agent, state: str, trouble: Trouble | None, now: float) -> str:
             enforced = agent.facts.enforced_at
             overruled = enforced is not None and enforced >= stance.since
             again = f" Put again after a change by hand, at {_clock(enforced or 0.0)} UTC." if overruled else ""
-            return f"In a meeting until {_clock(stance.until)} UTC; then back to {_word(stance.back)}.{again}"
+            extended = _extended_until(agent, now)
+            what = "In a meeting" if stance.event != EXTENSION else "Unavailable by an operator's word"
+            by_hand = ", extended by hand" if extended is not None and stance.event != EXTENSION else ""
+            return f"{what} until {_clock(stance.until)} UTC{by_hand}; then back to {_word(stance.back)}.{again}"
         return f"The meeting is over; going back to {_word(stance.back)}."
     if state == "paused":
         return "Paused: the calendar is not followed."
@@ -212,7 +221,26 @@ def _why(agent: Agent, state: str, trouble: Trouble | None, now: float) -> str:
     start = timeline.next_start(now) if timeline is not None else None
     if timeline is not None and timeline.span_at(now) is not None:
         return "In a meeting; their setting is being looked at."
-    return "No meeting ahead." if start is None else f"Free until the next meeting at {_clock(start)} UTC."
+    skipped = _skipped(timeline, now)
+    return (
+        f"{skipped}No meeting ahead."
+        if start is None
+        else f"{skipped}Free until the next meeting at {_clock(start)} UTC."
+    )
+
+
+def _skipped(timeline: Timeline | None, now: float) -> str:
+    """Which meeting is skipped: the one that runs, else the next."""
+    one = next((one for one in timeline.skipped if now < one.end), None) if timeline is not None else None
+    if one is None:
+        return ""
+    when = f"at {_clock(one.start)}" if now < one.start else f"until {_clock(one.end)}"
+    return f"The meeting {when} UTC is skipped by hand. "
+
+
+def _extended_until(agent: Agent, now: float) -> float | None:
+    extension = agent.timeline.extension_at(now) if agent.timeline is not None else None
+    return extension.end if extension is not None else None
 
 
 def _worst(agent: Agent, calendars: list[Calendar], company_trouble: Trouble | None) -> Trouble | None:

@@ -29,6 +29,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from calsyncd.core.byhand import ByHand
 from calsyncd.core.hints import Hints
 from calsyncd.core.model import AVAILABLE, CUSTOM, UNAVAILABLE, Observation, Setting, Span
 from calsyncd.core.timeline import Timeline
@@ -126,6 +127,19 @@ class Pause:
     email: str
     until: float | None
     at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What was said by hand of an agent's meetings: all of it, in the place of what was said before."""
+
+    email: str
+    by_hand: ByHand
+    at: float = 0.0
+
+
+Line = Entry | Pause | Said
+"""What the ledger holds, line by line."""
 
 
 Cause = Literal["boundary", "hint", "several", "crowd", "key", "sweep", "joined", "overdue", "presence"]
@@ -416,9 +430,12 @@ def _decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decisio
 
 
 def _is_moot(stance: StandingBack, orders: Orders, now: float) -> bool:
-    """Whether the calendar has changed so that there is nothing to stand back from."""
+    """Whether the calendar has changed so that there is nothing to stand back from, or a later word counts."""
     if orders.timeline is None:
         return False
+    if stance.why == "override":
+        extension = orders.timeline.extension_at(now)
+        return extension is not None and extension.start > stance.since
     if stance.why == "early_end":
         return orders.timeline.span_at(stance.until) is not None
     return stance.why == "left_alone" and orders.timeline.span_at(now) is None

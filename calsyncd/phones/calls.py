@@ -13,6 +13,7 @@ from typing import Protocol
 from calsyncd.clock import Clock
 from calsyncd.core import dispatch, drift, plan
 from calsyncd.core.budget import Budget, wait_after_429
+from calsyncd.core.byhand import EXTENSION
 from calsyncd.core.model import UNAVAILABLE, Observation, Setting, User
 from calsyncd.core.plan import SETTLE_SECONDS, Decision, Held, Look, Put, Sent, is_doubtful
 from calsyncd.core.retry import backoff
@@ -303,7 +304,7 @@ class Calls:
         self._metrics.wrong_state("unreachable" if put.releases else "ringing", late)
         self._metrics.wrong_state("ringing" if put.releases else "unreachable", early)
         if put.releases:
-            action, from_, why = "released", held.put, _why_released(agent)
+            action, from_, why = "released", held.put, _why_released(agent, now)
             sentence = f"{agent.email} is back to {put.setting.availability_status}"
         elif put.enforces:
             changed = Setting(agent.status) if agent.status is not None else held.back
@@ -317,7 +318,8 @@ class Calls:
                 f" unavailable again until {rfc3339(held.until)}"
             )
         else:
-            action, from_, why = "held", held.back, "a meeting"
+            action, from_ = "held", held.back
+            why = "extended by hand" if held.event == EXTENSION else "a meeting"
             sentence = f"{agent.email} is unavailable until {rfc3339(held.until)}"
         agent.status, agent.left, agent.drift = put.setting.availability_status, None, None
         late_ms = round((late - early) * 1000)
@@ -403,10 +405,13 @@ class Calls:
         self._roster.company("aircall_credentials", on=False)
 
 
-def _why_released(agent: Agent) -> str:
+def _why_released(agent: Agent, now: float) -> str:
     if not agent.configured:
         return "no longer in the settings"
-    return "the meeting is over" if agent.paused_until is None else "paused"
+    if agent.paused_until is not None:
+        return "paused"
+    skipped = agent.timeline.skipped if agent.timeline is not None else ()
+    return "skipped by hand" if any(one.start <= now < one.end for one in skipped) else "the meeting is over"
 
 
 def _arrived(observation: Observation, now: float) -> Observation:

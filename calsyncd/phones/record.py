@@ -8,8 +8,9 @@ import errno
 from typing import Protocol
 
 from calsyncd.clock import Clock
+from calsyncd.core.byhand import ByHand
 from calsyncd.core.model import HistoryRow, Observation
-from calsyncd.core.plan import FREE, Entry, Pause
+from calsyncd.core.plan import FREE, Entry, Line, Pause, Said
 from calsyncd.logs import get_logger
 from calsyncd.phones.agent import Agent, Foreseen
 
@@ -19,7 +20,7 @@ log = get_logger(__name__)
 class Ledger(Protocol):
     """Where debts are written down."""
 
-    async def record(self, entry: Entry | Pause) -> None:
+    async def record(self, entry: Line) -> None:
         """Return once `entry` is on disk."""
         ...
 
@@ -100,7 +101,14 @@ class Record:
 
     async def pause(self, email: str, until: float | None, patience: float) -> None:
         """Return once the agent's pause, or its end (None), is on disk; OSError if it is not within `patience`."""
-        writing = asyncio.ensure_future(self._ledger.record(Pause(email, until, self._clock.now())))
+        await self._within(patience, Pause(email, until, self._clock.now()))
+
+    async def said(self, email: str, by_hand: ByHand, patience: float) -> None:
+        """Return once what was said of the agent's meetings is on disk; OSError if it is not within `patience`."""
+        await self._within(patience, Said(email, by_hand, self._clock.now()))
+
+    async def _within(self, patience: float, line: Line) -> None:
+        writing = asyncio.ensure_future(self._ledger.record(line))
         if not await self._ends(writing, patience):
             raise OSError(errno.ETIMEDOUT, "the disk does not answer")
         writing.result()

@@ -39,6 +39,7 @@ MAX_TEXT = 200
 AT_ONCE = 20
 """So many of a long list's entries are written before others have their turn."""
 MAX_PAUSE_SECONDS = 366 * 86400.0
+MAX_BY_HAND_SECONDS = 12 * 3600.0
 MAX_WINDOW_SECONDS = 31 * 86400.0
 
 _PAGE = "index.html"
@@ -84,6 +85,12 @@ class Operator(Protocol):
 
     async def resume(self, email: str, actor: str, reason: str) -> None:
         """End the agent's pause."""
+
+    async def skip(self, email: str, until: float | None, actor: str, reason: str) -> None:
+        """Leave the agent available in the meeting that runs, else in the next one, or in all until then."""
+
+    async def extend(self, email: str, length: float | None, until: float | None, actor: str, reason: str) -> None:
+        """Keep the agent unavailable so many seconds longer than the meeting that runs, or than now; or until then."""
 
     async def pause_all(self, until: float | None, actor: str, reason: str) -> None:
         """Release everybody and leave them alone until then, or until resumed."""
@@ -134,6 +141,8 @@ def admin_app(
     app.router.add_post("/api/v1/agents/{email}/sync", api.sync)
     app.router.add_post("/api/v1/agents/{email}/pause", api.pause)
     app.router.add_post("/api/v1/agents/{email}/resume", api.resume)
+    app.router.add_post("/api/v1/agents/{email}/skip", api.skip)
+    app.router.add_post("/api/v1/agents/{email}/extend", api.extend)
     app.router.add_post("/api/v1/sync", api.sync_all)
     app.router.add_post("/api/v1/pause", api.pause_all)
     app.router.add_post("/api/v1/resume", api.resume_all)
@@ -219,6 +228,31 @@ class _Api:
         self._known(email)
         actor, reason = _who(await _body(request, frozenset({"reason", "actor"})))
         await self._operator.resume(email, actor, reason)
+        return _json(self._known(email))
+
+    async def skip(self, request: web.Request) -> web.Response:
+        email = _email(request)
+        self._known(email)
+        body = await _body(request, frozenset({"for", "until", "reason", "actor"}))
+        actor, reason = _who(body)
+        until = _until(body, self._now())
+        if until is not None and until > self._now() + MAX_BY_HAND_SECONDS:
+            raise _Fault(400, "bad_request", "a skip reaches 12 hours ahead at most: pause the agent for longer")
+        await self._operator.skip(email, until, actor, reason)
+        return _json(self._known(email))
+
+    async def extend(self, request: web.Request) -> web.Response:
+        email = _email(request)
+        self._known(email)
+        body = await _body(request, frozenset({"for", "until", "reason", "actor"}))
+        actor, reason = _who(body)
+        until = _until(body, self._now())
+        if until is None:
+            raise _Fault(400, "bad_request", 'say for how much longer: give for, such as "15m", or until')
+        length = None if body.get("for") is None else _seconds(body["for"])
+        if length is not None and length > MAX_BY_HAND_SECONDS:
+            raise _Fault(400, "bad_request", "for is 12 hours at most")
+        await self._operator.extend(email, length, until if length is None else None, actor, reason)
         return _json(self._known(email))
 
     async def resume_all(self, request: web.Request) -> web.Response:

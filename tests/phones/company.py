@@ -10,7 +10,7 @@ from typing import Literal, Self, get_args
 
 from calsyncd.core.budget import Budget
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting, User
-from calsyncd.core.plan import Entry, Held, Pause
+from calsyncd.core.plan import Entry, Held, Line, Pause
 from calsyncd.core.rules import Rules
 from calsyncd.core.timeline import Timeline, build
 from calsyncd.errors import CREDENTIALS, USER_GONE, RateLimited, Refused, ServiceError, Unavailable
@@ -185,14 +185,14 @@ class ModelLedger:
     """A file that is full (`full`), or on a disk that is `slow`, or does not answer until `answers` (`hangs`)."""
 
     def __init__(self) -> None:
-        self.rows: list[Entry | Pause] = []
+        self.rows: list[Line] = []
         self.full = False
         self.hangs = False
         self.slow: Callable[[], Awaitable[None]] | None = None
         self.asked = 0
         self._hung: list[asyncio.Future[None]] = []
 
-    async def record(self, entry: Entry | Pause) -> None:
+    async def record(self, entry: Line) -> None:
         """Return once `entry` is on disk."""
         self.asked += 1
         if self.hangs:

@@ -28,7 +28,7 @@ from calsyncd.aircall import client
 from calsyncd.aircall.client import AircallApi, basic_authorization
 from calsyncd.core.budget import Budget
 from calsyncd.core.model import HistoryRow, Observation
-from calsyncd.core.plan import Entry, Pause
+from calsyncd.core.plan import Line
 from calsyncd.errors import Unavailable
 from calsyncd.http import Answer, _answer
 from calsyncd.ledger import Ledger
@@ -98,7 +98,7 @@ class Disk:
         self._clock = clock
         self._seconds = seconds
 
-    async def record(self, entry: Entry | Pause) -> None:
+    async def record(self, entry: Line) -> None:
         """Return once `entry` is on disk."""
         await self._clock.sleep(self._seconds / 2)
         if self.dead:
