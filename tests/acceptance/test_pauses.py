@@ -76,3 +76,32 @@ async def test_one_agent_and_what_cannot_be_meant(sandbox: Sandbox, launch: Laun
     assert untouched == ["held", "held"]
     assert (status, out.startswith(f"{AMY}: paused until resumed"), bob) == (0, True, "held")
     assert (nobody, "no daemon answers" in err) == (69, True)
+
+
+async def test_skipped_and_extended_over_a_crash_that_costs_the_database(sandbox: Sandbox, launch: Launch) -> None:
+    """A command each; after `kill -9` and without the database both still count, until they are taken back."""
+    daemon = await both_held(sandbox, launch)
+    where = ("--config", str(daemon.config))
+
+    skipped = await command("skip", AMY, "--reason", "all hands", *where)
+    await daemon.until(AMY, state="idle")
+    extended = await command("extend", BOB, "--for", "30m", *where)
+    line = await daemon.logged("skipped")
+    before = (await daemon.agents())[BOB]["extended_until"]
+    await daemon.kill()
+    for file in (daemon.config.parent / "state").glob("calsyncd.db*"):
+        file.unlink()
+    await daemon.start()
+    amy = await daemon.until(AMY, state="idle")
+    bob = await daemon.until(BOB, state="held")
+    nothing = await command("skip", BOB, "--for", "90h", *where)
+    await command("resume", AMY, *where)
+    await daemon.until(AMY, state="held")
+
+    assert (skipped[0], skipped[1].startswith(f"{AMY}: skipped ")) == (0, True)
+    assert (extended[0], extended[1].startswith(f"{BOB}: unavailable until ")) == (0, True)
+    assert (line["actor"], line["why"]) == ("command line", "all hands")
+    assert "is skipped by hand. No meeting ahead." in amy["reason"]
+    assert (bob["extended_until"], len(amy["skipped"])) == (before, 1)
+    assert (nothing[0], "12 hours" in nothing[2]) == (1, True)
+    assert sandbox.aircall.setting(1).status == "unavailable"

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from calsyncd.calendars import Pace, Push, Syncer
+from calsyncd.core.byhand import NOTHING, ByHand
 from calsyncd.core.channels import Channel, Notification, Opened, token_of
 from calsyncd.core.model import Event
 from calsyncd.core.rules import Rules
@@ -140,6 +141,7 @@ class Diary:
         self.google = ModelGoogle(self.clock)
         self.told: dict[str, tuple[Timeline | None, bool]] = {}
         self.tellings = 0
+        self.said: dict[str, ByHand] = {}
 
     async def __aenter__(self) -> Self:
         self._opened = Store.open(self._path)
@@ -164,6 +166,7 @@ class Diary:
             pace=Pace(horizon=14 * 86400.0, with_push=None, without_push=120.0, requests_per_day=500_000),
             chance=lambda: 0.5,
             withdraw=self._withdraw,
+            by_hand=lambda email: self.said.get(email, NOTHING),
         )
         self._loop = asyncio.create_task(self.scheduler.run())
         return self

@@ -10,7 +10,7 @@ from typing import Literal, Self, get_args
 
 from calsyncd.core.budget import Budget
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting, User
-from calsyncd.core.plan import Entry, Held, Line, Pause
+from calsyncd.core.plan import Entry, Held, Line, Pause, Said
 from calsyncd.core.rules import Rules
 from calsyncd.core.timeline import Timeline, build
 from calsyncd.errors import CREDENTIALS, USER_GONE, RateLimited, Refused, ServiceError, Unavailable
@@ -222,6 +222,11 @@ class ModelLedger:
         """The last pause of each agent."""
         return {row.email: row for row in self.rows if isinstance(row, Pause)}
 
+    @property
+    def said(self) -> dict[str, Said]:
+        """What was last said by hand of each agent's meetings."""
+        return {row.email: row for row in self.rows if isinstance(row, Said)}
+
 
 class ModelJournal:
     """Keeps what it is told."""
@@ -310,7 +315,8 @@ class Office:
 
     def restore(self, former: Office) -> None:
         """Take up the ledger of an office that died."""
-        self.roster.restore(former.ledger.entries.values(), former.ledger.pauses.values(), {})
+        ledger = former.ledger
+        self.roster.restore(ledger.entries.values(), ledger.pauses.values(), {}, ledger.said.values())
 
     # -- time ------------------------------------------------------------------------------------------------------
 
