@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 
+from calsyncd.core.sync import rfc3339
 from calsyncd.sandbox.world import Sandbox
 from tests.acceptance.conftest import Launch
 from tests.acceptance.running import Running, command
 from tests.acceptance.test_life import AMY, BOB, meeting
+from tests.acceptance.test_timelines import ask
 
 
 async def both_held(sandbox: Sandbox, launch: Launch) -> Running:
@@ -20,6 +23,12 @@ async def both_held(sandbox: Sandbox, launch: Launch) -> Running:
     for email in (AMY, BOB):
         await daemon.until(email, state="held")
     return daemon
+
+
+def window() -> str:
+    """An hour ago to tomorrow, as the API takes it."""
+    instants = (rfc3339(time.time() + seconds) for seconds in (-3600, 86400))
+    return "from={}&to={}".format(*instants)
 
 
 async def test_the_incident_switch_and_back(sandbox: Sandbox, launch: Launch) -> None:
@@ -94,6 +103,8 @@ async def test_skipped_and_extended_over_a_crash_that_costs_the_database(sandbox
     await daemon.start()
     amy = await daemon.until(AMY, state="idle")
     bob = await daemon.until(BOB, state="held")
+    (event,) = (await ask(daemon, f"/api/v1/agents/{AMY}/timeline?{window()}"))["events"]
+    (span, more) = (await ask(daemon, f"/api/v1/agents/{BOB}/timeline?{window()}"))["spans"]
     nothing = await command("skip", BOB, "--for", "90h", *where)
     await command("resume", AMY, *where)
     await daemon.until(AMY, state="held")
@@ -103,5 +114,7 @@ async def test_skipped_and_extended_over_a_crash_that_costs_the_database(sandbox
     assert (line["actor"], line["why"]) == ("command line", "all hands")
     assert "is skipped by hand. No meeting ahead." in amy["reason"]
     assert (bob["extended_until"], len(amy["skipped"])) == (before, 1)
+    assert (event["why_not"], event["rule"]) == ("skipped by hand", "skip")
+    assert (more["event"], more["start"], more["end"]) == ("extension", span["end"], before)
     assert (nothing[0], "12 hours" in nothing[2]) == (1, True)
     assert sandbox.aircall.setting(1).status == "unavailable"
