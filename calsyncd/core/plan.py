@@ -29,7 +29,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from calsyncd.core.byhand import ByHand
+from calsyncd.core.byhand import EXTENSION, ByHand
 from calsyncd.core.hints import Hints
 from calsyncd.core.model import AVAILABLE, CUSTOM, UNAVAILABLE, Observation, Setting, Span
 from calsyncd.core.timeline import Timeline
@@ -312,6 +312,15 @@ class Orders:
         """Whether the agent is paused at `now`."""
         return self.paused_until is not None and now < self.paused_until
 
+    def outlasts(self, held: Held, now: float) -> bool:
+        """Whether a hold for which nothing is known to be wanted at `now` goes on: what is unread may want it.
+
+        Not when a person has ended it: by a pause, by a skip, or by taking back an extension.
+        """
+        if self.complete or self.paused(now) or now >= held.until or held.event == EXTENSION:
+            return False
+        return self.timeline is None or not self.timeline.is_skipped(now)
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -587,9 +596,9 @@ def _held(held: Held, orders: Orders, facts: Facts, now: float) -> Decision:
     span = timeline.span_at(at) if timeline is not None and not orders.paused(now) else None
     if timeline is None or span is None:
         case = _Case(held, orders, facts, now, seen)
-        if orders.complete or orders.paused(now) or now >= held.until:
-            return _end(case)
-        return _keep(replace(case, held=open_hold), held.put, held.until)
+        if orders.outlasts(held, now):
+            return _keep(replace(case, held=open_hold), held.put, held.until)
+        return _end(case)
     until = timeline.stretch_end(at) or span.end
     if not orders.complete:
         until = max(until, held.until)

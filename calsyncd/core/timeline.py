@@ -80,6 +80,10 @@ class Timeline:
         """The extension by hand that holds at `at`."""
         return next((span for span in self.padded if span.event == EXTENSION and span.start <= at < span.end), None)
 
+    def is_skipped(self, at: float) -> bool:
+        """Whether an event that would take the agent off at `at` is skipped by hand."""
+        return any(span.start <= at < span.end for span in self.skipped)
+
     def running_until(self, at: float) -> float | None:
         """The last end among the events that run at `at`, and of the bridge behind it, where no meeting runs."""
         running = [span.end for span in self.padded if span.start <= at < span.end]

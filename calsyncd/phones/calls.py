@@ -410,8 +410,8 @@ def _why_released(agent: Agent, now: float) -> str:
         return "no longer in the settings"
     if agent.paused_until is not None:
         return "paused"
-    skipped = agent.timeline.skipped if agent.timeline is not None else ()
-    return "skipped by hand" if any(one.start <= now < one.end for one in skipped) else "the meeting is over"
+    skipped = agent.timeline is not None and agent.timeline.is_skipped(now)
+    return "skipped by hand" if skipped else "the meeting is over"
 
 
 def _arrived(observation: Observation, now: float) -> Observation:

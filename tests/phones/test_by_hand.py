@@ -29,6 +29,7 @@ class Counter:
         self.rules = rules
         self.events: dict[str, list[Event]] = {}
         self.answers = True
+        self.complete = True
         self.wishes = Wishes(
             office.clock,
             roster=office.roster,
@@ -40,7 +41,7 @@ class Counter:
         """As the calendars' room does it."""
         if self.answers:
             timeline = build(self.events.get(email, ()), self.rules, self.office.roster.by_hand(email))
-            self.office.phones.known(email, timeline, self.office.clock.now(), complete=True)
+            self.office.phones.known(email, timeline, self.office.clock.now(), complete=self.complete)
         return self.answers
 
     async def meet(self, email: str, *meetings: tuple[float, float]) -> None:
@@ -248,6 +249,26 @@ async def test_with_nothing_to_skip_nothing_is_done() -> None:
             await counter.extend(12 * HOUR + 1)
 
         assert (counter.said(), office.ledger.said) == ([], {})
+
+
+@pytest.mark.parametrize("observe", [False, True])
+@pytest.mark.parametrize("deed", ["skip", "skip what is extended", "take back what is extended"])
+async def test_a_word_is_enough_while_a_calendar_is_not_read(deed: str, *, observe: bool) -> None:
+    """What was read too long ago keeps nobody in a meeting that a person has ended."""
+    async with Office([Agent(AMY, 1, observe=observe)]) as office:
+        counter = Counter(office)
+        counter.complete = False
+        await counter.meet(AMY, *([(60, 2000)] if deed == "skip" else []))
+        await office.until(50)
+        if deed != "skip":
+            await counter.extend(2000)
+        await office.until(100)
+        held = office[AMY].would is not None if observe else office.held(AMY)
+        await (counter.wishes.take_back(AMY, "lena", "") if deed.startswith("take") else counter.skip())
+        await office.until(101)
+
+        assert held
+        assert (office[AMY].would, office.held(AMY), office.aircall.status(1)) == (None, False, "available")
 
 
 async def test_all_meetings_of_a_time() -> None:
