@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import faulthandler
 import json
 import os
 import re
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -20,6 +21,7 @@ from calsyncd.errors import UserError
 NO_DAEMON = 69
 ADMIN_SECONDS = 120.0
 ACTOR = "command line"
+PAGE = 500
 STATE_COLOURS = {
     "held": "red",
     "pending": "yellow",
@@ -49,6 +51,16 @@ def _duration(context: click.Context, option: click.Parameter, value: str | None
     del context, option
     if value is not None and not re.fullmatch(r"[0-9]{1,9}[smhdw]?", value):
         raise click.BadParameter("expected a duration such as 90s, 15m, 2h, 7d, or seconds")
+    return value
+
+
+def _zone(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """The name of a zone that is known."""
+    from calsyncd.core.hours import zone_of
+
+    del context, option
+    if value is not None and zone_of(value) is None:
+        raise click.BadParameter("expected a zone such as Europe/Paris")
     return value
 
 
@@ -89,6 +101,95 @@ def status(config_path: Path | None, admin: str | None, *, as_json: bool) -> Non
         click.echo(json.dumps(body, indent=2))
     else:
         _print_agents(body["agents"])
+
+
+@commands.command()
+@click.argument("email")
+@click.option(
+    "--day", default="today", metavar="D", help="2026-11-21, today, tomorrow or yesterday, of the agent's zone."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
+@config_option
+@admin_option
+def timeline(email: str, day: str, config_path: Path | None, admin: str | None, *, as_json: bool) -> None:
+    """Show an agent's day: events, what is wanted, what was really set, and now."""
+    from calsyncd.terminal import timeline as drawing
+    from calsyncd.terminal.paper import Paper
+    from calsyncd.terminal.times import asked_day, local, parse_day, zone_of
+
+    where, path = _where(config_path, admin), f"/api/v1/agents/{_escaped(email)}/timeline"
+    with _usage("--day"):
+        asked = parse_day(day)
+    body = _send(where, "GET", path)
+    today = local(body["now"], zone_of(body["zone"])).date()
+    if (wanted := asked_day(asked, today)) != today:
+        body = _send(where, "GET", f"{path}?day={wanted}")
+    paper = Paper.of(sys.stdout, os.environ)
+    if as_json:
+        click.echo(json.dumps(body, indent=2))
+    else:
+        click.echo("\n".join((drawing.picture if paper.terminal else drawing.lines)(body, paper)))
+
+
+@commands.command()
+@click.argument("email", required=False)
+@click.option(
+    "--since",
+    default="24h",
+    show_default=True,
+    metavar="T",
+    help="From when on: 2026-11-21, 2026-11-21T10:00, 10:00, today, a time with its offset, or 2h, 7d back from now.",
+)
+@click.option("--until", metavar="T", help="Until when, in the same ways; default: now.")
+@click.option("--outcome", "outcomes", multiple=True, metavar="O", help="Only these, such as done, seen, override.")
+@click.option("--actor", metavar="WHO", help="Only what they did: calsyncd, aircall, or a name given to the API.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--csv", "as_csv", is_flag=True, help="What was set from when to when: agent,from,to,state,reason.")
+@config_option
+@admin_option
+def history(
+    email: str | None,
+    config_path: Path | None,
+    admin: str | None,
+    *,
+    since: str,
+    until: str | None,
+    outcomes: tuple[str, ...],
+    actor: str | None,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Show every change made or left alone, of an agent or all: when, why, how late.
+
+    Times without an offset are by each agent's own clock.
+    """
+    from calsyncd.core.moments import Moment
+    from calsyncd.terminal.history import table
+    from calsyncd.terminal.paper import Paper
+
+    if as_csv and (as_json or outcomes or actor):
+        raise click.UsageError("--csv tells of what was set, whoever did it: it goes with --since and --until only")
+    window = [("since", since), *([("until", until)] if until is not None else [])]
+    for name, text in window:
+        with _usage(f"--{name}"):
+            Moment.parse(text)
+    where = _where(config_path, admin)
+    if as_csv:
+        _print_intervals(where, email, window)
+        return
+    asked = [*window, *(("outcome", outcome) for outcome in outcomes)]
+    asked += [(name, value) for name, value in (("agent", email), ("actor", actor)) if value]
+    records: list[dict[str, Any]] = []
+    zones: dict[str, str] = {}
+    for page in _pages(where, "/api/v1/history", asked):
+        if as_json:
+            for record in page["history"]:
+                click.echo(json.dumps(record))
+        else:
+            records += page["history"]
+            zones |= page["zones"]
+    if not as_json:
+        click.echo("\n".join(table(records, zones, Paper.of(sys.stdout, os.environ))))
 
 
 @commands.command()
@@ -208,6 +309,60 @@ def extend(email: str, length: str, reason: str, config_path: Path | None, admin
 
 
 @commands.command()
+@click.option(
+    "--events", type=click.Path(path_type=Path), metavar="FILE", help="What events.list answered, or an .ics."
+)
+@click.option("--fetch", is_flag=True, help="Instead of a file: read the agent's calendars from Google now.")
+@click.option("--day", default="today", metavar="D", help="A date, today, tomorrow or yesterday.", show_default=True)
+@click.option(
+    "--agent", metavar="EMAIL", help="Whose rules of the settings, whose calendars, whose answers in an .ics."
+)
+@click.option(
+    "--rules",
+    multiple=True,
+    metavar="FILE",
+    help="Rules as under `rules:`, instead of those in force; `settings` are those. Twice: side by side.",
+)
+@click.option("--zone", callback=_zone, metavar="NAME", help="The zone of the day; default: the calendar's.")
+@click.option("--titles", is_flag=True, help="Show the titles of the events.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@config_option
+def simulate(
+    events: Path | None,
+    day: str,
+    *,
+    agent: str | None,
+    rules: tuple[str, ...],
+    zone: str | None,
+    config_path: Path | None,
+    fetch: bool,
+    titles: bool,
+    as_json: bool,
+) -> None:
+    """Show what a day of events would do under the rules, or under two sets of them. Sends nothing; needs no daemon."""
+    from calsyncd import config
+    from calsyncd import simulate as room
+    from calsyncd.clock import SystemClock
+
+    if (events is not None) == fetch:
+        raise click.UsageError("give --events FILE, or --fetch with --agent EMAIL")
+    if fetch and agent is None:
+        raise click.UsageError("--fetch needs --agent EMAIL: whose calendars to read")
+    if len(rules) > 2:
+        raise click.UsageError("--rules can be given twice: two sets stand side by side")
+    wish = room.Wish(day, events, agent, rules, zone, titles=titles)
+    try:
+        outcome = room.simulated(wish, lambda: _settings_if_any(config_path), os.environ, SystemClock().now())
+    except config.ConfigError as error:
+        click.echo(str(error))
+        sys.exit(error.exit_code)
+    if as_json:
+        click.echo(json.dumps(room.as_json(outcome), indent=2))
+    else:
+        click.echo(room.as_text(outcome), nl=False)
+
+
+@commands.command()
 @click.option("--seconds", type=click.FloatRange(min=1), help="End by itself after so many seconds.")
 def demo(seconds: float | None) -> None:
     """Run the daemon against the built-in sandbox, with eight agents whose day is packed into minutes."""
@@ -259,6 +414,17 @@ def _settings(config_path: Path | None) -> tuple[Any, Path]:
         sys.exit(error.exit_code)
 
 
+def _settings_if_any(config_path: Path | None) -> tuple[Any, Path] | None:
+    """The settings, or None where none are named and none are found."""
+    from calsyncd import config
+
+    try:
+        config.find(config_path, os.environ)
+    except UserError:
+        return None
+    return _settings(config_path)
+
+
 def _fail(error: UserError) -> NoReturn:
     click.echo(f"calsyncd: {error}", err=True)
     sys.exit(error.exit_code)
@@ -277,9 +443,43 @@ def _escaped(email: str) -> str:
     return quote(email, safe="@")
 
 
+@contextlib.contextmanager
+def _usage(option: str) -> Iterator[None]:
+    """A value that cannot be understood is the caller's mistake."""
+    try:
+        yield
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
+
+
+def _query(values: list[tuple[str, str]]) -> str:
+    from urllib.parse import urlencode
+
+    return urlencode(values)
+
+
+def _where(config_path: Path | None, admin: str | None) -> str:
+    """Where the daemon's admin API listens."""
+    return admin if admin is not None else str(_settings(config_path)[0].server.admin_listen)
+
+
 def _ask(config_path: Path | None, admin: str | None, method: str, path: str, body: Any = None) -> Any:
-    where = admin if admin is not None else str(_settings(config_path)[0].server.admin_listen)
+    return _send(_where(config_path, admin), method, path, body)
+
+
+def _send(where: str, method: str, path: str, body: Any = None) -> Any:
     return _await(_request(where, method, path, body))
+
+
+def _pages(where: str, path: str, asked: list[tuple[str, str]]) -> Iterator[Any]:
+    """A long list, page by page."""
+    cursor: list[tuple[str, str]] = []
+    while True:
+        page = _send(where, "GET", f"{path}?{_query([*asked, *cursor, ('limit', str(PAGE))])}")
+        yield page
+        if page["cursor"] is None:
+            return
+        cursor = [("cursor", page["cursor"])]
 
 
 async def _request(where: str, method: str, path: str, body: Any) -> Any:
@@ -309,6 +509,18 @@ def _deed(email: str | None, deed: str, *, everybody: bool) -> str:
     if (email is None) != everybody:
         raise click.UsageError("give an agent's e-mail address, or --all")
     return f"/api/v1/agents/{_escaped(email)}/{deed}" if email else f"/api/v1/{deed}"
+
+
+def _print_intervals(where: str, email: str | None, window: list[tuple[str, str]]) -> None:
+    """What was set of an agent, or of all that the settings name, as CSV."""
+    from calsyncd.terminal import intervals
+
+    everybody = [email] if email else [one["email"] for one in _send(where, "GET", "/api/v1/agents")["agents"]]
+    click.echo(intervals.header())
+    for one in everybody:
+        settings = _send(where, "GET", f"/api/v1/agents/{_escaped(one)}/settings?{_query(window)}")
+        for line in intervals.rows(settings):
+            click.echo(line)
 
 
 def _print_agents(agents: list[dict[str, Any]]) -> None:

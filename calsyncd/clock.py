@@ -115,6 +115,12 @@ class SystemClock:
         """Seconds that never jump."""
         return time.monotonic()
 
+    def asleep(self) -> float:
+        """Seconds that the machine has slept since it booted; 0 where the system does not tell."""
+        if not sys.platform.startswith("linux"):
+            return 0.0
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC))
+
     def step(self) -> float:
         """By how many seconds `now` has jumped since this was last asked."""
         offset = time.time() - time.monotonic()

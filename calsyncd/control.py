@@ -9,12 +9,15 @@ from typing import Any, Protocol, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from calsyncd.calendars import Push, Syncer
+from calsyncd.chronicle import Annals, Chronicle
 from calsyncd.clock import SystemClock
 from calsyncd.core.model import Event, HistoryRow
+from calsyncd.core.moments import Moment
+from calsyncd.core.past import Query
 from calsyncd.errors import UserError
 from calsyncd.logs import get_logger
-from calsyncd.phones import Agent, Phones, Roster, Webhooks, Wishes
-from calsyncd.view import Diary, agent_view, time_out, timeline_view
+from calsyncd.phones import Agent, Outages, Phones, Roster, Webhooks, Wishes
+from calsyncd.view import Diary, agent_view, outage_view, time_out, timeline_view
 from calsyncd.web.public import Health
 
 OWED_ALARM_SECONDS = 120.0
@@ -47,14 +50,6 @@ class Archive(Protocol):
         ...
 
 
-class Past(Protocol):
-    """What is known of what was done."""
-
-    async def history(self, agent: str | None = None, since: float = 0.0) -> list[HistoryRow]:
-        """What was done since `since`, in order."""
-        ...
-
-
 class Control:
     """Answers and obeys operators. `well` says what is wrong with the loop or the database, or nothing."""
 
@@ -69,7 +64,8 @@ class Control:
         webhooks: Webhooks,
         wishes: Wishes,
         archive: Archive,
-        past: Past,
+        past: Annals,
+        outages: Outages,
         well: Callable[[], str],
     ) -> None:
         self._clock = clock
@@ -81,7 +77,9 @@ class Control:
         self._wishes = wishes
         self._archive = archive
         self._past = past
+        self._outages = outages
         self._well = well
+        self._chronicle = Chronicle(clock, archive, past, zone=self._zone, settings=self._settings)
 
     def agents(self) -> list[dict[str, Any]]:
         """Every agent that the settings name."""
@@ -118,17 +116,34 @@ class Control:
             own = tuple(one for one in events.get(agent.email, ()) if one[0] in followed)
             rules = self._syncer.rules(agent.email) or agent.rules
             diary = Diary(own, rules, self._roster.by_hand(agent.email))
-            found.append(timeline_view(agent, diary, past.get(agent.email, ()), (low, high), self._clock.now()))
+            view = timeline_view(agent, diary, past.get(agent.email, ()), (low, high), self._clock.now())
+            found.append({**view, "zone": str(self._zone(agent.email))})
         return found
+
+    async def history(self, query: Query, most: int) -> dict[str, Any] | None:
+        """At most so many of the records that are asked for; as `Chronicle` says."""
+        return await self._chronicle.history(query, most)
+
+    async def settings(self, email: str, since: Moment | None, until: Moment | None) -> dict[str, Any] | None:
+        """What was really set; as `Chronicle` says."""
+        return await self._chronicle.settings(email, since, until)
+
+    def _zone(self, email: str | None) -> tzinfo:
+        """The zone of the agent's first calendar; UTC where that is not known."""
+        calendars = self._syncer.of_agent(email) if email is not None else []
+        names = [one.bookmark.time_zone for one in calendars if one.bookmark is not None]
+        try:
+            return ZoneInfo(names[0]) if names else UTC
+        except (ValueError, ZoneInfoNotFoundError):
+            return UTC
+
+    def _settings(self) -> dict[str, str | None]:
+        return {agent.email: agent.status for agent in self._roster.agents.values() if agent.configured}
 
     def _window(self, email: str, window: Window) -> tuple[float, float]:
         if isinstance(window, tuple):
             return window
-        names = [one.bookmark.time_zone for one in self._syncer.of_agent(email) if one.bookmark is not None]
-        try:
-            zone: tzinfo = ZoneInfo(names[0]) if names else UTC
-        except (ValueError, ZoneInfoNotFoundError):
-            zone = UTC
+        zone = self._zone(email)
         day = window or datetime.fromtimestamp(self._clock.now(), zone).date()
         midnights = (datetime.combine(one, time(), zone) for one in (day, day + timedelta(days=1)))
         low, high = (midnight.timestamp() for midnight in midnights)
@@ -187,6 +202,11 @@ class Control:
             await self._webhooks.remove()
         released = [email for email in owed if email not in left]
         return {"released": released, "still_held": left, **({"unwritten": unwritten} if unwritten else {})}
+
+    def outage(self) -> dict[str, Any] | None:
+        """The daemon's last absence, and what it meant; None if there was none."""
+        outage = self._outages.outage
+        return None if outage is None else outage_view(outage)
 
     def health(self) -> Health:
         """Whether the loop turns and the database answers."""

@@ -21,6 +21,7 @@ from typing import Any
 from google.auth import crypt
 
 from calsyncd import __version__, config, logs, systemd
+from calsyncd.absence import Absence
 from calsyncd.aircall.client import AircallApi, basic_authorization
 from calsyncd.calendars import Pace, Push, Syncer
 from calsyncd.clock import SystemClock
@@ -38,9 +39,9 @@ from calsyncd.http import Http
 from calsyncd.journal import Journal
 from calsyncd.ledger import Ledger
 from calsyncd.metrics import Metrics
-from calsyncd.phones import Agent, Calls, Phones, Presence, Record, Roster, Spending, Webhooks, Wishes
+from calsyncd.phones import Agent, Calls, Outages, Phones, Presence, Record, Roster, Spending, Webhooks, Wishes
 from calsyncd.scheduler import Scheduler
-from calsyncd.state import give_to_owner, locked, push_key
+from calsyncd.state import Alive, give_to_owner, locked, push_key
 from calsyncd.store import Store, StoreUnavailableError
 from calsyncd.web.admin import admin_app
 from calsyncd.web.public import public_app
@@ -111,6 +112,8 @@ class Daemon:
         self.push: Push
         self.syncer: Syncer
         self.control: Control
+        self.outages: Outages
+        self.absence: Absence
         self.store: Store
         self._stop = asyncio.Event()
         self._database_at = self.clock.monotonic()
@@ -159,7 +162,7 @@ class Daemon:
                 chance=random.random,
                 presence=Presence(self.scheduler, aircall=aircall, budget=self.budget, chance=random.random),
             )
-            google = _google(settings, http, self.clock)
+            google = google_api(settings, http, self.clock)
             public_url = settings.server.public_url
             hooked = public_url is not None and settings.aircall.webhooks
             self.webhooks = Webhooks(
@@ -195,6 +198,11 @@ class Daemon:
             )
             self.roster.moved = self.syncer.retell
             self.syncer.storm.limits = _storm_limits(settings)
+            self.outages = Outages(self.roster, is_read=self.syncer.is_read, touch=self.phones.touch)
+            self.phones.watch(self.outages.judged)
+            self.syncer.listen(self.outages.read)
+            self.absence = Absence(self.clock, Alive(settings.state_dir), self.outages)
+            self.scheduler.when_stepped(self.absence.stepped)
             self.control = Control(
                 self.clock,
                 roster=self.roster,
@@ -205,8 +213,10 @@ class Daemon:
                 wishes=Wishes(self.clock, roster=self.roster, record=record, retell=self.syncer.retold),
                 archive=self.store,
                 past=journal,
+                outages=self.outages,
                 well=self._ill,
             )
+            self._acts = _acts(ledger)
             self._nonce_key = hmac.digest(key, b"calsyncd nonce", hashlib.sha256)
             self.roster.directory, self.roster.zones = await self.store.directory(), await self.store.zones()
             self.phones.keep_available(_floors(settings))
@@ -265,6 +275,7 @@ class Daemon:
                 agents=len(settings.agents),
                 owed=len(self.phones.held()),
             )
+            self.absence.look_back(self._acts)
             await self._serve(journal)
 
     async def _serve(self, journal: Journal) -> None:
@@ -273,6 +284,7 @@ class Daemon:
             asyncio.create_task(self.scheduler.run(), name="loop"),
             asyncio.create_task(journal.run(), name="journal"),
             asyncio.create_task(self._pulse(), name="pulse"),
+            asyncio.create_task(self.absence.live(), name="alive"),
             asyncio.create_task(self._watch_lag(), name="lag"),
         ]
         watchdog = systemd.watchdog_interval(self._environ, os.getpid())
@@ -287,12 +299,14 @@ class Daemon:
             for task in work:
                 task.cancel()
             results = await asyncio.gather(*work, return_exceptions=True)
+        ended = asyncio.create_task(self.absence.end(), name="last mark")
         systemd.notify(self._environ, STOPPING="1", STATUS="stopping")
         log.info("Stopping: what is in flight may end", action="stopping")
         self.phones.stop()
         await self.scheduler.finish(STOP_SECONDS)
         with contextlib.suppress(ServiceError):
             await journal.flush()
+        await ended
         died = [result for result in results if isinstance(result, Exception)]
         if died:
             raise died[0]
@@ -447,6 +461,13 @@ def _open_ledger(path: Path) -> Ledger:
     return ledger
 
 
+def _acts(ledger: Ledger) -> list[float]:
+    """When the ledger was written to, but for lines that were to be followed by another."""
+    entries = ledger.entries.values()
+    settled = [entry.at for entry in entries if not (isinstance(entry.stance, Held) and entry.stance.lost_at)]
+    return settled + [line.at for line in (*ledger.pauses.values(), *ledger.said.values())]
+
+
 def _aircall(settings: Settings, http: Http, clock: SystemClock, budget: Budget) -> AircallApi:
     authorization = basic_authorization(settings.aircall.api_id, settings.aircall.api_token.reveal())
     logs.add_secret(authorization)
@@ -462,7 +483,8 @@ def _aircall(settings: Settings, http: Http, clock: SystemClock, budget: Budget)
     )
 
 
-def _google(settings: Settings, http: Http, clock: SystemClock) -> CalendarApi:
+def google_api(settings: Settings, http: Http, clock: SystemClock) -> CalendarApi:
+    """Google Calendar, by the credentials of the settings."""
     account = settings.google.service_account
     tokens = ServiceAccountTokens(
         http,

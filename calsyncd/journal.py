@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from calsyncd.clock import Clock
 from calsyncd.core.model import HistoryRow, Observation
+from calsyncd.core.past import Cursor, Filter
 from calsyncd.errors import ServiceError
 from calsyncd.logs import get_logger
 
@@ -36,6 +38,10 @@ class Book(Protocol):
 
     async def history(self, agent: str | None = None, since: float = 0.0) -> list[HistoryRow]:
         """What was done since `since`, in order, for one agent or for all."""
+        ...
+
+    async def page(self, which: Filter, limit: int) -> list[HistoryRow]:
+        """The first `limit` records that are asked for, in order."""
         ...
 
     async def save_directory(self, emails: dict[int, str], zones: dict[int, str]) -> None:
@@ -77,6 +83,15 @@ class Journal:
         rows = await self._book.history(agent, since)
         written = {row for row in rows if waiting and row.at >= waiting[0].at}
         return [*rows, *(row for row in waiting if row not in written)]
+
+    async def page(self, which: Filter, cursor: Cursor, limit: int) -> list[HistoryRow]:
+        """The next records that are asked for, in order, `limit` at most; also what is still to be written."""
+        which = replace(which, since=max(which.since, cursor.at))
+        waiting = [row for row in [*self._writing, *self._rows] if which.takes(row)]
+        rows = await self._book.page(which, limit + cursor.told)
+        written = set(rows) if waiting else set()
+        merged = sorted([*rows, *(row for row in waiting if row not in written)], key=lambda row: row.at)
+        return cursor.rest(merged)[:limit]
 
     async def run(self) -> None:
         """Write what comes, until cancelled."""

@@ -1,4 +1,7 @@
-"""The state directory: its lock, and the key that proves messages ours. Both are made at the first start."""
+"""The state directory: its lock, the key that proves messages ours, and when the daemon was last alive.
+
+All are made at the first start.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import fcntl
 import os
 import secrets
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from calsyncd.errors import UserError, exit_code_of
@@ -80,3 +84,39 @@ def push_key(folder: Path) -> bytes:
             exit_code=exit_code_of(error),
         ) from error
     return key
+
+
+class Alive:
+    """When the daemon was last alive: one line in `folder`/alive, overwritten in place.
+
+    It is not synced at each mark: a crash of the process loses nothing, and a power cut what the kernel had not yet
+    written, some tens of seconds.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "alive"
+
+    def last(self) -> float | None:
+        """The last mark, epoch seconds; None before the first one. OSError or ValueError if it cannot be read."""
+        try:
+            line = self._path.read_text(encoding="ascii")
+        except FileNotFoundError:
+            return None
+        if not line:
+            # Its first mark had no room, or never came to the disk.
+            return None
+        at = datetime.fromisoformat(line.strip())
+        if at.tzinfo is None:
+            raise ValueError("it has no offset")
+        return at.timestamp()
+
+    def mark(self, now: float) -> None:
+        """The daemon is alive at `now`. OSError if that cannot be written."""
+        line = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds") + "\n"
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            # In place, and of the same length each time: no instant without a mark, and no room needed on a full disk.
+            os.pwrite(descriptor, line.encode(), 0)
+            os.ftruncate(descriptor, len(line))
+        finally:
+            os.close(descriptor)

@@ -11,7 +11,8 @@ from calsyncd.calendars import Calendar
 from calsyncd.core.byhand import EXTENSION, NOTHING, ByHand
 from calsyncd.core.channels import Health
 from calsyncd.core.model import Event, HistoryRow, Setting, Trouble
-from calsyncd.core.past import stretches
+from calsyncd.core.outage import Outage
+from calsyncd.core.past import Stretch, stretches, unbroken
 from calsyncd.core.plan import Held, StandingBack
 from calsyncd.core.rules import Rules, Verdict
 from calsyncd.core.timeline import Timeline, build, verdict
@@ -96,6 +97,28 @@ class Diary:
 OUTSIDE = Verdict(counts=False, words="outside of the working hours", rule="working_hours")
 
 
+def outage_view(outage: Outage) -> dict[str, Any]:
+    """An absence as `GET /api/v1/outage` shows it."""
+    return {
+        "cause": outage.cause,
+        "from": time_out(outage.away_from),
+        "to": time_out(outage.away_to),
+        "seconds": round(outage.seconds, 3),
+        "agents": [
+            {
+                "email": agent.email,
+                "boundaries": [time_out(at) for at in agent.boundaries],
+                "right_at": time_out(agent.right_at),
+                "updated": agent.updated,
+            }
+            for agent in outage.agents
+        ],
+        "unconcerned": outage.unconcerned,
+        "waiting": outage.waiting,
+        "over": outage.over,
+    }
+
+
 def timeline_view(
     agent: Agent, diary: Diary, past: Iterable[HistoryRow], window: tuple[float, float], now: float
 ) -> dict[str, Any]:
@@ -141,9 +164,40 @@ def timeline_view(
                 "end": time_out(one.end),
                 "availability_status": one.status,
                 "actor": one.actor,
+                "why": one.why,
             }
             for one in (stretches(past, agent.status, low, until) if until > low else ())
         ],
+    }
+
+
+def settings_view(found: Iterable[Stretch]) -> list[dict[str, Any]]:
+    """What was set when, as unbroken intervals of one setting each; without those in which it is not known."""
+    return [
+        {
+            "start": time_out(one.start),
+            "end": time_out(one.end),
+            "availability_status": one.status,
+            "actor": one.actor,
+            "why": one.why,
+        }
+        for one in unbroken(found)
+        if one.status is not None
+    ]
+
+
+def history_view(row: HistoryRow) -> dict[str, Any]:
+    """One record of the history."""
+    return {
+        "at": time_out(row.at),
+        "agent": row.agent,
+        "from": row.from_,
+        "to": row.to,
+        "outcome": row.outcome,
+        "why": row.why,
+        "event": row.event,
+        "late_ms": row.late_ms,
+        "actor": row.actor,
     }
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from calsyncd.clock import SystemClock
 from calsyncd.core.model import HistoryRow, Observation, Setting
+from calsyncd.core.past import Cursor, Filter
 from calsyncd.errors import Unavailable
 from calsyncd.journal import MAX_WAITING, Journal
 from calsyncd.store import Store
@@ -46,6 +47,7 @@ class Shelf:
     observed: list[dict[int, Observation]] = field(default_factory=list)
     rows: list[HistoryRow] = field(default_factory=list)
     directories: list[dict[int, str]] = field(default_factory=list)
+    zones: list[dict[int, str]] = field(default_factory=list)
     writes: int = 0
     gate: asyncio.Event | None = None
 
@@ -61,9 +63,13 @@ class Shelf:
     async def history(self, agent: str | None = None, since: float = 0.0) -> list[HistoryRow]:
         return [row for row in self.rows if agent in {None, row.agent} and row.at >= since]
 
+    async def page(self, which: Filter, limit: int) -> list[HistoryRow]:
+        return [row for row in self.rows if which.takes(row)][:limit]
+
     async def save_directory(self, emails: dict[int, str], zones: dict[int, str]) -> None:
         await self._answer("directory")
         self.directories.append(dict(emails))
+        self.zones.append(dict(zones))
 
     async def let_go(self, flush: asyncio.Task[None]) -> None:
         """The write that the gate holds up comes to its end, and so does the flush that waits for it."""
@@ -105,7 +111,7 @@ async def test_what_comes_in_a_moment_is_one_batch(clock: HastyClock) -> None:
     for number in range(200):
         journal.observed(number % 7, seen("available", number))
         journal.done(row(number))
-    journal.listed({1: "amy@example.com"}, {})
+    journal.listed({1: "amy@example.com"}, {1: "Europe/Paris"})
 
     writing = asyncio.create_task(journal.run())
     await written(shelf, 200)
@@ -115,6 +121,7 @@ async def test_what_comes_in_a_moment_is_one_batch(clock: HastyClock) -> None:
     assert shelf.rows == [row(number) for number in range(200)]
     assert [{number % 7: seen("available", number) for number in range(193, 200)}] == shelf.observed
     assert shelf.directories == [{1: "amy@example.com"}]
+    assert shelf.zones == [{1: "Europe/Paris"}]
 
 
 async def test_history_holds_what_is_still_to_be_written(clock: HastyClock) -> None:
@@ -135,6 +142,27 @@ async def test_history_holds_what_is_still_to_be_written(clock: HastyClock) -> N
     assert await journal.history() == [row(1), row(2), row(3)]
     assert await journal.history("amy@example.com", 2.0) == [row(2), row(3)]
     assert await journal.history("nobody@example.com") == []
+
+
+async def test_pages_hold_what_is_still_to_be_written(clock: HastyClock, tmp_path: Path) -> None:
+    """Each record once, in order, whether it is written, being written or waits; only those asked for."""
+    async with Store.open(tmp_path / "calsyncd.db") as store:
+        journal = Journal(store, clock, KEEP)
+        rows = [replace(row(number), at=clock.now() + number // 2) for number in range(7)]
+        told: list[HistoryRow] = []
+        cursor = Cursor()
+        for number, one in enumerate(rows):
+            journal.done(one)
+            if number in {2, 4}:
+                await journal.flush()
+        while page := await journal.page(Filter(), cursor, 2):
+            told += page
+            for one in page:
+                cursor = cursor.past(one)
+
+        assert told == rows
+        assert await journal.page(Filter(until=rows[4].at), Cursor(), 9) == rows[:4]
+        assert await journal.page(Filter("nobody@example.com"), Cursor(), 9) == []
 
 
 @pytest.mark.parametrize("part", ["observe", "record", "directory"])

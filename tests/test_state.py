@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from calsyncd.errors import UserError
-from calsyncd.state import KEY_BYTES, locked, push_key
+from calsyncd.state import KEY_BYTES, Alive, locked, push_key
 
 HOLDER = """
 import sys, time
@@ -143,3 +143,56 @@ def test_keys_differ_between_installations(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
 
     assert push_key(tmp_path / "a") != push_key(tmp_path / "b")
+
+
+def test_the_last_mark_is_found(tmp_path: Path) -> None:
+    """By another process's life, to the millisecond; none before the first one, and each in the place of the last."""
+    alive = Alive(tmp_path)
+    assert alive.last() is None
+
+    for at in (1_795_000_000.0, 1_795_000_005.0004, 1_795_000_010.123):
+        alive.mark(at)
+
+    assert Alive(tmp_path).last() == 1_795_000_010.123
+    assert (tmp_path / "alive").read_text(encoding="ascii") == "2026-11-18T11:06:50.123+00:00\n"
+    assert stat.S_IMODE((tmp_path / "alive").stat().st_mode) == 0o600
+
+
+def test_a_mark_takes_the_place_of_a_longer_line(tmp_path: Path) -> None:
+    """Whatever was in the file: after a mark, nothing of it is left."""
+    (tmp_path / "alive").write_text("x" * 100, encoding="ascii")
+
+    Alive(tmp_path).mark(1_795_000_000.0)
+
+    assert Alive(tmp_path).last() == 1_795_000_000.0
+
+
+@pytest.mark.parametrize("content", [b"\0" * 30, b"soon\n", b"\xff\xfe", b"2026-11-18T11:06:50\n"])
+def test_a_damaged_mark_is_no_mark(tmp_path: Path, content: bytes) -> None:
+    """What a power cut or a hand has left is told from a first start."""
+    (tmp_path / "alive").write_bytes(content)
+
+    with pytest.raises(ValueError, match=r"."):
+        Alive(tmp_path).last()
+
+
+def test_a_full_disk_takes_marks(tiny_disk: Path) -> None:
+    """A mark needs no room but its first."""
+    alive = Alive(tiny_disk)
+    alive.mark(1_795_000_000.0)
+    fill(tiny_disk)
+
+    alive.mark(1_795_000_005.0)
+
+    assert alive.last() == 1_795_000_005.0
+
+
+def test_a_disk_without_room_for_the_first_mark(tiny_disk: Path) -> None:
+    """It is an OSError each time, and nothing that would be taken for a mark stays behind."""
+    fill(tiny_disk)
+    alive = Alive(tiny_disk)
+
+    with pytest.raises(OSError, match="No space left"):
+        alive.mark(1_795_000_000.0)
+
+    assert alive.last() is None

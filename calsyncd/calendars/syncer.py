@@ -131,6 +131,7 @@ class Syncer:
         self._told_at: dict[str, float] = {}
         self._began_at: float | None = None
         self._gate = asyncio.Semaphore(AT_ONCE)
+        self._read_or_not: Callable[[str], None] = lambda _: None
         push.listen(lambda calendar: self._mark(calendar, "push"))
         scheduler.handle("sync", lambda key, _: self._due(key))
         scheduler.handle("grace", lambda *_: self._grace_over())
@@ -210,6 +211,17 @@ class Syncer:
         self._scheduler.at("sync", calendar.key, None)
         self._push.drop(calendar)
 
+    def listen(self, read: Callable[[str], None]) -> None:
+        """Call `read(email)` whenever a calendar of the agent was read, changed or not, or could not be."""
+        self._read_or_not = read
+
+    def is_read(self, email: str, since: float) -> bool:
+        """Whether each of the agent's calendars was read since then, but for those that only a human can bring back."""
+        return all(
+            one.suspended or (not one.running and one.synced_at is not None and one.synced_at >= since)
+            for one in self.of_agent(email)
+        )
+
     def of_agent(self, email: str) -> list[Calendar]:
         """The calendars of an agent."""
         return self._of_agent.get(email, [])
@@ -252,6 +264,8 @@ class Syncer:
             calendar.began_at = min(calendar.began_at, now)
             calendar.heard_at = min(calendar.heard_at, now)
             calendar.missed_at = calendar.confirm_empty_at = None
+            # What is being read was asked for at another time: it is read again.
+            calendar.dirty |= calendar.running
             self._scheduler.at("sync", calendar.key, now)
             self._push.keep(calendar)
 
@@ -302,6 +316,7 @@ class Syncer:
             if calendar.failures and (self._is_stale(calendar, now) or calendar.suspended):
                 await self._tell(calendar.agent)
         waited.set()
+        self._read_or_not(calendar.agent)
 
     async def _fetch_and_apply(self, calendar: Calendar, cause: Cause, now: float) -> float:
         """Seconds until the next poll. Everything is applied, or nothing."""

@@ -1,10 +1,11 @@
 """The settings: config.yaml read into frozen values, or all its faults at once.
 
-`find` says which file, `load` reads it, `check` lists its faults, `restart_needed` tells what a reload cannot change.
+`find` says which file, `load` reads it, `load_rules` reads a file of rules alone, `check` lists the faults,
+`restart_needed` tells what a reload cannot change.
 """
 
 from calsyncd.config.faults import ConfigError, Fault
-from calsyncd.config.loading import check, find, load
+from calsyncd.config.loading import check, find, load, load_rules
 from calsyncd.config.models import (
     Agent,
     Aircall,
@@ -47,5 +48,6 @@ __all__ = [
     "find",
     "laid_over",
     "load",
+    "load_rules",
     "restart_needed",
 ]

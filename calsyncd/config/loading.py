@@ -6,12 +6,13 @@ import difflib
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
 from calsyncd.config.faults import ConfigError, Fault, Problem
 from calsyncd.config.models import Settings
+from calsyncd.config.rules import Rules
 from calsyncd.config.secretfiles import read_regular
 from calsyncd.config.section import Section
 from calsyncd.config.values import Surroundings
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 MAX_CONFIG_BYTES = 1024 * 1024
 PLACES = (Path("config.yaml"), Path("/etc/calsyncd/config.yaml"))
 """Where the settings are looked for when neither `--config` nor $CALSYNCD_CONFIG says it."""
+
+_Read = TypeVar("_Read", bound=Section)
 
 _MAX_SUGGESTIONS = 100
 """Each costs about a millisecond; nobody reads more."""
@@ -56,22 +59,41 @@ def load(path: Path, env: Mapping[str, str]) -> Settings:
     Raises:
         ConfigError: every fault of the file.
     """
+    root, faults = _parsed(path)
+    around = Surroundings(Path(os.path.abspath(path)).parent, env)  # noqa: PTH100 - links stay: files beside the link count
+    return _validated(Settings, path, root, faults, around)
+
+
+def load_rules(path: Path) -> Rules:
+    """The rules in a file that holds what stands under `rules:` in the settings, with or without that key.
+
+    Raises:
+        ConfigError: every fault of the file.
+    """
+    root, faults = _parsed(path)
+    inner = root.value.get("rules") if isinstance(root.value, dict) and root.value.keys() == {"rules"} else None
+    return _validated(Rules, path, root if inner is None else inner, faults, None)
+
+
+def _parsed(path: Path) -> tuple[Node, list[Fault]]:
     try:
         data, _ = read_regular(path, MAX_CONFIG_BYTES)
     except Problem as err:
         raise ConfigError(path, [Fault(1, 1, "", str(err))]) from None
     try:
-        root, faults = parse(data)
+        return parse(data)
     except YamlError as err:
         raise ConfigError(path, [err.fault]) from None
-    around = Surroundings(Path(os.path.abspath(path)).parent, env)  # noqa: PTH100 - links stay: files beside the link count
+
+
+def _validated(model: type[_Read], path: Path, root: Node, faults: list[Fault], around: Surroundings | None) -> _Read:
     try:
-        settings = Settings.model_validate(root.plain(), context=around)
+        read = model.model_validate(root.plain(), context=around)
     except ValidationError as err:
-        raise ConfigError(path, [*faults, *_Faults(root).of(err)]) from None
+        raise ConfigError(path, [*faults, *_Faults(root, model).of(err)]) from None
     if faults:
         raise ConfigError(path, faults)
-    return settings
+    return read
 
 
 def check(path: Path, env: Mapping[str, str]) -> list[str]:
@@ -84,10 +106,11 @@ def check(path: Path, env: Mapping[str, str]) -> list[str]:
 
 
 class _Faults:
-    """Turns what the models refuse into faults with a place in the file."""
+    """Turns what the models refuse into faults with a place in the file, whose root is a `model`."""
 
-    def __init__(self, root: Node) -> None:
+    def __init__(self, root: Node, model: type[Section]) -> None:
         self._root = root
+        self._model = model
         self._suggestions = 0
         self._meant: set[tuple[int | str, ...]] = set()
 
@@ -104,12 +127,15 @@ class _Faults:
                 if loc not in self._meant:
                     yield Fault(*self._place(loc[:-1], of_key=True), spell(loc), "is missing, and has no default")
             elif loc[-1:] == ("[key]",):
-                yield Fault(*self._place(loc[:-1], of_key=True), spell(loc[:-1]), _sentence(error, loc[:-1]))
+                said = _sentence(error, loc[:-1], self._model)
+                yield Fault(*self._place(loc[:-1], of_key=True), spell(loc[:-1]), said)
             elif error["type"] != "extra_forbidden":
-                yield Fault(*self._place(loc, of_key=False), spell(loc), _sentence(error, loc))
+                yield Fault(*self._place(loc, of_key=False), spell(loc), _sentence(error, loc, self._model))
 
     def _place(self, loc: tuple[int | str, ...], *, of_key: bool) -> Place:
         """Where `loc` stands; what is not in the file stands at the nearest thing around it."""
+        if not loc:
+            return self._root.place
         node, place = self._root, Place(1, 1)
         for index, step in enumerate(loc):
             last = index == len(loc) - 1
@@ -126,7 +152,7 @@ class _Faults:
         return place
 
     def _unknown(self, loc: tuple[int | str, ...]) -> str:
-        key, model = str(loc[-1]), _model_at(loc[:-1])
+        key, model = str(loc[-1]), _model_at(loc[:-1], self._model)
         if key in model.later:
             hint = model.later[key]
             return f"not available yet{f' ({hint})' if hint else ''}"
@@ -140,7 +166,7 @@ class _Faults:
                 "unknown key, and a secret is never written in this file; "
                 f"write it into a file of its own and name that in {name}"
             )
-        elsewhere = _PATHS.get(key)
+        elsewhere = _PATHS.get(key) if self._model is Settings else None
         if elsewhere:
             return f"unknown key here (did you mean {elsewhere}{'' if '.' in elsewhere else ' at the top level'}?)"
         if self._suggestions < _MAX_SUGGESTIONS and len(key) <= 64:
@@ -152,20 +178,20 @@ class _Faults:
         return f"unknown key (known here: {', '.join(model.keys())})"
 
 
-def _sentence(error: Any, loc: tuple[int | str, ...]) -> str:
+def _sentence(error: Any, loc: tuple[int | str, ...], root: type[Section]) -> str:
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
     if error["type"] == "tuple_type":
         return "expected a list, each item on a line that begins with `- `"
     if error["type"] == "dict_type":
         return "expected a line `name: …` below it for each, or {}"
-    fields = ", ".join(_model_at(loc).keys())
+    fields = ", ".join(_model_at(loc, root).keys())
     return f"expected keys below it, of: {fields}"
 
 
-def _model_at(loc: tuple[int | str, ...]) -> type[Section]:
+def _model_at(loc: tuple[int | str, ...], root: type[Section]) -> type[Section]:
     """The model at a path; a path that leads to no model gives the last one on the way."""
-    model: type[Section] = Settings
+    model = root
     for step in loc:
         if isinstance(step, str) and step in model.model_fields:
             model = _section(model.model_fields[step].annotation) or model

@@ -21,8 +21,10 @@ _MEMORY_BYTES = 1 << 20
 
 
 def matched(patterns: Iterable[str], title: str) -> tuple[str, ...]:
-    """Those of `patterns` that the title matches."""
-    return tuple(pattern for pattern in patterns if _matcher(pattern)(title))
+    """Those of `patterns` that the title matches, whatever characters it is made of."""
+    # Half of a surrogate pair, which JSON can hold, is nothing that can be encoded.
+    readable = title.encode(errors="replace").decode()
+    return tuple(pattern for pattern in patterns if _matcher(pattern)(readable))
 
 
 def fault(pattern: str) -> str | None:

@@ -3,6 +3,7 @@
 from calsyncd.phones.agent import FOREVER, Agent
 from calsyncd.phones.calls import Calls
 from calsyncd.phones.crowds import Spending
+from calsyncd.phones.outages import Outages
 from calsyncd.phones.phones import Phones
 from calsyncd.phones.presence import Presence
 from calsyncd.phones.record import Record
@@ -10,4 +11,16 @@ from calsyncd.phones.roster import Roster
 from calsyncd.phones.webhooks import Webhooks
 from calsyncd.phones.wishes import Wishes
 
-__all__ = ["FOREVER", "Agent", "Calls", "Phones", "Presence", "Record", "Roster", "Spending", "Webhooks", "Wishes"]
+__all__ = [
+    "FOREVER",
+    "Agent",
+    "Calls",
+    "Outages",
+    "Phones",
+    "Presence",
+    "Record",
+    "Roster",
+    "Spending",
+    "Webhooks",
+    "Wishes",
+]

@@ -44,7 +44,8 @@ class Agent:
     `hinting` while the request under way is a look that only a hint asked for; `updating` from when an update is
     written down until what became of it is, `putting` while its answer is out.
     `look_alone` once the list of everybody was waited for in vain. `unwritten` while the ledger lacks the stance.
-    `refusals` counts the updates in a row that the user's state refused, however many looks were answered between.
+    `failures` counts the looks in a row that failed; `failed_updates` the updates, however many looks were answered
+    between.
     `owes_since` is the boundary that is due and not served; `missing` how many whole lists in a row lacked the user.
     `writing` counts the writes of the stance that are under way beside requests.
     `status` is the `availability_status` that the history has last. `foreseen` is what the ledger holds already of the
@@ -70,7 +71,7 @@ class Agent:
     busy: bool = False
     hinting: bool = False
     failures: int = 0
-    refusals: int = 0
+    failed_updates: int = 0
     waiting: Decision | None = None
     look_alone: bool = False
     updating: bool = False

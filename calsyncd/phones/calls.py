@@ -264,7 +264,7 @@ class Calls:
             return
         agent.putting = False
         now = self._clock.now()
-        agent.refusals = 0
+        agent.failed_updates = 0
         agent.stance, agent.facts = plan.answered(sent, shown, agent.facts, now)
         if agent.facts.mismatches:
             self._not_taken(agent, put, shown)
@@ -350,24 +350,27 @@ class Calls:
         """Decide when this agent is tried again, and whose trouble it is."""
         if self._company_failed(error):
             return
-        agent.failures += 1
+        if doing == "update":
+            failures = agent.failed_updates = agent.failed_updates + 1
+        else:
+            failures = agent.failures = agent.failures + 1
         if isinstance(error, Refused) and error.code == USER_GONE:
             # One 404 closes no debt: only the list of everybody can say that nobody is left to owe it to.
             wait = GONE_RETRY_SECONDS
             self._roster.trouble(agent, "aircall_user_gone")
         elif isinstance(error, Refused):
             wait = REFUSED_RELEASE_RETRY_SECONDS if isinstance(agent.stance, Held) else REFUSED_RETRY_SECONDS
-            if error.status == STATE_ERROR:
+            passes = doing == "update" and error.status == STATE_ERROR
+            if passes:
                 # The user's state refuses it, such as a call, and that passes.
-                agent.refusals += 1
-                wait = backoff(agent.refusals, self._chance(), cap=REFUSED_RELEASE_RETRY_SECONDS)
-            if not 0 < agent.refusals <= PASSING_FAILURES:
+                wait = backoff(failures, self._chance(), cap=REFUSED_RELEASE_RETRY_SECONDS)
+            if not passes or failures > PASSING_FAILURES:
                 self._roster.trouble(agent, "update_refused", str(error))
         else:
             retry_after = error.retry_after if isinstance(error, Unavailable) else None
-            wait = backoff(agent.failures, self._chance(), cap=RETRY_CAP_SECONDS)
+            wait = backoff(failures, self._chance(), cap=RETRY_CAP_SECONDS)
             wait = min(max(wait, retry_after or 0.0), RETRY_AFTER_CAP_SECONDS)
-            if agent.failures > PASSING_FAILURES:
+            if failures > PASSING_FAILURES:
                 self._roster.trouble(agent, error.code, str(error))
         agent.facts = replace(agent.facts, retry_at=self._clock.now() + wait)
         log.warning(

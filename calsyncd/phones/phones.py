@@ -89,6 +89,7 @@ class Phones:
         self._near_crowd = False
         self._untold_at = 0.0
         self._untold: Callable[[float], None] = _nobody
+        self._judged: Callable[[Iterable[str], float], None] = lambda _emails, _now: None
         self._in_flight = 0
         self.lists = Lists(scheduler, calls=calls, roster=roster, seen=self._seen, chance=chance)
         scheduler.handle("agent", lambda email, _: self._touched.add(email))
@@ -163,6 +164,10 @@ class Phones:
     def listen(self, untold: Callable[[float], None], alive: Callable[[], bool]) -> None:
         """Call `untold(at)` when a look of `at` found a change that no webhook had told; `alive` says if they tell."""
         self._untold, self.lists.told = untold, alive
+
+    def watch(self, judged: Callable[[Iterable[str], float], None]) -> None:
+        """Call `judged(emails, now)` in each turn, once these agents were judged and before anything is sent."""
+        self._judged = judged
 
     async def pause(self, email: str, until: float | None, actor: str = OPERATOR, reason: str = "") -> None:
         """Release the agent and leave them alone until `until` (None: until resumed); OSError if not written."""
@@ -256,8 +261,10 @@ class Phones:
             agent = self._roster.agents.get(email)
             if agent is not None:
                 self._judge(agent, now)
-        for email in self._guards.settle(now):
+        settled = self._guards.settle(now)
+        for email in settled:
             self._judge(self._roster.agents[email], now)
+        self._judged({*touched, *settled}, now)
         self._needy &= self._roster.agents.keys()
         self._curious &= self._needy
         self._dispatch(now)

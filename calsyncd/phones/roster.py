@@ -114,6 +114,10 @@ class Roster:
         """What is said by hand of the agent's meetings, without what is long over."""
         return wishes.remembered(self._said.get(email, NOTHING), self._now())
 
+    def pauses(self) -> dict[str, float]:
+        """Until when each agent is paused, or was paused last if nobody resumed them before."""
+        return dict(self._pauses)
+
     def paused(self) -> list[str]:
         """Who is paused now, also of those whom the settings do not name any more."""
         return [email for email in self._pauses if self._paused_until(email) is not None]
@@ -179,14 +183,15 @@ class Roster:
         """A request for this agent worked: what it had troubled is over. A look mends nothing that an update failed."""
         if agent.trouble is None or agent.trouble.code in _BINDING_TROUBLES:
             return
-        if agent.trouble.code in _UPDATE_TROUBLES and not by_update:
+        if (agent.failed_updates or agent.trouble.code in _UPDATE_TROUBLES) and not by_update:
             return
         self._clear(agent)
 
     def nothing_owed(self, agent: Agent) -> None:
         """Nothing is to be sent and all is written down: what an update had troubled is over with it."""
-        agent.refusals = 0
-        if agent.trouble is not None and agent.trouble.code in _UPDATE_TROUBLES:
+        failed, agent.failed_updates = agent.failed_updates > 0, 0
+        code = agent.trouble.code if agent.trouble is not None else None
+        if code in _UPDATE_TROUBLES or (failed and code is not None and code not in _BINDING_TROUBLES):
             self._clear(agent)
 
     def _clear(self, agent: Agent) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from calsyncd.core.channels import Channel
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting
+from calsyncd.core.past import Filter
 from calsyncd.core.sync import Bookmark, Changes, Stored
 from calsyncd.errors import Unavailable, UserError, exit_code_of
 from calsyncd.store.connection import Connection, Work, insert
@@ -31,6 +32,7 @@ _EVENT_COLUMNS = (
     'id, start, "end", series, all_day, kind, transparent, response, updated, chat, mark, titles, color, label, guests,'
     " conference"
 )
+_HISTORY_COLUMNS = 'at, agent, "from", "to", outcome, why, event, late_ms, actor'
 
 
 _PASSING_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
@@ -241,16 +243,41 @@ class Store:
         return await self._history("at >= ?2", agent, since)
 
     async def changes_before(self, agent: str | None, at: float) -> list[HistoryRow]:
-        """The last change of a setting before `at`, for one agent or for each."""
-        last = "SELECT max(number) FROM history WHERE at < ?2 AND outcome IN ('done', 'seen') GROUP BY agent"
-        return await self._history(f"number IN ({last})", agent, at)
-
-    async def _history(self, which: str, agent: str | None, at: float) -> list[HistoryRow]:
+        """The last change of a setting before `at`, for one agent or for each, in order."""
+        # One step of the index by agent leads to each agent, and one to their last change: whatever the history's size.
         async with self._answering():
             rows = await self._connection.execute_fetchall(
-                'SELECT at, agent, "from", "to", outcome, why, event, late_ms, actor FROM history'  # noqa: S608 - ours
-                f" WHERE (?1 IS NULL OR agent = ?1) AND {which} ORDER BY at, number",
+                "WITH RECURSIVE who(name) AS ("  # noqa: S608 - ours
+                " SELECT coalesce(?1, (SELECT min(agent) FROM history)) UNION ALL"
+                " SELECT (SELECT min(agent) FROM history WHERE agent > who.name) FROM who"
+                " WHERE ?1 IS NULL AND who.name IS NOT NULL)"
+                f" SELECT {_HISTORY_COLUMNS} FROM who JOIN history ON number = ("
+                "  SELECT number FROM history WHERE agent = who.name AND at < ?2 AND outcome IN ('done', 'seen')"
+                "  ORDER BY at DESC, number DESC LIMIT 1)"
+                " ORDER BY at, number",
                 (agent, at),
+            )
+        return [HistoryRow(*row) for row in rows]
+
+    async def page(self, which: Filter, limit: int) -> list[HistoryRow]:
+        """The first `limit` records that are asked for, in order."""
+        outcomes = sorted(which.outcomes)
+        among = f" AND outcome IN ({', '.join('?' * len(outcomes))})" if outcomes else ""
+        return await self._history(
+            f"at >= ?2 AND at < ?3 AND (?4 IS NULL OR actor = ?4){among}",
+            which.agent,
+            *(which.since, which.until, which.actor, *outcomes),
+            limit=limit,
+        )
+
+    async def _history(self, which: str, agent: str | None, *values: Any, limit: int = -1) -> list[HistoryRow]:
+        # Told apart here, since a condition on "this agent or any" would keep SQLite from using an index.
+        whose = "?1 IS NULL" if agent is None else "agent = ?1"
+        async with self._answering():
+            rows = await self._connection.execute_fetchall(
+                f"SELECT {_HISTORY_COLUMNS} FROM history"  # noqa: S608 - ours
+                f" WHERE {whose} AND {which} ORDER BY at, number LIMIT {limit}",
+                (agent, *values),
             )
         return [HistoryRow(*row) for row in rows]
 

@@ -24,6 +24,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from calsyncd.errors import Refused, Unavailable, UserError
+from calsyncd.web.history import MAX_WHOLE, history_query, window_query
 from calsyncd.web.server import SERVER
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler, Middleware
 
+    from calsyncd.core.moments import Moment
+    from calsyncd.core.past import Query
     from calsyncd.web.public import Health
 
 MAX_BODY = 16 * 1024
@@ -77,6 +80,18 @@ class Operator(Protocol):
     async def timelines(self, email: str | None, window: tuple[float, float] | date | None) -> list[dict[str, Any]]:
         """Events, what is wanted and what was set: between two instants, or on a day of the agent's zone, or today."""
 
+    async def history(self, query: Query, most: int) -> dict[str, Any] | None:
+        """At most so many of the records asked for, each agent's `zones`, and the `cursor` of what is left or None.
+
+        None if an agent is asked for of whom nothing is known; ValueError if no time is.
+        """
+
+    async def settings(self, email: str, since: Moment | None, until: Moment | None) -> dict[str, Any] | None:
+        """What was really set in the agent's Aircall, in unbroken intervals; None if nothing is known of the agent.
+
+        ValueError if no time is asked for.
+        """
+
     async def sync(self, email: str | None) -> None:
         """Read the agent's calendars, or everybody's, and act on them; returns when that is done."""
 
@@ -100,6 +115,9 @@ class Operator(Protocol):
 
     async def release_all(self, actor: str, reason: str) -> dict[str, Any]:
         """Put everybody back and leave them paused; says how that went."""
+
+    def outage(self) -> dict[str, Any] | None:
+        """The daemon's last absence and what it meant, from memory; None if there was none."""
 
     def health(self) -> Health:
         """Whether the loop turns and the database answers."""
@@ -134,10 +152,13 @@ def admin_app(
     app.router.add_get("/metrics", expose)
     app.router.add_get("/healthz", api.healthz)
     app.router.add_get("/readyz", api.readyz)
+    app.router.add_get("/api/v1/outage", api.outage)
     app.router.add_get("/api/v1/agents", api.agents)
     app.router.add_get("/api/v1/agents/{email}", api.agent)
     app.router.add_get("/api/v1/agents/{email}/timeline", api.timeline)
+    app.router.add_get("/api/v1/agents/{email}/settings", api.settings)
     app.router.add_get("/api/v1/timelines", api.timelines)
+    app.router.add_get("/api/v1/history", api.history)
     app.router.add_post("/api/v1/agents/{email}/sync", api.sync)
     app.router.add_post("/api/v1/agents/{email}/pause", api.pause)
     app.router.add_post("/api/v1/agents/{email}/resume", api.resume)
@@ -175,6 +196,9 @@ class _Api:
         ready, reasons = self._operator.ready()
         return _json({"ready": ready, "reasons": reasons}, 200 if ready else 503)
 
+    async def outage(self, _: web.Request) -> web.Response:
+        return _json({"outage": self._operator.outage()})
+
     async def agents(self, _: web.Request) -> web.Response:
         return _json({"agents": self._operator.agents()})
 
@@ -189,13 +213,34 @@ class _Api:
 
     async def timelines(self, request: web.Request) -> web.Response:
         timelines = await self._operator.timelines(None, _window(request.query))
-        pieces = []
-        for number, timeline in enumerate(timelines):
-            if number % AT_ONCE == AT_ONCE - 1:
-                await asyncio.sleep(0)
-            pieces.append(json.dumps(timeline))
-        text = f'{{"now": "{_time_out(self._now())}", "timelines": [{", ".join(pieces)}]}}'
+        text = f'{{"now": "{_time_out(self._now())}", "timelines": [{await _pieces(timelines)}]}}'
         return web.Response(text=text, content_type="application/json")
+
+    async def history(self, request: web.Request) -> web.Response:
+        try:
+            query = history_query(request.query)
+            told = await self._operator.history(query, query.limit or MAX_WHOLE)
+        except ValueError as error:
+            raise _Fault(400, "bad_request", str(error)) from None
+        if told is None:
+            raise _unknown(query.agent or "")
+        if query.limit is None and told["cursor"] is not None:
+            raise _Fault(
+                400, "too_long", f"these are over {MAX_WHOLE} records: ask for pages (limit, cursor) or a shorter time"
+            )
+        pieces = await _pieces(told.pop("history"))
+        rest = json.dumps({"now": _time_out(self._now()), **told})[1:]
+        return web.Response(text=f'{{"history": [{pieces}], {rest}', content_type="application/json")
+
+    async def settings(self, request: web.Request) -> web.Response:
+        email = _email(request)
+        try:
+            settings = await self._operator.settings(email, *window_query(request.query))
+        except ValueError as error:
+            raise _Fault(400, "bad_request", str(error)) from None
+        if settings is None:
+            raise _unknown(email)
+        return _json({"now": _time_out(self._now()), **settings})
 
     async def sync(self, request: web.Request) -> web.Response:
         email = _email(request)
@@ -267,8 +312,22 @@ class _Api:
     def _known(self, email: str) -> dict[str, Any]:
         agent = self._operator.agent(email)
         if agent is None:
-            raise _Fault(404, "unknown_agent", f"there is no agent {email[:MAX_TEXT]}")
+            raise _unknown(email)
         return agent
+
+
+def _unknown(email: str) -> _Fault:
+    return _Fault(404, "unknown_agent", f"there is no agent {email[:MAX_TEXT]}")
+
+
+async def _pieces(entries: list[dict[str, Any]]) -> str:
+    """A long list's entries as JSON, between which others have their turn."""
+    pieces = []
+    for number, entry in enumerate(entries):
+        if number % AT_ONCE == AT_ONCE - 1:
+            await asyncio.sleep(0)
+        pieces.append(json.dumps(entry))
+    return ", ".join(pieces)
 
 
 def _email(request: web.Request) -> str:

@@ -114,6 +114,11 @@ class Running:
             body = await answer.json()
         return {agent["email"]: agent for agent in body["agents"]}
 
+    async def get(self, what: str) -> dict[str, Any]:
+        """What the admin API says of something."""
+        async with aiohttp.ClientSession() as session, session.get(f"{self.admin}/api/v1/{what}") as answer:
+            return dict(await answer.json())
+
     async def until(self, email: str, *, within: float = START_SECONDS, **wanted: Any) -> dict[str, Any]:
         """The agent, as soon as these fields of theirs have these values."""
         async with asyncio.timeout(within):

@@ -79,6 +79,7 @@ async def test_a_timeline_tells_events_spans_and_settings(sandbox: Sandbox, laun
 
     day = await ask(daemon, f"/api/v1/agents/{BEN}/timeline?day=2026-11-01")
     assert (day["from"], day["to"]) == ("2026-11-01T04:00:00.000Z", "2026-11-02T05:00:00.000Z")
+    assert day["zone"] == "America/New_York"
 
 
 async def test_the_past_survives_a_restart(sandbox: Sandbox, launch: Launch) -> None:

@@ -148,3 +148,17 @@ async def test_at_most_one_fetch_in_two_seconds(tmp_path: Path) -> None:
         assert 25 <= len(times) <= 33
         assert min(later - earlier for earlier, later in pairwise(times)) > 1.999
         assert diary.busy()
+
+
+async def test_a_clock_that_jumps_in_a_fetch_has_the_calendar_read_again(tmp_path: Path) -> None:
+    """The fetch asked for the window of the former time; its end is followed by another at once."""
+    async with Diary(tmp_path) as diary:
+        diary.google.seconds = 5.0
+        diary.follow(AMY)
+        await diary.a_while(2)
+        assert len(diary.google.lists) == 1
+
+        diary.clock.jump(6 * HOUR)
+        await diary.a_while(9)
+
+        assert len(diary.google.lists) == 2

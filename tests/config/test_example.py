@@ -11,8 +11,9 @@ import jsonschema
 import pytest
 import yaml
 
-from calsyncd.config.models import Section, Settings
+from calsyncd.config.models import Settings
 from calsyncd.config.schema import SCHEMA_FILE, schema, text
+from calsyncd.config.section import Section
 
 from .home import GOOD
 
@@ -27,11 +28,11 @@ STATE_DIR = "/var/lib/calsyncd"
 
 def model_keys(model: type[Section] = Settings, prefix: str = "") -> Iterator[str]:
     """The dotted name of every key that the models know."""
-    for name, field in model.model_fields.items():
+    for name, field in zip(model.keys(), model.model_fields.values(), strict=True):
         yield f"{prefix}{name}"
         for kind in (field.annotation, *get_args(field.annotation)):
-            # An agent's rules are described where the company's are, and a team's keys where teams are.
-            elsewhere = f"{prefix}{name}" in ("agents.rules", "teams")
+            # An agent's rules are described where the company's are, a team's keys and hours on one line.
+            elsewhere = f"{prefix}{name}" in ("agents.rules", "teams", "rules.working_hours")
             if isinstance(kind, type) and issubclass(kind, Section) and not elsewhere:
                 yield from model_keys(kind, f"{prefix}{name}.")
 
@@ -93,6 +94,17 @@ def test_schema_is_valid_and_takes_the_example() -> None:
         "rules: {lead: 12:30}",
         "rules: {lead: -1}",
         "rules: {lead: 1h30m}",
+        "rules: {tentative: maybe}",
+        "rules: {focus_time: muted}",
+        "rules: {ignore_titles: lunch}",
+        "rules: {only_titles: ['']}",
+        "rules: {only_colors: [pink]}",
+        "rules: {minimum_guests: 101}",
+        "rules: {working_hours: {from: '9', to: '18:00'}}",
+        "rules: {working_hours: {from: '09:00'}}",
+        "rules: {working_hours: {from: '09:00', to: '18:00', days: monday}}",
+        "rules: {substatus_by_title: {lunch: lunch}}",
+        "rules: {substatus_by_type: {meeting: other}}",
         "server: {listen: 8770}",
         "teams: {support: {}}",
         "teams: {support: {agents: []}}",

@@ -173,15 +173,9 @@ def test_unreadable(home: Home, content: bytes, expected: str) -> None:
         ("state_dir: config.yaml", "8:12: state_dir: is there and not a directory"),
         ("state_dir: []", "8:12: state_dir: expected the path of a directory"),
         # Later.
-        ("teams: {a: {agents: [amy@example.com], rules: {}}}", "8:40: teams.a.rules: not available yet"),
         ("alerts: {}", "8:1: alerts: not available yet"),
         ("server: {trusted_proxies: []}", "8:10: server.trusted_proxies: not available yet"),
         ("server: {admin_token_file: null}", "8:10: server.admin_token_file: not available yet"),
-        *(
-            (f"rules: {{{key}: null}}", f"8:9: rules.{key}: not available yet")
-            for key in ("tentative", "unanswered", "all_day", "out_of_office", "focus_time", "minimum_duration",
-                        "ignore_titles", "only_titles", "working_hours", "substatus_by_title")
-        ),
     ],
     ids=lambda value: value[:40],
 )  # fmt: skip
@@ -286,7 +280,7 @@ def test_aircall(home: Home, typed: str, expected: str) -> None:
             "8:5: agents[0].lead: unknown key here (did you mean rules.lead?)",
             "9:11: agents[0].mode: expected one of act, observe",
             f"10:19: agents[0].rules.lead: {DURATION}",
-            "10:22: agents[0].rules.tentative: not available yet",
+            "10:33: agents[0].rules.tentative: expected true or false, without quotes",
         ]),
     ],
     ids=lambda value: value[:60] if isinstance(value, str) else "",
@@ -302,7 +296,7 @@ def test_agents(home: Home, typed: str, expected: list[str]) -> None:
         ("teams:", ["8:1: teams: expected a line `name: …` below it for each, or {}"]),
         ("teams: [a]", ["8:8: teams: expected a line `name: …` below it for each, or {}"]),
         ("teams: {a: {}}", ["8:9: teams.a.agents: is missing, and has no default"]),
-        ("teams: {a: []}", ["8:12: teams.a: expected keys below it, of: agents, mode"]),
+        ("teams: {a: []}", ["8:12: teams.a: expected keys below it, of: agents, rules, mode"]),
         ("teams: {a: {agents: []}}", ["8:21: teams.a.agents: expected at least one agent"]),
         ("teams: {a: {agents: amy@example.com}}", [f"8:21: teams.a.agents: {LIST}"]),
         ("teams: {a: {agent: [amy@example.com]}}", [
@@ -316,6 +310,10 @@ def test_agents(home: Home, typed: str, expected: list[str]) -> None:
         (f"teams:\n  a: {AMY} act}}\n  b: {AMY} ~}}\n  c: {AMY} observe}}\n  d: {AMY} watch}}", [
             "11:16: teams.c.agents[0]: is in teams.a too, whose mode is another: give both the same, or leave one out",
             "12:40: teams.d.mode: expected one of act, observe",
+        ]),
+        (f"teams:\n  a: {AMY} act, rules: {{lead: 5m, lag: 1m}}}}\n  b: {AMY} act, rules: {{lag: 2m, bridge: 3m}}}}", [
+            ("10:16: teams.b.agents[0]: is in teams.a too, whose rules.lag is another: give both the same,"
+            " or leave one out"),
         ]),
         ("teams: {all: {agents: [amy@example.com]}}", [
             "8:9: teams.all: `all` means all agents; give the team another name",
@@ -458,3 +456,63 @@ def test_no_value_is_repeated(home: Home, content: str) -> None:
 
     assert faults or content.startswith("%")
     assert TOKEN not in "\n".join(faults)
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("tentative: maybe", "8:20: rules.tentative: expected true or false, without quotes"),
+        ("focus_time: 'true'", "8:21: rules.focus_time: expected true, false or do_not_disturb"),
+        ("minimum_duration: 8d", "8:27: rules.minimum_duration: must be between 0s and 7d"),
+        ("ignore_titles: lunch", f"8:24: rules.ignore_titles: {LIST}"),
+        ("ignore_titles: [lunch, '  ']",
+         ("8:32: rules.ignore_titles[1]: expected a text that titles contain, or a regular expression such as"
+         " /lunch|dinner/")),
+        ("only_titles: ['/(lunch/']",
+         "8:23: rules.only_titles[0]: not a regular expression that RE2 knows (missing ): (lunch)"),
+        ("only_titles: ['/(?=a)b/']",
+         "8:23: rules.only_titles[0]: not a regular expression that RE2 knows (invalid perl operator: (?=)"),
+        ("only_titles: [//]",
+         "8:23: rules.only_titles[0]: the regular expression is empty and would match every title"),
+        (f"only_titles: [{'x' * 201}]", "8:23: rules.only_titles[0]: is longer than 200 characters"),
+        ('only_titles: ["a\\nb"]', "8:23: rules.only_titles[0]: holds what cannot be printed, such as a new line"),
+        ("only_colors: [grey, graphit]", [
+            ("8:23: rules.only_colors[0]: expected one of lavender, sage, grape, flamingo, banana, tangerine, peacock,"
+            " graphite, blueberry, basil, tomato (did you mean grape?)"),
+            ("8:29: rules.only_colors[1]: expected one of lavender, sage, grape, flamingo, banana, tangerine, peacock,"
+            " graphite, blueberry, basil, tomato (did you mean graphite?)"),
+        ]),
+        ("only_labels: [' ']",
+         "8:23: rules.only_labels[0]: expected a label's id, as the Calendar API shows it as eventLabelId"),
+        ("minimum_guests: -1", "8:25: rules.minimum_guests: must be between 0 and 100"),
+        ("working_hours: 9-18", "8:24: rules.working_hours: expected keys below it, of: timezone, days, from, to"),
+        ("working_hours: {from: '09:00'}", "8:9: rules.working_hours.to: is missing, and has no default"),
+        ("working_hours: {opens: '09:00', to: '18:00'}", [
+            "8:9: rules.working_hours.from: is missing, and has no default",
+            "8:25: rules.working_hours.opens: unknown key (known here: timezone, days, from, to)",
+        ]),
+        ("working_hours: {from: '09:00', to: '09:00'}",
+         "8:44: rules.working_hours.to: the same as from; leave working_hours out where a hold may begin at any time"),
+        ("working_hours: {from: 9am, to: '24:00'}", [
+            '8:31: rules.working_hours.from: expected a time of day in quotes such as "09:00"',
+            '8:40: rules.working_hours.to: expected a time of day in quotes such as "09:00"',
+        ]),
+        ("working_hours: {timezone: Europe/Pariss, days: [mon-fri, fri], from: '09:00', to: '18:00'}", [
+            "8:35: rules.working_hours.timezone: no such zone (did you mean Europe/Paris?)",
+            "8:56: rules.working_hours.days: names the same day twice",
+        ]),
+        ("working_hours: {days: workdays, from: '09:00', to: '18:00'}",
+         "8:31: rules.working_hours.days: expected days such as mon-fri, or [mon, wed, sat]"),
+        ("substatus_by_title: {lunch: lunch}",
+         ("8:37: rules.substatus_by_title.lunch: expected one of out_for_lunch, on_a_break, in_training,"
+         " doing_back_office, other")),
+        ("substatus_by_title: {/(/: other}", ("8:30: rules.substatus_by_title.(…): not a regular expression that RE2"
+         " knows (missing ): ()")),
+        ("substatus_by_type: {meeting: other}",
+         "8:29: rules.substatus_by_type.meeting: expected one of out_of_office, focus_time, all_day"),
+    ],
+    ids=lambda value: value[:50] if isinstance(value, str) else "",
+)  # fmt: skip
+def test_rules(home: Home, typed: str, expected: str | list[str]) -> None:
+    """Each rule says what it takes, where it stands."""
+    assert home.faults(f"{GOOD}rules: {{{typed}}}\n") == ([expected] if isinstance(expected, str) else expected)

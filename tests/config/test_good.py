@@ -30,6 +30,8 @@ from calsyncd.config import (
     find,
     load,
 )
+from calsyncd.core import rules as core
+from calsyncd.core.hours import WorkingHours
 from calsyncd.errors import UserError
 
 from .home import GOOD, TOKEN
@@ -308,3 +310,71 @@ def test_the_nearest_mode_counts(home: Home) -> None:
         "none@b.c": "act",
     }
     assert observes == acts | {"amy@example.com": "observe", "none@b.c": "observe"}
+
+
+def test_the_nearest_rule_counts(home: Home) -> None:
+    """Key by key an agent's own goes before the team's, and the team's before the company's; each says where it stands.
+
+    A key that was given its default is given all the same.
+    """
+    settings = home.load(
+        GOOD.replace("Amy@Example.com", "Amy@Example.com\n    rules: {lag: 0s, ignore_titles: [own]}")
+        + "  - email: bob@b.c\n"
+        + "rules: {lead: 1m, lag: 2m, bridge: 3m, ignore_titles: [company]}\n"
+        + "teams:\n"
+        + "  desk: {agents: [amy@example.com], rules: {lag: 5m, bridge: 6m, tentative: false}}\n"
+        + "  hall: {agents: [amy@example.com], rules: {bridge: 6m, unanswered: false}}\n"
+    )
+    amy, bob = settings.agents
+
+    assert (amy.rules.lead, amy.rules.lag, amy.rules.bridge) == (60, 0, 360)
+    assert (amy.rules.tentative, amy.rules.unanswered, amy.rules.ignore_titles) == (False, False, ("own",))
+    assert bob.rules == settings.rules
+    assert {key: settings.origin(amy, key) for key in ("lead", "lag", "bridge", "unanswered", "all_day")} == {
+        "lead": "company",
+        "lag": "agent",
+        "bridge": "team desk",
+        "unanswered": "team hall",
+        "all_day": "default",
+    }
+
+
+def test_rules_as_typed(home: Home) -> None:
+    """Each rule of the settings is the one that decisions are made by."""
+    typed = """rules:
+      {tentative: false, unanswered: false, all_day: false, out_of_office: false, focus_time: do_not_disturb,
+       minimum_duration: 10m, ignore_titles: ["#phone", /^lunch/i], only_titles: [Sales], ignore_colors: [tomato],
+       only_colors: [sage, basil], ignore_labels: [l1], only_labels: [l2], minimum_guests: 2,
+       only_with_conference: true, lead: 1m, lag: 2m, bridge: 3m, substatus: other,
+       substatus_by_title: {training: in_training, /lunch/: out_for_lunch},
+       substatus_by_type: {focus_time: doing_back_office, all_day: other}, on_manual_change: enforce,
+       working_hours: {timezone: Europe/Paris, days: [sat-mon, wed], from: 22:00, to: "06:30"}}
+"""
+
+    rules = home.load(GOOD + typed).agents[0].rules.in_force()
+
+    assert rules == core.Rules(
+        lead=60,
+        lag=120,
+        bridge=180,
+        substatus="other",
+        enforce=True,
+        tentative=False,
+        unanswered=False,
+        all_day=False,
+        out_of_office=False,
+        focus_time="do_not_disturb",
+        minimum_duration=600,
+        ignore_titles=("#phone", "/^lunch/i"),
+        only_titles=("Sales",),
+        ignore_colors=("11",),
+        only_colors=("2", "10"),
+        ignore_labels=("l1",),
+        only_labels=("l2",),
+        minimum_guests=2,
+        only_with_conference=True,
+        working_hours=WorkingHours(frozenset({0, 2, 5, 6}), 22 * 3600, 6 * 3600 + 1800, "Europe/Paris"),
+        substatus_by_title=(("training", "in_training"), ("/lunch/", "out_for_lunch")),
+        substatus_by_type=(("focus_time", "doing_back_office"), ("all_day", "other")),
+    )
+    assert home.load(GOOD).agents[0].rules.in_force() == core.Rules()

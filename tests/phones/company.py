@@ -234,6 +234,7 @@ class ModelJournal:
     def __init__(self) -> None:
         self.rows: list[HistoryRow] = []
         self.lists: list[dict[int, str]] = []
+        self.zones: dict[int, str] = {}
 
     def observed(self, user: int, observation: Observation) -> None:
         """A look was answered."""
@@ -245,6 +246,7 @@ class ModelJournal:
     def listed(self, emails: dict[int, str], zones: dict[int, str]) -> None:
         """The company's users were listed."""
         self.lists.append(emails)
+        self.zones = zones
 
 
 class Office:

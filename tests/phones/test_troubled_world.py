@@ -73,6 +73,26 @@ async def test_a_hold_owed_through_503_begins_when_aircall_is_back() -> None:
         assert office.aircall.status(1) == "unavailable"
 
 
+async def test_updates_that_fail_are_tried_less_and_less_however_many_looks_are_answered() -> None:
+    """A release that gets nothing but 503 while looks work: doubling waits, one trouble, and done once it works."""
+    async with Office([amy()]) as office:
+        office.meet("amy@x", (60, 120))
+        await office.until(100)
+        office.aircall.errors["update"] = down()
+        seen = set()
+        while office.time < 120 + 5 * MINUTE:
+            await office.a_while(1)
+            if office.time > 150:
+                seen.add(office.trouble("amy@x"))
+
+        assert len(office.aircall.of("update", since=110)) <= 20
+        assert seen == {"server"}
+        office.aircall.errors["update"] = None
+        await office.a_while(MINUTE)
+        assert office.aircall.status(1) == "available"
+        assert office.trouble("amy@x") is None
+
+
 async def test_a_refused_key_is_probed_and_pays_its_debts_when_it_is_good_again() -> None:
     """A 401 is the company's trouble: few requests, no debt closed, the release goes when the key works."""
     async with Office(team(5)) as office:

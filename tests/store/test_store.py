@@ -16,6 +16,7 @@ import pytest
 
 from calsyncd.core.channels import Channel
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting
+from calsyncd.core.past import Filter
 from calsyncd.core.sync import Bookmark, Changes
 from calsyncd.errors import Unavailable
 from calsyncd.store import Store
@@ -225,11 +226,12 @@ async def test_the_last_observation_counts(store: Store) -> None:
 
 async def test_the_directory_is_replaced_whole(store: Store) -> None:
     """Who has left the company is not found any more."""
-    await store.save_directory({1: "a", 2: "b"}, {})
+    await store.save_directory({1: "a", 2: "b"}, {2: "Asia/Tokyo"})
 
-    await store.save_directory({2: "b2", 3: "c"}, {})
+    await store.save_directory({2: "b2", 3: "c"}, {3: "Europe/Paris"})
 
     assert await store.directory() == {2: "b2", 3: "c"}
+    assert await store.zones() == {3: "Europe/Paris"}
 
 
 async def test_history_is_in_order_and_ends_at_its_age(store: Store) -> None:
@@ -435,3 +437,19 @@ asyncio.run(main())
     done = subprocess.run([sys.executable, "-c", script, str(path)], timeout=20, check=False, capture_output=True)
 
     assert done.returncode in {1, 3}
+
+
+async def test_the_history_is_read_by_page(store: Store) -> None:
+    """In order, by agent, time, outcome and actor, and so many at most."""
+    held = HistoryRow(10.0, AMY, "custom", "unavailable", "done", "a meeting", None, 1, "calsyncd")
+    seen = replace(held, at=12.0, from_="unavailable", to="available", outcome="seen", actor="aircall")
+    left = replace(held, at=13.0, from_="unavailable", to=None, outcome="left_alone")
+    other = replace(seen, at=13.0, agent="bob@example.com")
+    await store.record([left, other, held, seen], 0.0)
+
+    assert await store.page(Filter(), 9) == [held, seen, left, other]
+    assert await store.page(Filter(), 2) == [held, seen]
+    assert await store.page(Filter(AMY, since=12.0, until=13.0), 9) == [seen]
+    assert await store.page(Filter(outcomes=frozenset({"seen", "left_alone"})), 9) == [seen, left, other]
+    assert await store.page(Filter(AMY, outcomes=frozenset({"seen"}), actor="aircall"), 9) == [seen]
+    assert await store.page(Filter(actor="'"), 9) == []

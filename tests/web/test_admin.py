@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from calsyncd.core.moments import Moment
+    from calsyncd.core.past import Query
+
 NOW = 1_795_000_000.0
 AMY = "amy@example.com"
 
@@ -37,6 +40,7 @@ class Desk:
     done: list[tuple[object, ...]] = field(default_factory=list)
     error: Exception | None = None
     well: bool = True
+    absence: dict[str, Any] | None = None
 
     def agents(self) -> list[dict[str, Any]]:
         return list(self.known.values())
@@ -47,6 +51,14 @@ class Desk:
     async def timelines(self, email: str | None, window: tuple[float, float] | date | None) -> list[dict[str, Any]]:
         self._do("timelines", email, window)
         return [{"email": name, "spans": []} for name in self.known if email in {None, name}]
+
+    async def history(self, query: Query, most: int) -> dict[str, Any] | None:
+        self._do("history", query, most)
+        return None
+
+    async def settings(self, email: str, since: Moment | None, until: Moment | None) -> dict[str, Any] | None:
+        self._do("settings", email, since, until)
+        return None
 
     async def sync(self, email: str | None) -> None:
         self._do("sync", email)
@@ -76,6 +88,9 @@ class Desk:
     async def release_all(self, actor: str, reason: str) -> dict[str, Any]:
         self._do("release", actor, reason)
         return {"released": 2}
+
+    def outage(self) -> dict[str, Any] | None:
+        return self.absence
 
     def health(self) -> Health:
         return Health(self.well, "" if self.well else "the loop stands still")
@@ -116,6 +131,13 @@ async def test_agents_are_told_as_they_are(session: aiohttp.ClientSession, desk:
         assert await answer.json() == {"agents": desk.agents()}
     async with session.get("/api/v1/agents/amy%40example.com") as answer:
         assert await answer.json() == desk.agent(AMY)
+
+
+async def test_the_last_absence_is_told(session: aiohttp.ClientSession, desk: Desk) -> None:
+    """And that there was none."""
+    for desk.absence in (None, {"seconds": 12.0, "over": False}):
+        async with session.get("/api/v1/outage") as answer:
+            assert (answer.status, await answer.json()) == (200, {"outage": desk.absence})
 
 
 async def test_timelines_are_told_for_one_and_all(session: aiohttp.ClientSession, desk: Desk) -> None:

@@ -42,6 +42,9 @@ let filter = "all";
 let zoom = Number(document.body.dataset.window) || 8 * 3600;
 let answeredAt = null; // by this browser's clock
 let told = { now: Date.now(), at: performance.now() }; // the daemon's clock, when it last told
+let outage = null;
+let outageAt = 0;
+let hiddenOutage = null; // the beginning of the one that was closed
 let timer = 0;
 let drawing = 0;
 
@@ -308,6 +311,80 @@ function alarm(kind, title, reasons) {
   box.hidden = !title;
 }
 
+// The last absence: shown until all are right again, and for an hour after it, unless it is closed.
+
+const WORTH_SECONDS = 5; // a shorter one is a restart, and worth a word only if it concerned somebody
+const HOUR_MS = 3600000;
+const LISTED = 100;
+const OUTAGE_AGAIN_MS = 30000;
+
+function fell(one) {
+  const times = one.boundaries.map((iso) => clock(Date.parse(iso)));
+  return times.length ? `due at ${times.join(", ")}` : "an update was owed";
+}
+
+function after(at, end) {
+  const ms = Math.max(0, at - end);
+  return `after ${ms < 60000 ? `${(ms / 1000).toFixed(ms < 1000 ? 2 : 1)} s` : length(ms)}`;
+}
+
+function became(one, end) {
+  if (!one.right_at) return "not right yet";
+  return `${one.updated ? "right again" : "found right"} ${after(Date.parse(one.right_at), end)}`;
+}
+
+function outageText(report) {
+  const open = report.agents.filter((one) => !one.right_at).length;
+  const all = report.agents.length + report.unconcerned + report.waiting;
+  const many = (count) => `${count} ${count === 1 ? "agent" : "agents"}`;
+  const parts = [];
+  if (open) parts.push(`${many(open)} not right yet.`);
+  if (report.waiting) parts.push(`The calendars of ${many(report.waiting)} are still to be read.`);
+  if (!report.over) return parts.join(" ");
+  if (!report.agents.length) return "Nobody was concerned.";
+  const last = Math.max(...report.agents.map((one) => Date.parse(one.right_at)));
+  return `It concerned ${report.agents.length} of ${many(all)}; everybody was right again ${after(last, Date.parse(report.to))}.`;
+}
+
+function drawOutage(report) {
+  const box = $("outage");
+  outage = report;
+  const end = report && Date.parse(report.to);
+  const worth = report && (report.agents.length > 0 || report.seconds > WORTH_SECONDS);
+  const current = worth && (!report.over || now() - end < HOUR_MS) && hiddenOutage !== report.from;
+  const key = current ? JSON.stringify(report) : "";
+  if (box.dataset.key === key) return;
+  box.dataset.key = key;
+  box.hidden = !current;
+  if (!current) return;
+  box.classList.toggle("open", !report.over);
+  const was = report.cause === "slept" ? "The machine slept" : "calsyncd was away";
+  $("outage-title").textContent = `${was} from ${clock(Date.parse(report.from))} to ${clock(end)} (${length(report.seconds * 1000)}).`;
+  $("outage-text").textContent = outageText(report);
+  $("outage-more").hidden = !report.agents.length;
+  $("outage-more").querySelector("summary").textContent = "Who, and when each was right again";
+  const listed = [...report.agents].sort((a, b) => Boolean(a.right_at) - Boolean(b.right_at)).slice(0, LISTED);
+  const rest = report.agents.length - listed.length;
+  $("outage-list").replaceChildren(
+    ...listed.map((one) => el("li", { class: one.right_at ? "" : "open" }, el("b", {}, one.email), el("span", {}, fell(one)), el("span", {}, became(one, end)))),
+    ...(rest ? [el("li", {}, `and ${rest} more`)] : []),
+  );
+}
+
+// A report that is over changes no more, but another one may take its place.
+function askOutage() {
+  if (outage?.over && performance.now() - outageAt < OUTAGE_AGAIN_MS) return { outage };
+  outageAt = performance.now();
+  return answered("/api/v1/outage");
+}
+
+function hideOutage() {
+  hiddenOutage = outage?.from;
+  try { sessionStorage.setItem("calsyncd.outage", hiddenOutage); } catch { /* it is hidden until the next loading */ }
+  drawOutage(outage);
+  $("search").focus();
+}
+
 function ask(path) {
   return fetch(path, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
 }
@@ -331,7 +408,7 @@ async function refresh() {
   try {
     // The agents are told from memory, the strips from the database: while that fails, the others are worth showing.
     const days = answered(timelinesPath()).catch(() => null);
-    const [listed, ready] = await Promise.all([answered("/api/v1/agents"), ask("/readyz")]);
+    const [listed, ready, absence] = await Promise.all([answered("/api/v1/agents"), ask("/readyz"), askOutage()]);
     agents = listed.agents;
     const strips = await days;
     document.body.classList.toggle("old-strips", !strips);
@@ -343,6 +420,7 @@ async function refresh() {
     document.body.classList.remove("stale");
     say("live", "live");
     draw();
+    drawOutage(absence.outage);
     const { ready: well, reasons } = await ready.json();
     alarm("", well ? "" : "Not all is as it should be", well ? [] : reasons);
   } catch (error) {
@@ -356,6 +434,7 @@ async function refresh() {
 function lost(error) {
   const known = /^it answered/.test(error.message) ? ` (${error.message})` : "";
   document.body.classList.add("stale");
+  outageAt = -OUTAGE_AGAIN_MS;
   say("lost", "not reachable");
   $("first").hidden = true;
   const seen = answeredAt ? ` What you see is from ${second.format(answeredAt)}.` : "";
@@ -370,6 +449,9 @@ function tick() {
 }
 
 $("search").addEventListener("input", draw);
+$("outage-close").addEventListener("click", hideOutage);
+$("outage").addEventListener("keydown", (event) => { if (event.key === "Escape") hideOutage(); });
+try { hiddenOutage = sessionStorage.getItem("calsyncd.outage"); } catch { /* nothing was closed */ }
 $("show-all").addEventListener("click", () => { filter = "all"; $("search").value = ""; draw(); });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
 document.addEventListener("calsyncd:refresh", refresh);
