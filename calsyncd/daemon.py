@@ -465,7 +465,7 @@ def _acts(ledger: Ledger) -> list[float]:
     """When the ledger was written to, but for lines that were to be followed by another."""
     entries = ledger.entries.values()
     settled = [entry.at for entry in entries if not (isinstance(entry.stance, Held) and entry.stance.lost_at)]
-    return settled + [line.at for line in (*ledger.pauses.values(), *ledger.said.values())]
+    return [*settled, *(pause.at for pause in ledger.pauses.values()), *(said.at for said in ledger.said.values())]
 
 
 def _aircall(settings: Settings, http: Http, clock: SystemClock, budget: Budget) -> AircallApi:
