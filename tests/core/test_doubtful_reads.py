@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from calsyncd.core.model import Observation, Setting
@@ -128,6 +130,23 @@ def test_a_call_that_reads_as_unavailable_confirms_no_hold_that_was_not_shown() 
     """Whether the hold is there is asked of the live state; in a call it is put again."""
     stance, facts = put_back(AVAILABLE, UNAVAILABLE)
     facts = facts.looked(Observation(UNAVAILABLE, NEXT + 6))
+
+    asked = decide(stance, THEN_NEXT, facts, NEXT + 6)
+    in_call = decide(stance, THEN_NEXT, facts.looked(Observation(UNAVAILABLE, NEXT + 7, "in_call")), NEXT + 7)
+    by_us = decide(stance, THEN_NEXT, facts.looked(Observation(UNAVAILABLE, NEXT + 7, "do_not_disturb")), NEXT + 7)
+
+    assert Look(NEXT + 6, live=True) == asked.action
+    assert Put(UNAVAILABLE, NEXT + 7, releases=False) == in_call.action
+    assert by_us.action is None
+    assert isinstance(by_us.stance, Held)
+    assert NEXT + 7 == by_us.stance.confirmed_at
+
+
+@pytest.mark.parametrize("lost_at", [NEXT, NEXT - 90])
+def test_a_call_that_reads_as_unavailable_confirms_no_hold_whose_answer_was_lost(lost_at: float) -> None:
+    """Nor one whose way back may have landed: else the phone would ring from the call's end to the meeting's."""
+    stance = replace(held(confirmed_at=None), lost_at=lost_at)
+    facts = Facts(acted_at=lost_at).looked(Observation(UNAVAILABLE, NEXT + 6))
 
     asked = decide(stance, THEN_NEXT, facts, NEXT + 6)
     in_call = decide(stance, THEN_NEXT, facts.looked(Observation(UNAVAILABLE, NEXT + 7, "in_call")), NEXT + 7)
