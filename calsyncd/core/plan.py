@@ -456,7 +456,8 @@ def _free(orders: Orders, facts: Facts, now: float) -> Decision:
             if back.status in (AVAILABLE, CUSTOM):
                 return _begin(span, Setting(back.status), until, now)
             return Decision(StandingBack("left_alone", now, until), again=until)
-        since = facts.doubtful_since or seen.at
+        # A call that began before the meeting may end in it like any other.
+        since = max(facts.doubtful_since or seen.at, span.start - LOOK_AHEAD_SECONDS)
         if now < since + DOUBT_LIMIT_SECONDS:
             return Decision(FREE, again=min(seen.at + DOUBT_LOOK_SECONDS, until), note="in_call")
         return Decision(StandingBack("left_alone", now, until), again=until, note="call_without_end")

@@ -215,3 +215,18 @@ def test_after_the_call_the_hold_is_seen_to_have_landed() -> None:
     decision = decide(held(), MEETING, facts, DURING + 121)
 
     assert (held(), None, END - 2) == (decision.stance, decision.action, decision.again)
+
+
+def test_a_call_that_began_long_before_the_meeting_is_looked_after_for_ten_minutes_of_it() -> None:
+    """The doubt is as old as the call, but only what lasts into the meeting is anybody's trouble: most calls end."""
+    facts = Facts().looked(Observation(UNAVAILABLE, START - 20 * MINUTE, "in_call"))
+    at_start = facts.looked(Observation(UNAVAILABLE, START - 2, "in_call"))
+    later = at_start.looked(Observation(UNAVAILABLE, START + 10 * MINUTE - 2, "in_call"))
+
+    waiting = decide(FREE, MEETING, at_start, START)
+    after_it = decide(FREE, MEETING, at_start.looked(Observation(AVAILABLE, START + 28)), START + 28.5)
+    given_up = decide(FREE, MEETING, later, START + 10 * MINUTE)
+
+    assert (FREE, None, "in_call") == (waiting.stance, waiting.action, waiting.note)
+    assert Put(UNAVAILABLE, START, releases=False) == after_it.action
+    assert "call_without_end" == given_up.note
