@@ -482,7 +482,8 @@ def _free(orders: Orders, facts: Facts, now: float) -> Decision:
             if back.status in (AVAILABLE, CUSTOM):
                 return _begin(span, Setting(back.status), until, now)
             return Decision(StandingBack("left_alone", now, until), again=until)
-        since = facts.doubtful_since or seen.at
+        # A call that began before the meeting may end in it like any other.
+        since = max(facts.doubtful_since or seen.at, span.start - LOOK_AHEAD_SECONDS)
         if now < since + DOUBT_LIMIT_SECONDS:
             return Decision(FREE, again=min(seen.at + DOUBT_LOOK_SECONDS, until), note="in_call")
         return Decision(StandingBack("left_alone", now, until), again=until, note="call_without_end")
@@ -582,11 +583,13 @@ class _Case:
 
 def _held(held: Held, orders: Orders, facts: Facts, now: float) -> Decision:
     seen = facts.seen if facts.is_looked_at(orders) else None
-    # What was lost may have been the way back: where it landed, the look that settles it is no word of the agent's.
+    # What was lost may have been the way back: where it landed, the look that settles it is no word of the agent's. Nor
+    # does a look settle it that may show a call.
     open_hold = held
     if held.lost_at is not None and seen is not None and seen.at >= held.lost_at + LOST_LAST_LOOK_SECONDS:
         held = replace(held, lost_at=None)
-    if seen is None or seen.status != held.back.availability_status:
+    unsure = seen is not None and held.confirmed_at is None and is_doubtful(seen) is not False
+    if seen is None or (seen.status != held.back.availability_status and not unsure):
         open_hold = held
     timeline = orders.timeline
     at = orders.asked_at(now)
@@ -623,7 +626,7 @@ def _keep(case: _Case, wanted: Setting, change: float) -> Decision:
             return case.put(held.put, held.effective, releases=False)
         if not case.ours:
             return _by_hand(case, seen, change)
-        if case.facts.mismatches and is_doubtful(seen) is not False:
+        if (case.facts.mismatches or held.lost_at is not None) and is_doubtful(seen) is not False:
             # A call may read as unavailable, and then our update is still to be made.
             return case.put(held.put, now, releases=False) if is_doubtful(seen) else case.look(now, live=True)
         case = replace(case, held=replace(held, confirmed_at=seen.at))

@@ -37,7 +37,8 @@ LEDGER_RETRY_SECONDS = 5.0
 LEDGER_PATIENCE_SECONDS = 10.0
 RELEASE_PATIENCE_SECONDS = 1.0
 STALE_DECISION_SECONDS = LEDGER_PATIENCE_SECONDS + 1.0
-"""Longer than the ledger is waited for: only a clock that jumped makes a decision older than that before it is sent."""
+"""Longer than the ledger is waited for: only a machine that slept, or a clock that was set, makes a decision that old,
+or from the future, before it is sent."""
 
 PASSING_FAILURES = 2
 
@@ -250,9 +251,13 @@ class Calls:
             self._roster.trouble(agent, "ledger")
             return
         now = self._clock.now()
-        if self._budget.is_blocked(now) or (not put.releases and now - decided_at > STALE_DECISION_SECONDS):
-            # While it was written down a 429 came for another, or the machine slept: it is decided anew.
+        outdated = abs(now - decided_at) > STALE_DECISION_SECONDS
+        if outdated or self._budget.is_blocked(now):
+            # While it was written down the machine slept, or a 429 came for another: it is decided anew.
             agent.stance, agent.facts = plan.not_landed(sent, agent.facts)
+            if outdated:
+                # Nor is what was seen before to be relied on, for a way back as little as for a hold.
+                agent.stance, agent.facts = plan.stepped(agent.stance, agent.facts, now)
             await self._record.stance(agent, RELEASE_PATIENCE_SECONDS)
             return
         agent.putting = True
