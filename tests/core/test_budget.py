@@ -637,6 +637,75 @@ def test_slow_answers_are_not_taken_for_a_clock_minute() -> None:
     assert not far.budget.by_clock
 
 
+def test_answers_that_were_overtaken_are_not_taken_for_a_clock_minute() -> None:
+    """The first of sixty shows what was left before the others, and comes after all of them."""
+    ways = [Way(0.05), Way(0.05), Way(0.05), Way(12.0, 0.0), *[Way(0.05)] * 59]
+    far = FarEnd(Budget(100), Window(120), NOW - NOW % 60, ways, headers=True)
+    for turn in range(6):
+        for second, number in ((5, 1), (20, 1), (50, 1), (102, 60)):
+            far.want(far.now + 240 * turn + second, number)
+
+    far.run()
+
+    assert not far.budget.by_clock
+
+
+def test_a_leak_of_which_others_take_as_much_is_not_taken_for_a_clock_minute() -> None:
+    """What is left falls within a minute, though some of it leaks."""
+    far = FarEnd(Budget(100), Window(120, kind="leaky"), NOW - NOW % 60, headers=True)
+    for minute in range(6):
+        for second, number in ((5, 1), (20, 1), (41, 20)):
+            far.want(far.now + 60 * minute + second, number)
+        far.others(far.now + 60 * minute + 12, 32)
+        far.others(far.now + 60 * minute + 30, 48)
+
+    far.run()
+
+    assert not far.budget.by_clock
+
+
+PAGES = ((58.0, 9), (61.0, 1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("fixed", True), ("sliding", False), ("leaky", False), ("leaky, a small burst", False)]
+)
+@pytest.mark.parametrize("others", [0, 3])
+def test_a_few_reads_on_both_sides_of_a_mark_show_a_clock_minute(kind: str, others: int, *, expected: bool) -> None:
+    """No sliding minute and no leak has nine requests back after three seconds, whatever others do."""
+    far = FarEnd(Budget(100), window_of(kind, 120), NOW - NOW % 60, headers=True)
+    for second, number in PAGES:
+        far.want(far.now + second, number)
+    far.others(far.now + 30, 5 * others)
+    far.others(far.now + 59.5, others)
+    far.others(far.now + 60.5, others)
+
+    far.run()
+
+    assert (expected, []) == (far.budget.by_clock, far.refused)
+
+
+def test_a_minute_with_marks_of_its_own_is_not_taken_for_the_clocks() -> None:
+    """It is whole again in the middle of one."""
+    begin, minute = NOW - NOW % 60, ClockMinute()
+    for turn in range(10):
+        for second, left in ((20, 111), (25, 119), (40, 118), (55, 117), (64, 116)):
+            at = begin + 120 * turn + second
+            minute.shown(at, Shown(120, left), sent=at)
+
+    assert not minute.is_known
+
+
+def test_what_rose_a_while_after_the_last_answer_may_have_risen_at_any_instant() -> None:
+    """Nothing tells that it was the mark."""
+    minute = ClockMinute()
+    for second, left in ((15.0, 110), (65.0, 119)):
+        for _ in range(10):
+            minute.shown(NOW - NOW % 60 + second, Shown(120, left), sent=NOW - NOW % 60 + second)
+
+    assert not minute.is_known
+
+
 def test_a_clock_minute_lets_a_burst_end_at_the_mark_and_another_begin() -> None:
     """A second apart on either side, and neither is more than the settings allow."""
     far = by_the_clock("fixed")
