@@ -45,6 +45,9 @@ PASSED_IN_A_ROW = 5
 SHOWN_SECONDS = 10.0
 """So long what an answer said of what is left is relied on: others spend too."""
 
+FEWEST_READS, LEAK_SECONDS = 2, 3.0
+"""More reads are needed than a leak gives back from just before a mark until just after it, and one on either side."""
+
 STILL_NEEDED = 2
 """A leaking minute may seem to stand still once."""
 
@@ -120,6 +123,17 @@ class Budget:
     def by_clock(self) -> bool:
         """Whether Aircall is known to count by the clock's minutes."""
         return self._minute.is_known
+
+    def may_show_minute(self, now: float, reads: int) -> bool:
+        """Whether so many reads, of which the last follows a mark and the others precede it, would tell if it does.
+
+        False where that is known, or was tried in vain of late, and while answers do not say what is left.
+        """
+        return self._minute.may_be_tried(now) and reads > FEWEST_READS + LEAK_SECONDS * self.per_minute / MINUTE_SECONDS
+
+    def shows_minute(self, now: float) -> None:
+        """Such reads are made now."""
+        self._minute.tried(now)
 
     def take(self, now: float, requests: int = 1) -> bool:
         """Reserve `requests` if they may go at `now`; all or none."""

@@ -5,6 +5,7 @@ Kept from what each agent's calendar and stance say; what is decided by it stand
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from calsyncd.core import dispatch
@@ -91,12 +92,12 @@ class Crowds:
         """How many seconds early is a use of a request that the boundary's own minute does not miss."""
         return CLOCK_WINDOW_SECONDS if self._budget.by_clock else MINUTE_SECONDS
 
-    def next_step(self, look_at: float, now: float) -> float | None:
-        """When the next thing is to be done about the next crowd: the list, or what goes early."""
+    def next_step(self, reads_at: Iterable[float], now: float) -> float | None:
+        """When the next thing is to be done about the next crowd: a list, or what goes early."""
         if self.next is None:
             return None
         early = self._early_steps(self.next)
-        steps = [look_at, *early, *(at - BEFORE_CROWD_SECONDS for at in early)]
+        steps = [*reads_at, *early, *(at - BEFORE_CROWD_SECONDS for at in early)]
         if not self._budget.by_clock:
             steps.append(self.next * MINUTE_SECONDS - self.head_start)
         return min((at for at in steps if at > now), default=None)

@@ -14,9 +14,10 @@ from dataclasses import replace
 from typing import Protocol
 
 from calsyncd.core import dispatch, looks, plan
-from calsyncd.core.budget import Budget
+from calsyncd.core.budget import MARK_MARGIN_SECONDS, Budget
 from calsyncd.core.coming import Boundary
 from calsyncd.core.guard import Floor
+from calsyncd.core.looks import BEFORE_CROWD_SECONDS
 from calsyncd.core.plan import FREE, Action, Decision, Held, Look, Orders, Put, StandingBack
 from calsyncd.core.prices import MINUTE_SECONDS, Counts, Early, Prices
 from calsyncd.core.sync import rfc3339
@@ -444,12 +445,22 @@ class Phones:
                 self.lists.want(Look(look_at, "crowd"), now)
             if near:
                 self._look_at_hinted(crowds.next, now)
-            self._scheduler.at("crowd", "", crowds.next_step(look_at, now))
+            show_at = look_at - MINUTE_SECONDS
+            if show_at <= now < show_at + BEFORE_CROWD_SECONDS:
+                self._show_minute(show_at + BEFORE_CROWD_SECONDS, now)
+            self._scheduler.at("crowd", "", crowds.next_step((show_at, look_at), now))
         self._near_crowd = near
         # Where a minute grants less than a look and an update, the look would be stale before the update may go.
         crowded = near or pace < REQUESTS_AT_BOUNDARY
         crowded = crowded or len(self._needy) - len(self._curious) >= self._budget.remaining(now)
         self._fresh_seconds = looks.fresh_seconds(pages, told=self.lists.told(), crowded=crowded)
+
+    def _show_minute(self, mark: float, now: float) -> None:
+        """Let a list that goes across a mark of the clock show, before a crowd, whether it might go across it too."""
+        quiet = not self.lists.running and not self._price(now) and self._has_spare(now)
+        if quiet and self._budget.may_show_minute(now, self.lists.pages):
+            self._budget.shows_minute(now)
+            self.lists.across(now, mark + MARK_MARGIN_SECONDS)
 
     def _look_at_hinted(self, crowd: int, now: float) -> None:
         """Of whom messages told, nobody may go unseen: know what looks that takes, and look before some go early."""
