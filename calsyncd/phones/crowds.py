@@ -32,7 +32,8 @@ class Spending:
 
 
 class Crowds:
-    """The queue ahead. `next` is the first minute in which more is due than is granted; `spending` may change.
+    """The queue ahead. `next` is the first minute in which more is due than is granted, `full` the first in which a
+    list of everybody would make it so; `spending` may change.
 
     `looks` is how many requests it takes to look at those of the next crowd of whom a webhook has told, and `ready` how
     many there are beside them.
@@ -42,9 +43,10 @@ class Crowds:
         self.spending = spending
         self.coming = Coming()
         self.next: int | None = None
+        self.full: int | None = None
         self.looks = self.ready = 0
         self._budget = budget
-        self._known: tuple[int, int, int] | None = None
+        self._known: tuple[int, int, int, int] | None = None
         self._quiet: tuple[int, Prices] | None = None
         self._each_seconds = 0.0
 
@@ -71,14 +73,15 @@ class Crowds:
         self.coming.replace(agent.email, ())
         agent.indexed = None
 
-    def see(self, now: float) -> None:
-        """Find the next crowd."""
+    def see(self, now: float, pages: int) -> None:
+        """Find the next crowd, where a list of everybody takes so many pages."""
         self.coming.passed(now)
         pace = self._budget.pace
-        known = (self.coming.version, int(now // MINUTE_SECONDS), pace)
+        known = (self.coming.version, int(now // MINUTE_SECONDS), pace, pages)
         if known != self._known:
             self._known = known
             self.next = dispatch.next_crowd(self.coming, now, pace)
+            self.full = dispatch.next_crowd(self.coming, now, max(0, pace - pages))
 
     # -- what goes early -------------------------------------------------------------------------------------------
 
@@ -94,12 +97,12 @@ class Crowds:
 
     def next_step(self, reads_at: Iterable[float], now: float) -> float | None:
         """When the next thing is to be done about the next crowd: a list, or what goes early."""
-        if self.next is None:
-            return None
-        early = self._early_steps(self.next)
-        steps = [*reads_at, *early, *(at - BEFORE_CROWD_SECONDS for at in early)]
-        if not self._budget.by_clock:
-            steps.append(self.next * MINUTE_SECONDS - self.head_start)
+        steps = list(reads_at)
+        if self.next is not None:
+            early = self._early_steps(self.next)
+            steps += [*early, *(at - BEFORE_CROWD_SECONDS for at in early)]
+            if not self._budget.by_clock:
+                steps.append(self.next * MINUTE_SECONDS - self.head_start)
         return min((at for at in steps if at > now), default=None)
 
     def _early_steps(self, crowd: int) -> list[float]:

@@ -436,19 +436,24 @@ class Phones:
     def _see_crowd(self, now: float) -> None:
         """Be there in time for what the next crowd needs, and say how old a look may be."""
         crowds, pages, pace = self._crowds, self.lists.pages, self._budget.pace
-        crowds.see(now)
+        crowds.see(now, pages)
         near, crowds.looks, crowds.ready = False, 0, 0
-        if crowds.next is not None:
-            look_at = looks.list_before(crowds.next, crowds.early, pages, pace)
+        reads_at = []
+        if crowds.full is not None:
+            look_at = looks.list_before(crowds.full, crowds.early, pages, pace)
             near = now >= look_at
             if near and self.lists.read_at < look_at and self._list_is_due(now):
                 self.lists.want(Look(look_at, "crowd"), now)
-            if near:
+            reads_at.append(look_at)
+        if crowds.next is not None:
+            look_at = looks.list_before(crowds.next, crowds.early, pages, pace)
+            if now >= look_at:
                 self._look_at_hinted(crowds.next, now)
             show_at = look_at - MINUTE_SECONDS
             if show_at <= now < show_at + BEFORE_CROWD_SECONDS:
                 self._show_minute(show_at + BEFORE_CROWD_SECONDS, now)
-            self._scheduler.at("crowd", "", crowds.next_step((show_at, look_at), now))
+            reads_at += [show_at, look_at]
+        self._scheduler.at("crowd", "", crowds.next_step(reads_at, now))
         self._near_crowd = near
         # Where a minute grants less than a look and an update, the look would be stale before the update may go.
         crowded = near or pace < REQUESTS_AT_BOUNDARY
