@@ -32,9 +32,9 @@ class Spending:
 
 
 class Crowds:
-    """The queue ahead. `next` is the first minute in which more is due than is granted, `full` the first in which a
-    list of everybody would make it so; `spending` may change.
+    """The queue ahead; `spending` may change.
 
+    `next` is the first minute in which more is due than is granted, `full` the first in which a list would make it so.
     `looks` is how many requests it takes to look at those of the next crowd of whom a webhook has told, and `ready` how
     many there are beside them.
     """
