@@ -182,17 +182,27 @@ class Budget:
 
     def take_spare(self, now: float) -> bool:
         """Reserve a request that nobody waits for: half of the minute is left to what is owed."""
-        return self.remaining(now) > self._kept and self.take(now)
+        return self.room(now) > self._kept and self.take(now)
 
     def spare_at(self, now: float) -> float | None:
         """When a request may go that nobody waits for; None while that depends on answers that are still out."""
         requests = self._kept + 1
+        if self.one_by_one:
+            at, short = self.next_at(now), requests - self.room(now)
+            if at is None or short <= 0:
+                return at
+            return max(at, self._spent[short - 1] + MINUTE_SECONDS + self._margin) if short <= len(self._spent) else None
         at = None if self._waits_for_answers(now, requests) else self._granted_at(now, requests)
         return None if at is None else max(at, now, self._blocked_until)
 
     @property
     def _kept(self) -> int:
-        return self.granted // 2
+        return (self.pace if self.one_by_one else self.granted) // 2
+
+    def room(self, now: float) -> int:
+        """How many requests of this minute are left, whether they may go at once or one by one."""
+        left = self.remaining(now)
+        return max(0, self.pace - self._used(now) - self._out) if self.one_by_one else left
 
     def remaining(self, now: float) -> int:
         """How many requests may go at `now`, waits apart."""

@@ -619,7 +619,7 @@ class Phones:
         soon = self._crowds.soon(now)
         # Before a crowd everybody was looked at; again, by list, are those of whom messages tell: see _look_at_hinted.
         needed = soon + 2 * self.lists.pages if self._near_crowd else soon * REQUESTS_AT_BOUNDARY
-        return self._budget.spare_at(now) == now and self._budget.remaining(now) > needed
+        return self._budget.spare_at(now) == now and self._budget.room(now) > needed
 
     def _candidates(self) -> list[dispatch.Candidate]:
         """What the agents need."""

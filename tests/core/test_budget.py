@@ -269,6 +269,24 @@ def test_half_of_the_minute_is_left_to_what_is_owed(per_minute: int, spare: int)
     assert budget.take_spare(NOW + taken + 61)
 
 
+def test_what_goes_one_by_one_is_spare_while_half_of_its_pace_is_left() -> None:
+    """A look that nobody waits for need not be overdue where little is granted at once and much passes in a minute."""
+    budget = learned(per_minute=60, passed=2)
+    taken, at = 0, NOW + 1
+    for second in range(60):
+        at = NOW + 1 + second
+        due = budget.spare_at(at)
+        if budget.take_spare(at):
+            assert due == at
+            answer(budget, at)
+            taken += 1
+        else:
+            assert due is None or due > at
+
+    assert (2, True, 30) == (budget.granted, budget.one_by_one, taken + 1)
+    assert 30 <= budget.room(at)
+
+
 def test_nothing_is_spare_while_a_429_lasts() -> None:
     """Nor is it then that something is."""
     budget = Budget(10)
