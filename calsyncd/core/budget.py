@@ -189,9 +189,9 @@ class Budget:
         requests = self._kept + 1
         if self.one_by_one:
             at, short = self.next_at(now), requests - self.room(now)
-            if at is None or short <= 0:
-                return at
-            return max(at, self._spent[short - 1] + MINUTE_SECONDS + self._margin) if short <= len(self._spent) else None
+            if at is None or short > len(self._spent):
+                return None
+            return max(at, self._spent[short - 1] + MINUTE_SECONDS + self._margin) if short > 0 else at
         at = None if self._waits_for_answers(now, requests) else self._granted_at(now, requests)
         return None if at is None else max(at, now, self._blocked_until)
 
