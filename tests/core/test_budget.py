@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from itertools import pairwise
 
@@ -680,6 +681,24 @@ def test_a_leak_of_which_others_take_as_much_is_not_taken_for_a_clock_minute() -
     far.run()
 
     assert not far.budget.by_clock
+
+
+@pytest.mark.parametrize(("kind", "burst"), [("sliding", None), ("leaky", None), ("leaky", 10)])
+def test_no_other_minute_is_ever_taken_for_the_clocks(kind: Kind, burst: int | None) -> None:
+    """Whatever is sent when, on both sides of the marks most of all, however long answers take, and whoever spends."""
+    for seed in range(14, 24):
+        chance = random.Random(f"{seed} {kind}")
+        ways = [Way(chance.choice([0.0, 0.2, 0.2, 0.2, 6.0, 14.0]), chance.random()) for _ in range(20)]
+        far = FarEnd(Budget(100), Window(120, kind=kind, burst=burst), NOW, ways, headers=True)
+        for mark in range(60, 960, 60):
+            for _ in range(3):
+                at = chance.choice([58 + 4 * chance.random(), 60 * chance.random()])
+                far.want(NOW + mark + at, chance.choice([1, 1, 2, 9, 30, 90]))
+            if seed % 2:
+                far.others(NOW + mark + 60 * chance.random(), chance.choice([1, 5, 30, 60]))
+        for second in range(0, 960, 5):
+            far.run(NOW + second)
+            assert not far.budget.by_clock, (seed, second)
 
 
 PAGES = ((58.0, 9), (61.0, 1))
