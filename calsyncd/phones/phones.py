@@ -14,9 +14,10 @@ from dataclasses import replace
 from typing import Protocol
 
 from calsyncd.core import dispatch, looks, plan
-from calsyncd.core.budget import Budget
+from calsyncd.core.budget import MARK_MARGIN_SECONDS, Budget
 from calsyncd.core.coming import Boundary
 from calsyncd.core.guard import Floor
+from calsyncd.core.looks import BEFORE_CROWD_SECONDS
 from calsyncd.core.plan import FREE, Action, Decision, Held, Look, Orders, Put, StandingBack
 from calsyncd.core.prices import MINUTE_SECONDS, Counts, Early, Prices
 from calsyncd.core.sync import rfc3339
@@ -442,21 +443,36 @@ class Phones:
     def _see_crowd(self, now: float) -> None:
         """Be there in time for what the next crowd needs, and say how old a look may be."""
         crowds, pages, pace = self._crowds, self.lists.pages, self._budget.pace
-        crowds.see(now)
+        crowds.see(now, pages)
         near, crowds.looks, crowds.ready = False, 0, 0
-        if crowds.next is not None:
-            look_at = looks.list_before(crowds.next, crowds.early, pages, pace)
+        reads_at = []
+        if crowds.full is not None:
+            look_at = looks.list_before(crowds.full, crowds.early, pages, pace)
             near = now >= look_at
             if near and self.lists.read_at < look_at and self._list_is_due(now):
                 self.lists.want(Look(look_at, "crowd"), now)
-            if near:
+            reads_at.append(look_at)
+        if crowds.next is not None:
+            look_at = looks.list_before(crowds.next, crowds.early, pages, pace)
+            if now >= look_at:
                 self._look_at_hinted(crowds.next, now)
-            self._scheduler.at("crowd", "", crowds.next_step(look_at, now))
+            show_at = look_at - MINUTE_SECONDS
+            if show_at <= now < show_at + BEFORE_CROWD_SECONDS:
+                self._show_minute(show_at + BEFORE_CROWD_SECONDS, now)
+            reads_at += [show_at, look_at]
+        self._scheduler.at("crowd", "", crowds.next_step(reads_at, now))
         self._near_crowd = near
         # Where a minute grants less than a look and an update, the look would be stale before the update may go.
         crowded = near or pace < REQUESTS_AT_BOUNDARY
         crowded = crowded or len(self._needy) - len(self._curious) >= self._budget.remaining(now)
         self._fresh_seconds = looks.fresh_seconds(pages, told=self.lists.told(), crowded=crowded)
+
+    def _show_minute(self, mark: float, now: float) -> None:
+        """Let a list that goes across a mark of the clock show, before a crowd, whether it might go across it too."""
+        quiet = not self.lists.running and not self._price(now) and self._has_spare(now)
+        if quiet and self._budget.may_show_minute(now, self.lists.pages):
+            self._budget.shows_minute(now)
+            self.lists.across(now, mark + MARK_MARGIN_SECONDS)
 
     def _look_at_hinted(self, crowd: int, now: float) -> None:
         """Of whom messages told, nobody may go unseen: know what looks that takes, and look before some go early."""
@@ -610,7 +626,7 @@ class Phones:
         soon = self._crowds.soon(now)
         # Before a crowd everybody was looked at; again, by list, are those of whom messages tell: see _look_at_hinted.
         needed = soon + 2 * self.lists.pages if self._near_crowd else soon * REQUESTS_AT_BOUNDARY
-        return self._budget.spare_at(now) == now and self._budget.remaining(now) > needed
+        return self._budget.spare_at(now) == now and self._budget.room(now) > needed
 
     def _candidates(self) -> list[dispatch.Candidate]:
         """What the agents need."""
