@@ -73,6 +73,15 @@ CROWDS = st.lists(
     ways=[Way(0.0, 0.0), Way(0.4, 0.0)],
     headers=True,
 )
+@example(
+    kind="sliding",
+    per_minute=5,
+    limit=10,
+    crowds=[(29.0, 1), (0.0, 1), (0.0, 9)],
+    others=[(0.0, 10)],
+    ways=[Way(14.0, 0.0), Way(0.0, 0.0), Way(0.0, 0.0), Way(14.0, 0.0)],
+    headers=True,
+)
 def test_whatever_the_minute_is(
     kind: str,
     per_minute: int,
