@@ -1,7 +1,7 @@
-"""Hand-written cases: Google's items and rules as they are typed, and what comes of them. See told.py for the notation.
+"""Hand-written cases: Google's items, rules as they are typed, and what comes of them; told.py has the notation.
 
-Each case of cases/*.yaml has a name, an `event` or `events` (laid over the file's `base`), perhaps `rules` (or a list of
-them: the company's, a team's, the agent's), the calendar's `zone` and the `agent_zone`; and what is expected: `spans`
+Each case of cases/*.yaml has a name, an `event` or `events` (laid over the file's `base`), perhaps `rules` (or several:
+the company's, a team's, the agent's), the calendar's `zone` and the `agent_zone`; and what is expected: `spans`
 (`busy` are those of the file), `not` for what is not counted, `unreadable` or `gone`.
 """
 
@@ -19,7 +19,9 @@ from .told import Item, rules_of, span_of, tell
 
 FILES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
 LOADED = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in FILES}
-CASES = [pytest.param(file, case, id=f"{theme}: {case['name']}") for theme, file in LOADED.items() for case in file["cases"]]
+CASES = [
+    pytest.param(file, case, id=f"{theme}: {case['name']}") for theme, file in LOADED.items() for case in file["cases"]
+]
 KEYS = {"name", "event", "events", "rules", "zone", "agent_zone", "spans", "not", "unreadable", "gone"}
 
 

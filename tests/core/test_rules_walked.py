@@ -13,6 +13,7 @@ from bisect import bisect_left
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
@@ -57,8 +58,10 @@ def changes(zone: str, day: str) -> tuple[int, ...]:
     """Every quarter of an hour, within two days of `day`, at which the clock's distance from UTC becomes another."""
     noon = int(datetime.fromisoformat(f"{day}T12:00:00+00:00").timestamp())
     own = ZoneInfo(zone)
-    offsets = [(at, datetime.fromtimestamp(at, own).utcoffset()) for at in range(noon - 2 * DAY, noon + 2 * DAY, QUARTER)]
-    return tuple(at for (_, before), (at, after) in zip(offsets, offsets[1:], strict=False) if before != after) or (noon,)
+    offsets = [
+        (at, datetime.fromtimestamp(at, own).utcoffset()) for at in range(noon - 2 * DAY, noon + 2 * DAY, QUARTER)
+    ]
+    return tuple(at for (_, before), (at, after) in pairwise(offsets) if before != after) or (noon,)
 
 
 class Draw:
@@ -101,7 +104,8 @@ class Draw:
         padding = [float(self.chance.randint(0, 6) * self.step) if self.chosen(0.5) else 0.0 for _ in range(3)]
         by_title = {one: self.chance.choice(REASONS[1:]) for one in self.several(PATTERNS, 0.5)}
         by_type = {
-            one: self.chance.choice(REASONS[1:]) for one in self.several(("out_of_office", "focus_time", "all_day"), 0.5)
+            one: self.chance.choice(REASONS[1:])
+            for one in self.several(("out_of_office", "focus_time", "all_day"), 0.5)
         }
         return Rules(
             lead=padding[0],
@@ -123,7 +127,7 @@ class Draw:
             minimum_guests=self.chance.randint(0, 3) if self.chosen(rare) else 0,
             only_with_conference=self.chosen(rare / 3),
             working_hours=self.hours() if self.chosen(0.6) else None,
-            substatus_by_title=tuple(by_title.items()),  # type: ignore[arg-type]
+            substatus_by_title=tuple(by_title.items()),
             substatus_by_type=tuple(by_type.items()),  # type: ignore[arg-type]
         )
 
@@ -250,9 +254,7 @@ def _expected(world: World, walked: Walked) -> list[Answer]:
     window, wanted = world.window, walked.wanted
     padded = [(one.start - world.rules.lead, one.end + world.rules.lag) for one in walked.counted]
     away = [
-        bounds
-        for bounds, one in zip(padded, walked.counted, strict=True)
-        if one.item.get("eventType") == "outOfOffice"
+        bounds for bounds, one in zip(padded, walked.counted, strict=True) if one.item.get("eventType") == "outOfOffice"
     ]
     if world.by_hand.extension is not None:
         bounds = world.by_hand.extension.since, world.by_hand.extension.until
@@ -260,11 +262,7 @@ def _expected(world: World, walked: Walked) -> list[Answer]:
         away.append(bounds)
     freed = [index for index, one in enumerate(wanted) if one is None]
     begins = [index for index, one in enumerate(wanted) if one is not None and (not index or wanted[index - 1] != one)]
-    changed = [
-        index
-        for index in range(1, len(wanted))
-        if (wanted[index] or (0,))[0] != (wanted[index - 1] or (0,))[0]
-    ]
+    changed = [index for index in range(1, len(wanted)) if (wanted[index] or (0,))[0] != (wanted[index - 1] or (0,))[0]]
 
     def instant_of(found: list[int], after: int) -> float | None:
         at = bisect_left(found, after)

@@ -28,7 +28,7 @@ EXAMPLES = int(os.environ.get("CALSYNCD_RULES_EXAMPLES", "0")) or 200
         pytest.param("istanbul", "İSTANBUL", id="capital i with a dot"),
         pytest.param("İSTANBUL", "istanbul", id="capital i with a dot in the pattern"),
         pytest.param("istanbul", "I\u0307STANBUL", id="capital i with a dot, decomposed"),
-        pytest.param("toplantı", "TOPLANTI", id="i without a dot"),
+        pytest.param("toplantı", "TOPLANTI", id="i without a dot"),  # noqa: RUF001 - what is tested
         pytest.param("ΟΔΟΣ", "οδος", id="final sigma"),
         pytest.param("file", "\ufb01le review", id="ligature"),
         pytest.param("abc", "ＡＢＣ", id="full width"),  # noqa: RUF001 - what is tested
@@ -73,7 +73,9 @@ def test_the_patterns_that_match_are_told_in_the_order_asked() -> None:
     assert ("Lunch", "/^l/i") == matched(["dinner", "Lunch", "/^l/i"], "lunch")
 
 
-@pytest.mark.parametrize("pattern", ["", "  ", "//", "/i", "//i", "/[/", "/(?=x)/", r"/(a)\1/", "/(a{999}){999}/", "a\nb"])
+@pytest.mark.parametrize(
+    "pattern", ["", "  ", "//", "/i", "//i", "/[/", "/(?=x)/", r"/(a)\1/", "/(a{999}){999}/", "a\nb"]
+)
 def test_a_pattern_is_refused(pattern: str) -> None:
     """With a sentence for the person who wrote it."""
     assert fault(pattern)
@@ -88,14 +90,14 @@ def test_a_pattern_may_be_so_long_and_no_longer() -> None:
 # -- against a definition ----------------------------------------------------------------------------------------------
 
 letters = st.text(st.sampled_from("abIiİıſsSßẞéÉe\u0301\u0307\u0323Σσςﬁf KkÅ漢📞/ "), max_size=8)  # noqa: RUF001
-anything = st.text(st.characters(codec=None), max_size=12)
+anything = st.text(max_size=12)
 
 
 def contains(title: str, pattern: str) -> bool:
     """What is meant: some stretch of the title reads as the pattern, letter by letter of the full case folding."""
 
     def read(text: str) -> list[str]:
-        folded = "".join(unicodedata.normalize("NFKC", text)).casefold().replace("i\u0307", "i").replace("ı", "i")
+        folded = unicodedata.normalize("NFKC", text).casefold().replace("i\u0307", "i").replace("\u0131", "i")
         return list(unicodedata.normalize("NFKC", folded))
 
     whole, part = read(title), read(pattern)

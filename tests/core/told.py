@@ -1,8 +1,8 @@
-"""Google's items and rules as they are typed, what is expected of them, and what the program says: for cases and manual.
+"""Google's items and rules as they are typed, what is expected, and what the program says: for cases and manual.
 
-A span is written as `2026-05-18T10:00+02:00 10:30 in_training mtg1`: from, to (of the same day and offset where only the
-clock is told), the reason if there is one, the event where there are several. What is not counted is written as its
-words, and in brackets the key of the rule that decided.
+A span is written as `2026-05-18T10:00+02:00 10:30 in_training mtg1`: from, to (of the same day and offset where only
+the clock is told), the reason if there is one, the event where there are several. What is not counted is written as
+its words, and in brackets the key of the rule that decided.
 """
 
 from __future__ import annotations
