@@ -36,6 +36,11 @@ EXAMPLES = int(os.environ.get("CALSYNCD_RULES_EXAMPLES", "0")) or 200
         pytest.param("/", "in/out", id="a slash alone is a text"),
         pytest.param("/caf\u00e9$/", "cafe\u0301", id="regex, decomposed title"),
         pytest.param("/caf[e\u0301]$/", "caf\u00e9", id="regex, decomposed pattern"),
+        pytest.param("\u00e9" * 40, "e\u0301" * 40, id="many letters with a mark each"),
+        pytest.param(
+            "a" + "\u0301" * 30 + "b", "a" + "\u0301" * 30 + "b", id="a letter with as many marks as are read"
+        ),
+        pytest.param("lunch", "a" + "\u0301\u0323" * 99 + "lunch", id="behind a heap of marks"),
         pytest.param("/^$/", "", id="regex for no title"),
         pytest.param("/a.b/", "a\0b", id="regex over a null character"),
         pytest.param("/Lunch|Dinner/i", "DINNER", id="regex, whatever the case"),
