@@ -1,8 +1,8 @@
 """Hand-written cases: Google's items, rules as they are typed, and what comes of them; told.py has the notation.
 
 Each case of cases/*.yaml has a name, an `event` or `events` (laid over the file's `base`), perhaps `rules` (or several:
-the company's, a team's, the agent's), the calendar's `zone` and the `agent_zone`; and what is expected: `spans`
-(`busy` are those of the file), `not` for what is not counted, `unreadable` or `gone`.
+the company's, a team's, the agent's), the calendar's `zone`, the `agent_zone`, ids to `skip` and what to `extend`;
+and what is expected: `spans` (`busy` are those of the file), `not` for what is not counted, `unreadable` or `gone`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from calsyncd.core.byhand import ByHand, Extension
 from calsyncd.core.sync import Fetch, parse_event
 
 from .told import Item, rules_of, span_of, tell
@@ -22,7 +23,20 @@ LOADED = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path i
 CASES = [
     pytest.param(file, case, id=f"{theme}: {case['name']}") for theme, file in LOADED.items() for case in file["cases"]
 ]
-KEYS = {"name", "event", "events", "rules", "zone", "agent_zone", "spans", "not", "unreadable", "gone"}
+KEYS = {
+    "name",
+    "event",
+    "events",
+    "rules",
+    "zone",
+    "agent_zone",
+    "skip",
+    "extend",
+    "spans",
+    "not",
+    "unreadable",
+    "gone",
+}
 
 
 @pytest.mark.parametrize(("file", "case"), CASES)
@@ -44,7 +58,9 @@ def test_a_case(file: dict[str, Any], case: dict[str, Any]) -> None:
             parse_event(items[0], zone, rules.reads)
         return
 
-    told = tell(items, zone, rules, case.get("agent_zone"))
+    extension = Extension(*span_of(case["extend"], "")[:3]) if "extend" in case else None
+    by_hand = ByHand(tuple((name, 0.0) for name in case.get("skip", ())), extension)
+    told = tell(items, zone, rules, case.get("agent_zone"), by_hand)
 
     spans = case.get("spans", [])
     only = items[0]["id"]

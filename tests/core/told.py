@@ -16,6 +16,7 @@ import yaml
 
 from calsyncd.config import rules as config
 from calsyncd.config.yamlnodes import parse
+from calsyncd.core.byhand import NOTHING, ByHand
 from calsyncd.core.model import Event, Span
 from calsyncd.core.rules import Rules
 from calsyncd.core.sync import parse_event
@@ -56,10 +57,12 @@ def rules_of(layers: Iterable[object]) -> Rules:
     return config.laid_over(read).in_force()
 
 
-def tell(items: Sequence[Item], zone: str, rules: Rules, agent_zone: str | None = None) -> Told:
+def tell(
+    items: Sequence[Item], zone: str, rules: Rules, agent_zone: str | None = None, by_hand: ByHand = NOTHING
+) -> Told:
     """The items of one calendar of that zone, as the daemon reads and shows them."""
     events = tuple(parse_event(item, zone, rules.reads) for item in items)
-    diary = Diary(tuple(("primary", event) for event in events), rules.at_home_in(agent_zone, zone))
+    diary = Diary(tuple(("primary", event) for event in events), rules.at_home_in(agent_zone, zone), by_hand)
     timeline = diary.timeline
     refused = {
         name: verdict.words + (f" ({verdict.rule})" if verdict.rule else "")
