@@ -102,7 +102,14 @@ class Phones:
 
     def follow(self, agents: Iterable[Agent]) -> None:
         """Follow exactly these agents; who is not named any more is released."""
+        before = {email: agent for email, agent in self._roster.agents.items() if agent.configured}
         self._roster.configure(agents)
+        for email, agent in before.items():
+            follows = self._roster.agents.get(email)
+            if follows is None or not follows.configured:
+                self._record.history(agent, outcome="removed", why="no longer in the settings")
+            elif follows is not agent:
+                self._record.history(follows, outcome="rebound", why="another Aircall user, by the settings")
         self._touch_all()
         self.lists.sweep(self._clock.now())
 
@@ -191,7 +198,8 @@ class Phones:
             agent = self._roster.agents.get(email)
             if agent is not None:
                 why = f"{said}: {reason}" if reason else said
-                self._record.history(agent, outcome="resumed" if until is None else "paused", why=why, actor=actor)
+                kind = "resumed" if until is None else "paused"
+                self._record.history(agent, outcome=kind, why=why, actor=actor, until=until)
                 self.touch(email)
         writes = (self._record.pause(email, until, LEDGER_PATIENCE_SECONDS) for email in emails)
         written = await asyncio.gather(*writes, return_exceptions=True)
@@ -408,10 +416,16 @@ class Phones:
             else:
                 sentence = f"{agent.email} is {seen} by their own choice: left alone"
             log.info(sentence, action=after.why, agent=agent.email, until=rfc3339(after.until))
-            self._record.history(agent, outcome=after.why, why=sentence, from_=seen)
+            self._record.history(agent, outcome=after.why, why=sentence, from_=seen, until=after.until)
         elif isinstance(before, Held) and after == FREE:
             log.info(f"{agent.email} is not held any more", action="hold_closed", agent=agent.email)
             self._record.history(agent, outcome="closed", why="the agent's own choice stands", event=before.event)
+        elif isinstance(before, Held) and isinstance(after, Held) and before.until != after.until:
+            self._record.history(
+                agent, outcome="moved", why="the calendar says another end", event=after.event, until=after.until
+            )
+        elif isinstance(before, StandingBack) and self._clock.now() < before.until:
+            self._record.history(agent, outcome="over", why="the calendar has changed: there is no meeting any more")
 
     def _write_again(self, email: str) -> None:
         """The ledger lacked an agent's stance; what is to be written is where we stand now."""
