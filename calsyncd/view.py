@@ -26,7 +26,7 @@ def agent_view(
     span = agent.timeline.span_at(now) if agent.timeline is not None else None
     paused = agent.paused_until is not None and now < agent.paused_until
     wanted = span.setting if span is not None and not paused else None
-    trouble = _worst(agent, calendars, company_trouble)
+    trouble = worst_trouble(agent, calendars, company_trouble)
     stance = agent.stance
     state = _state(agent, calendars, trouble, paused=paused)
     return {
@@ -215,7 +215,8 @@ def _why(agent: Agent, state: str, trouble: Trouble | None, now: float) -> str:
     return "No meeting ahead." if start is None else f"Free until the next meeting at {_clock(start)} UTC."
 
 
-def _worst(agent: Agent, calendars: list[Calendar], company_trouble: Trouble | None) -> Trouble | None:
+def worst_trouble(agent: Agent, calendars: list[Calendar], company_trouble: Trouble | None) -> Trouble | None:
+    """What is told of all that troubles an agent."""
     troubles = [company_trouble, agent.trouble]
     troubles += [calendar.trouble for calendar in calendars]
     troubles += [calendar.push_trouble for calendar in calendars]

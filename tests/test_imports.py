@@ -32,14 +32,15 @@ MAY_KNOW: dict[str, set[str]] = {
     "phones": {"clock", "core", "errors", "logs", "metrics", "scheduler"},
     "view": {"calendars", "core", "phones"},
     "web": {"core", "errors"},
-    "control": {"calendars", "clock", "core", "errors", "logs", "phones", "view", "web"},
+    "explainer": {"calendars", "clock", "core", "phones", "view"},
+    "control": {"calendars", "clock", "core", "errors", "explainer", "logs", "phones", "view", "web"},
     "daemon": {
         *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
         *("ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
     },
     "sandbox": set(),
     "demo": {"clock", "config", "daemon", "logs", "sandbox"},
-    "cli": {"clock", "config", "daemon", "demo", "errors", "logs"},
+    "cli": {"clock", "config", "core", "daemon", "demo", "errors", "logs"},
     "__main__": {"cli"},
 }
 

@@ -47,8 +47,9 @@ class Agent:
     `refusals` counts the updates in a row that the user's state refused, however many looks were answered between.
     `owes_since` is the boundary that is due and not served; `missing` how many whole lists in a row lacked the user.
     `writing` counts the writes of the stance that are under way beside requests.
-    `status` is the `availability_status` that the history has last, `status_at` when it was last known to be so. `foreseen` is what the ledger holds already of the
-    update that the next boundary needs. `indexed` says for what and until when their boundaries are in the queue ahead.
+    `status` is the `availability_status` that the history has last, `status_at` when it was last known to be so.
+    `foreseen` is what the ledger holds already of the update that the next boundary needs. `indexed` says for what and
+    until when their boundaries are in the queue ahead.
     `left` is an `unavailable` of ours without a debt, if history tells of one; `drift` what the list showed otherwise
     than we believe, while it lasts.
     `observe` while nothing is put for this agent; `would` is then the hold that would be. `kept` is why the coverage

@@ -103,7 +103,11 @@ class Phones:
     def follow(self, agents: Iterable[Agent]) -> None:
         """Follow exactly these agents; who is not named any more is released."""
         before = {email: agent for email, agent in self._roster.agents.items() if agent.configured}
+        going = [agent for agent in self._roster.agents.values() if not agent.configured]
         self._roster.configure(agents)
+        for agent in going:
+            if agent.configured:
+                self._record.history(agent, outcome="followed", why="in the settings again")
         for email, agent in before.items():
             follows = self._roster.agents.get(email)
             if follows is None or not follows.configured:

@@ -31,9 +31,7 @@ _EVENT_COLUMNS = (
     'id, start, "end", series, all_day, kind, transparent, response, updated, chat, mark, titles, color, label, guests,'
     " conference"
 )
-_HISTORY_COLUMNS = (
-    'at, agent, "from", "to", outcome, why, event, late_ms, actor, after, until, begins, ends, substatus'
-)
+_HISTORY_COLUMNS = 'at, agent, "from", "to", outcome, why, event, late_ms, actor, after, until, begins, ends, substatus'
 
 
 _PASSING_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
