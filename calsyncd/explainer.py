@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, tzinfo
 from typing import Any, Protocol
 
@@ -102,6 +103,8 @@ class Explainer:
         timeline = agent.timeline if in_force and agent.timeline is not None else stored
         verdicts = diary.verdicts(timeline)
         then = Story(rows).at(min(at, now))
+        if agent.putting and tense == "now":
+            then = replace(then, sure=False)
         span = timeline.span_at(at)
         next_start = timeline.next_start(at) if span is None else None
         considered = []
@@ -129,6 +132,7 @@ class Explainer:
             seen=agent.facts.seen,
             setting=span.setting if span is not None and stance.name in ("held", "free") else None,
             owed_since=then.owed_since(at) if tense == "past" else agent.owes_since,
+            under_way=tense == "now" and agent.putting,
             observe=agent.observe,
             trouble=self._trouble(agent) if tense != "past" else None,
         )

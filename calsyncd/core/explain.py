@@ -98,18 +98,27 @@ class Story:
         self._rows = list(rows)
         self._times = [row.at for row in self._rows]
         self._states = list(accumulate(self._rows, _after, initial=Then()))
-        self._following: list[HistoryRow | None] = [None]
-        for row in reversed(self._rows):
-            self._following.append(row if row.outcome in CHANGES else self._following[-1])
-        self._following.reverse()
+        self._following = _next_of(self._rows, CHANGES)
+        self._lost = _next_of(self._rows, CHANGES | {"lost"})
 
     def at(self, at: float) -> Then:
         """What it tells of the instant `at`."""
         index = bisect_right(self._times, at)
-        then = replace(self._states[index], following=self._following[index])
+        then, lost = replace(self._states[index], following=self._following[index]), self._lost[index]
+        if lost is not None and lost.outcome == "lost" and lost.after is not None and lost.after < at:
+            # It was under way, and its answer was lost later.
+            then = replace(then, lost=then.lost or lost)
         standing = None if then.standing is not None and _is_over(then.standing, at) else then.standing
         paused = None if then.paused is not None and _is_over(then.paused, at) else then.paused
         return replace(then, standing=standing, paused=paused, sure=_is_sure(then, at))
+
+
+def _next_of(rows: Sequence[HistoryRow], outcomes: frozenset[str]) -> list[HistoryRow | None]:
+    """For each row and for the end, the first from there on with one of `outcomes`."""
+    found: list[HistoryRow | None] = [None]
+    for row in reversed(rows):
+        found.append(row if row.outcome in outcomes else found[-1])
+    return found[::-1]
 
 
 def _is_over(row: HistoryRow, at: float) -> bool:
@@ -211,7 +220,7 @@ class Explanation:
     `span` is what the calendars want at `at`, as they are stored now, `run_starts` and `run_ends` what the run of
     meetings around it fills, and `ahead` the next span, where none holds. `kept_since` is how far back events are kept,
     `planned_until` and `read_until` how far ahead holds are planned and events are read. `seen` is the last
-    observation.
+    observation. `under_way` while the answer to an update is out.
     """
 
     email: str
@@ -232,6 +241,7 @@ class Explanation:
     seen: Observation | None = None
     setting: Setting | None = None
     owed_since: float | None = None
+    under_way: bool = False
     observe: bool = False
     trouble: Trouble | None = None
 

@@ -92,17 +92,18 @@ class _Voice:
 
     def _unsure(self, then: Then) -> str:
         following = then.following
+        known = then.change.to if then.change is not None else following.from_ if following is not None else None
+        if self._it.under_way:
+            return f"{status_word(known)}, and an update is under way."
         if then.lost is not None:
             sent = then.lost.after if then.lost.after is not None else then.lost.at
-            before = status_word(then.change.to) if then.change is not None else "not known"
             return (
                 f"not known for sure: an update to {status_word(then.lost.to)} was sent at"
-                f" {self._clock(sent, exact=True)} and its answer was lost; {before} before it."
+                f" {self._clock(sent, exact=True)} and its answer was lost; {status_word(known)} before it."
             )
         if following is None:
             return "not known: nobody has looked yet."
         shown = f"{status_word(following.to)} from {self._clock(following.at, exact=True)} at the latest"
-        known = then.change.to if then.change is not None else following.from_
         if known is None:
             return f"not known: {shown}, {self._cause(following)}."
         if following.outcome == "done":

@@ -9,7 +9,7 @@ half of the budget is left.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -102,20 +102,24 @@ class Phones:
 
     def follow(self, agents: Iterable[Agent]) -> None:
         """Follow exactly these agents; who is not named any more is released."""
-        before = {email: agent for email, agent in self._roster.agents.items() if agent.configured}
-        going = [agent for agent in self._roster.agents.values() if not agent.configured]
+        before = dict(self._roster.agents)
+        followed = {email: agent for email, agent in before.items() if agent.configured}
         self._roster.configure(agents)
-        for agent in going:
-            if agent.configured:
-                self._record.history(agent, outcome="followed", why="in the settings again")
-        for email, agent in before.items():
-            follows = self._roster.agents.get(email)
-            if follows is None or not follows.configured:
-                self._record.history(agent, outcome="removed", why="no longer in the settings")
-            elif follows is not agent:
-                self._record.history(follows, outcome="rebound", why="another Aircall user, by the settings")
+        if before:
+            self._note_names(followed)
         self._touch_all()
         self.lists.sweep(self._clock.now())
+
+    def _note_names(self, before: Mapping[str, Agent]) -> None:
+        """Write down who is followed from now on, who is not any more, and who has another Aircall user."""
+        now = {email: agent for email, agent in self._roster.agents.items() if agent.configured}
+        for email, agent in before.items():
+            if email not in now:
+                self._record.history(agent, outcome="removed", why="no longer in the settings")
+            elif now[email] is not agent:
+                self._record.history(now[email], outcome="rebound", why="another Aircall user, by the settings")
+        for email in now.keys() - before.keys():
+            self._record.history(now[email], outcome="followed", why="named in the settings")
 
     def keep_available(self, floors: Iterable[Floor]) -> None:
         """Let no calendar take the last few agents of these floors off the phones."""
@@ -325,7 +329,8 @@ class Phones:
         self._crowds.keep(agent, now)
 
     def _pause_ends(self, agent: Agent) -> None:
-        agent.paused_until = None
+        # What is wanted of them counts from here: nothing was owed while they were paused.
+        agent.known_at, agent.paused_until = max(agent.known_at, agent.paused_until or 0.0), None
         log.info(f"{agent.email} is followed again", action="resumed", agent=agent.email, why="the pause is over")
         self._record.history(agent, outcome="resumed", why="the pause is over")
 

@@ -16,7 +16,7 @@ from calsyncd.phones import Agent
 from calsyncd.sandbox.aircall_users import Update
 
 from .firm import Firm, Memory
-from .oracle import MINUTE, Meetings, busy
+from .oracle import Meetings, busy
 
 HOUR = 3600.0
 HOURS = 9
@@ -54,9 +54,10 @@ class Diary:
         return next((one for since, one in reversed(self.calendars.get(email, ())) if since <= at), ())
 
     def is_near(self, email: str, at: float) -> bool:
-        """Whether something of the calendar is near."""
+        """Whether something is near that has to be acted on."""
         told = [since for since, _ in self.calendars.get(email, ())]
-        edges = [edge for pair in busy(self.meetings(email, at), 0.0) for edge in pair]
+        spans = [*busy(self.meetings(email, at), 0.0), *self.paused.get(email, ()), *self.removed.get(email, ())]
+        edges = [edge for pair in spans for edge in pair]
         return any(abs(at - one) <= GRACE_SECONDS for one in [*told, *edges])
 
 
@@ -197,7 +198,7 @@ class Truth:
 
 @pytest.mark.parametrize("hooked", [True, False])
 async def test_every_second_of_a_day(tmp_path: Path, *, hooked: bool) -> None:
-    """Nested and adjacent meetings, changes by hand, lost answers, a pause, a crash, a reload, a floor: all are told."""
+    """Nested and adjacent meetings, changes by hand, lost answers, pause, crash, reload and floor: all are told."""
     day = Day(tmp_path, hooked=hooked)
     await day.live()
     stances = set()
@@ -228,7 +229,9 @@ def _may_be_unsure(then: Then, truth: Truth, diary: Diary, at: float) -> bool:
     if then.gone is not None or then.lost is not None:
         return then.gone is not None or any(lost <= at for lost in diary.lost)
     row = then.following
-    return row is not None and row.after is not None and truth.between(row.after, row.at)
+    if row is None or row.after is None:
+        return row is not None and row.from_ is None
+    return truth.between(row.after, row.at)
 
 
 def _stands(diary: Diary, email: str, then: Then, at: float) -> None:
@@ -242,12 +245,16 @@ def _stands(diary: Diary, email: str, then: Then, at: float) -> None:
         assert then.paused is not None
         assert (then.paused.actor, then.paused.why.partition(": ")[2]) == ("Dana", "training")
     meeting = next((pair for pair in busy(diary.meetings(email, at), 0.0) if pair[0] <= at < pair[1]), None)
-    if then.stance == "held" and then.sure and not paused:
-        assert meeting is not None, (email, at, then)
+    if then.stance == "held" and then.sure and not paused and meeting is None:
+        assert then.owed_since(at) == pytest.approx(then.until, abs=0.001), (email, at, then)
+    elif then.stance == "held" and then.sure and not paused:
+        assert meeting is not None
         assert then.until == meeting[1], (email, at, then)
         assert then.hold is not None
         assert then.hold.event in {f"m{start}" for start, _ in diary.meetings(email, at)}
     if then.stance in ("override", "left_alone", "kept") and then.sure:
         assert meeting is not None, (email, at, then)
+    if paused:
+        assert then.owed_since(at) is None, (email, at, then)
     if then.stance == "free" and then.sure and not any(abs(at - one) < 120 for one in diary.lost):
         assert meeting is None or at - meeting[0] < 10, (email, at, then)
