@@ -23,7 +23,7 @@ from calsyncd.core.explain import (
     stance_then,
 )
 from calsyncd.core.hours import zone_of
-from calsyncd.core.model import Event, HistoryRow, Setting, Trouble
+from calsyncd.core.model import AVAILABLE, CUSTOM, Event, HistoryRow, Setting, Trouble
 from calsyncd.core.plan import Held, StandingBack
 from calsyncd.phones import Agent, Roster
 from calsyncd.view import Diary, time_out
@@ -157,19 +157,24 @@ def _stance(agent: Agent, then: Then, now: float, at: float) -> Stance:
     """Where we stand with the agent now, as far as that will still hold at `at`; the reasons are the history's."""
     stance = agent.stance
     if isinstance(stance, Held) and (at == now or at < stance.until):
-        return Stance("held", stance.since, stance.until, stance.back.availability_status, stance.event)
+        unwanted = (
+            "" if agent.configured and not agent.observe and agent.paused_until is None else "not to be held any more"
+        )
+        back = stance.back.availability_status
+        return Stance("held", stance.since, stance.until, back, stance.event, unwanted)
     if agent.paused_until is not None and at < agent.paused_until:
         row = then.paused
-        since, why, actor = (row.at, row.why, row.actor) if row is not None else (None, "", None)
-        return Stance("paused", since, agent.paused_until, why=why, actor=actor)
+        if row is None:
+            return Stance("paused", until=agent.paused_until)
+        return Stance("paused", row.at, agent.paused_until, why=row.why, actor=row.actor)
     if isinstance(stance, StandingBack) and at < stance.until:
         return Stance(stance.why, stance.since, stance.until)
     if at > now:
         seen = agent.facts.known
-        back = stance.back.availability_status if isinstance(stance, Held) else None
-        if seen is not None and seen.status in ("available", "custom"):
-            back = seen.status
-        return Stance("free", back=back)
+        if isinstance(stance, Held):
+            return Stance("free", back=stance.back.availability_status)
+        comes_back = seen is not None and seen.status in (AVAILABLE, CUSTOM)
+        return Stance("free", back=seen.status if seen is not None and comes_back else None)
     if agent.kept is not None:
         end = agent.timeline.stretch_end(now) if agent.timeline is not None else None
         return Stance("kept", agent.kept.since, end, why=f"{agent.kept.floor} are to stay (dispatch.keep_available)")
@@ -195,9 +200,10 @@ def explanation_view(it: Explanation) -> dict[str, Any]:
         else {
             "availability_status": then.status,
             "sure": then.sure,
-            "possible": sorted(one or "" for one in then.possible),
+            "possible": sorted(then.possible, key=lambda one: one or ""),
             "made": _row(change),
             "next": _row(then.following),
+            "lost": _row(then.lost),
         },
         "stance": {
             "name": stance.name,

@@ -23,6 +23,9 @@ from calsyncd.core.timeline import Timeline
 AROUND_SECONDS = 3600.0
 """Events so near to the instant are told of, whether or not they touch what was set then."""
 
+SAID_SECONDS = 86400.0
+"""So long after it is told what a person said of the agent's meetings."""
+
 Tense = Literal["past", "now", "future"]
 StanceName = Literal["held", "paused", "override", "left_alone", "early_end", "kept", "observed", "unfollowed", "free"]
 
@@ -31,10 +34,11 @@ StanceName = Literal["held", "paused", "override", "left_alone", "early_end", "k
 class Then:
     """What the history tells of one instant; each of the rows is the last that tells of it, None where none does.
 
-    `change` made what is set, `hold` the hold, and `back` is what was there before it. `standing` is why the agent is
-    left alone, `kept` why they are kept available, `paused` the pause, `would` what would be held of who is only
-    observed. `lost` is an update whose answer is missing, `failed` one that was not taken, and `gone` says that the
-    agent was followed no more. `until` is when what is so was to end, as known then. `following` is the next change.
+    `change` made what is set, `hold` the hold, and `back` is what was there before it. `until` is when the hold was to
+    end, as known then. `standing` is why the agent is left alone, `kept` why they are kept available, `paused` the
+    pause, `would` what would be held of who is only observed. `lost` is an update whose answer is missing, `failed` one
+    that was not taken, `said` what a person said of their meetings, and `gone` says that the agent was followed no
+    more. `following` is the next change.
     """
 
     change: HistoryRow | None = None
@@ -47,6 +51,7 @@ class Then:
     would: HistoryRow | None = None
     lost: HistoryRow | None = None
     failed: HistoryRow | None = None
+    said: HistoryRow | None = None
     gone: HistoryRow | None = None
     following: HistoryRow | None = None
     sure: bool = False
@@ -104,13 +109,23 @@ class Story:
     def at(self, at: float) -> Then:
         """What it tells of the instant `at`."""
         index = bisect_right(self._times, at)
-        then, lost = replace(self._states[index], following=self._following[index]), self._lost[index]
-        if lost is not None and lost.outcome == "lost" and lost.after is not None and lost.after < at:
+        then, following, lost = self._states[index], self._following[index], self._lost[index]
+        unanswered = then.lost
+        if unanswered is None and lost is not None and lost.outcome == "lost" and (lost.after or lost.at) < at:
             # It was under way, and its answer was lost later.
-            then = replace(then, lost=then.lost or lost)
-        standing = None if then.standing is not None and _is_over(then.standing, at) else then.standing
-        paused = None if then.paused is not None and _is_over(then.paused, at) else then.paused
-        return replace(then, standing=standing, paused=paused, sure=_is_sure(then, at))
+            unanswered = lost
+        return replace(
+            then,
+            following=following,
+            lost=unanswered,
+            standing=None if _is_over(then.standing, at) else then.standing,
+            paused=None if _is_over(then.paused, at) else then.paused,
+            said=then.said if then.said is not None and at - then.said.at < SAID_SECONDS else None,
+            sure=then.change is not None
+            and then.gone is None
+            and unanswered is None
+            and (following is None or _is_before(at, following)),
+        )
 
 
 def _next_of(rows: Sequence[HistoryRow], outcomes: frozenset[str]) -> list[HistoryRow | None]:
@@ -121,20 +136,16 @@ def _next_of(rows: Sequence[HistoryRow], outcomes: frozenset[str]) -> list[Histo
     return found[::-1]
 
 
-def _is_over(row: HistoryRow, at: float) -> bool:
-    return row.until is not None and row.until <= at
+def _is_over(row: HistoryRow | None, at: float) -> bool:
+    return row is not None and row.until is not None and row.until <= at
 
 
-def _is_sure(then: Then, at: float) -> bool:
-    if then.change is None or then.lost is not None or then.gone is not None:
-        return False
-    row = then.following
-    if row is None:
-        return True
-    if row.after is not None:
-        return at <= row.after
+def _is_before(at: float, change: HistoryRow) -> bool:
+    """Whether `at` is surely before a change that the history has later."""
+    if change.after is not None:
+        return at <= change.after
     # Told of by a history that did not tell it: what was done came with its answer, what was seen at any time.
-    return row.outcome == "done"
+    return change.outcome == "done"
 
 
 def _after(then: Then, row: HistoryRow) -> Then:
@@ -142,10 +153,10 @@ def _after(then: Then, row: HistoryRow) -> Then:
     match row.outcome:
         case "done" if row.to == UNAVAILABLE:
             back = then.back if then.hold is not None else row.from_
-            return Then(change=row, hold=row, back=back, until=row.until, paused=then.paused)
+            return Then(change=row, hold=row, back=back, until=row.until, paused=then.paused, said=then.said)
         case "done":
             early = row if row.until is not None and row.until > row.at else None
-            return Then(change=row, standing=early, paused=then.paused, gone=then.gone)
+            return Then(change=row, standing=early, paused=then.paused, gone=then.gone, said=then.said)
         case "seen":
             return _seen(then, row)
         case "lost":
@@ -153,7 +164,7 @@ def _after(then: Then, row: HistoryRow) -> Then:
         case "failed":
             return replace(then, failed=row)
         case "override" | "left_alone":
-            return Then(change=then.change, standing=row, paused=then.paused)
+            return Then(change=then.change, standing=row, paused=then.paused, said=then.said)
         case "closed":
             return replace(then, hold=None, back=None, lost=None, failed=None)
         case "moved":
@@ -165,7 +176,9 @@ def _after(then: Then, row: HistoryRow) -> Then:
         case "paused":
             return replace(then, paused=row)
         case "resumed":
-            return replace(then, paused=None)
+            return replace(then, paused=None, said=None)
+        case "skipped" | "extended":
+            return replace(then, said=row)
         case "observed":
             return replace(then, would=row if row.to == UNAVAILABLE else None)
         case "removed" | "rebound":

@@ -48,6 +48,7 @@ class _Voice:
         return [
             f"At {self._clock(it.at, exact=True)}: {self._was_set()}",
             *self._stood(),
+            self._said(),
             self._owed(),
             self._not_made(then),
             self._next_deed(then),
@@ -60,6 +61,7 @@ class _Voice:
             _begin(self._was_set()),
             *self._events(),
             *self._stands(),
+            self._said(),
             self._waits(),
             self._not_made(then),
             self._last_seen(),
@@ -102,6 +104,9 @@ class _Voice:
                 f" {self._clock(sent, exact=True)} and its answer was lost; {status_word(known)} before it."
             )
         if following is None:
+            seen = self._it.seen
+            if seen is not None and self._it.tense == "now":
+                return f"{status_word(seen.status, seen.setting.substatus)}; since when and why is not in the history."
             return "not known: nobody has looked yet."
         shown = f"{status_word(following.to)} from {self._clock(following.at, exact=True)} at the latest"
         if known is None:
@@ -168,6 +173,8 @@ class _Voice:
         until = f" until {self._clock(stance.until)}" if stance.until not in (None, FOREVER) else ""
         back = status_word(stance.back)
         match stance.name:
+            case "held" if it.then.paused is not None:
+                return [f"Before: {back}. It was going back to {back}.", self._paused()]
             case "held":
                 ahead = stance.until is not None and stance.until > it.at
                 expected = (
@@ -195,6 +202,8 @@ class _Voice:
         back = status_word(stance.back)
         until = f" until {self._clock(stance.until)}" if stance.until not in (None, FOREVER) else ""
         match stance.name:
+            case "held" if stance.why:
+                return [f"Before: {back}. {_begin(stance.why)}: going back to {back}."]
             case "held" if it.span is not None and stance.until is not None and stance.until > it.now:
                 return [
                     f"Before: {back}. Back to {back} at {self._clock(stance.until)}, unless {self._who} changes it."
@@ -217,18 +226,23 @@ class _Voice:
         return [observed, self._ahead()]
 
     def _paused(self) -> str:
-        stance = self._it.stance
-        until = "until resumed" if stance.until in (None, FOREVER) else f"until {self._clock(stance.until)}"
-        since = f" since {self._clock(stance.since, exact=True)}" if stance.since is not None else ""
-        actor = f" by {stance.actor}" if stance.actor else ""
-        reason = stance.why.partition(": ")[2]
-        return f"Paused{actor}{since}, {until}{f': {reason}' if reason else ''}. The calendar is not followed."
+        """The pause: by the history, as far as that tells of it."""
+        row, stance = self._it.then.paused, self._it.stance
+        ends = row.until if row is not None else stance.until
+        until = "until resumed" if ends in (None, FOREVER) else f"until {self._clock(ends)}"
+        if row is None:
+            return f"Paused {until}. The calendar is not followed."
+        since, reason = self._clock(row.at, exact=True), row.why.partition(": ")[2]
+        told = f": {reason}" if reason else ""
+        return f"Paused by {row.actor} since {since}, {until}{told}. The calendar is not followed."
 
     def _ahead(self) -> str:
         """What comes next, where nothing is held."""
         it = self._it
         if it.span is not None:
             return f"A meeting is on until {self._clock(it.run_ends)}{_named(it.span)}."
+        if it.ahead is None and it.at > it.planned_until:
+            return ""
         if it.ahead is None:
             return f"No meeting ahead, as far as is planned: until {self._clock(it.planned_until)}."
         span = it.ahead
@@ -261,6 +275,10 @@ class _Voice:
 
     # -- beside it -------------------------------------------------------------------------------------------------
 
+    def _said(self) -> str:
+        row = self._it.then.said
+        return f"By {row.actor}, at {self._clock(row.at, exact=True)}: {row.why}." if row is not None else ""
+
     def _owed(self) -> str:
         it = self._it
         row = it.then.following
@@ -287,6 +305,8 @@ class _Voice:
         row = then.following
         if row is None:
             return "Nothing has changed it since."
+        if not then.sure and row.outcome == "seen" and then.lost is None:
+            return ""
         latest = " at the latest" if row.outcome == "seen" else ""
         word = status_word(row.to, row.substatus)
         return f"Then {word} from {self._clock(row.at, exact=True)}{latest} ({self._cause(row)})."
@@ -305,45 +325,50 @@ class _Voice:
         return f"Trouble: {trouble.message}. To do ({trouble.owner}): {trouble.do}."
 
     def _events(self) -> list[str]:
+        """The events near by: those that count beside the one that was named already, and those that do not."""
         it = self._it
         if it.tense == "past" and it.at < it.kept_since:
             return [f"The events of then are not kept any more: they are since {self._clock(it.kept_since)}."]
-        main = it.then.change.event if it.then.change is not None and it.stance.name == "held" else None
-        others = [one for one in it.counted if one.event.id != main]
-        told = "As the calendar is stored now, " if it.tense == "past" and it.considered else ""
+        stored = "As the calendar is stored now, " if it.tense == "past" else ""
+        named = self._named_events()
+        others = [one for one in it.counted if one.event.id not in named]
         said = []
-        if others and it.tense != "future":
+        if others:
+            also = "also counted" if named else "counted"
             listed = _list([f"{self._times(one)} ({_short(one.event.id)}){_mark(one)}" for one in others])
-            said.append(
-                f"{told}{'also counted' if told else 'Also counted'}: {listed}."
-                if main
-                else f"{told}{'counted' if told else 'Counted'}: {listed}."
-            )
-        ignored = it.not_counted
-        if ignored:
-            number = NUMBERS[len(ignored)] if len(ignored) < len(NUMBERS) else str(len(ignored))
-            verb = "event was" if len(ignored) == 1 else "events were"
-            number = number.lower() if told else number
-            if it.tense != "past":
-                verb = "event is" if len(ignored) == 1 else "events are"
-            listed = _list(
-                [
-                    f"{self._label(one)} {_why_not(one)}" if not one.event.all_day else _whole_day(one)
-                    for one in ignored
-                ],
-                "; ",
-            )
-            said.append(f"{told}{number} {verb} not counted: {listed}.")
+            said.append(_begin(f"{stored}{also}: {listed}."))
+        if it.not_counted:
+            said.append(_begin(f"{stored}{self._ignored()}."))
         return said
+
+    def _named_events(self) -> set[str]:
+        it = self._it
+        spans = [one.event for one in (it.span, it.ahead) if one is not None and it.tense != "past"]
+        change = it.then.change
+        if change is not None and change.event is not None and it.stance.name == "held" and it.tense != "future":
+            spans = [change.event]
+        return set(spans)
+
+    def _ignored(self) -> str:
+        ignored = self._it.not_counted
+        number = NUMBERS[len(ignored)].lower() if len(ignored) < len(NUMBERS) else str(len(ignored))
+        be = {False: ("was", "were"), True: ("does", "do")}[self._it.tense == "future"][len(ignored) > 1]
+        verb = f"{be} not count" if self._it.tense == "future" else f"{be} not counted"
+        return (
+            f"{number} event{'s' if len(ignored) > 1 else ''} {verb}: {_list([*map(self._ignored_one, ignored)], '; ')}"
+        )
+
+    def _ignored_one(self, one: Considered) -> str:
+        why = _why_not(one)
+        if one.event.all_day:
+            return why if why.startswith("all day") else f"all day, {why}"
+        return f"{self._clock(one.event.start)} {why}"
 
     # -- words -----------------------------------------------------------------------------------------------------
 
     @property
     def _who(self) -> str:
         return name_of(self._it.email)
-
-    def _label(self, one: Considered) -> str:
-        return self._clock(one.event.start)
 
     def _times(self, one: Considered) -> str:
         return "all day" if one.event.all_day else self._from_to(one.event.start, one.event.end)
@@ -384,11 +409,6 @@ def _named(span: Span) -> str:
 def _why_not(one: Considered) -> str:
     verdict = one.verdict
     return f"{verdict.words} ({verdict.rule} of {one.origin})" if verdict.rule and one.origin else verdict.words
-
-
-def _whole_day(one: Considered) -> str:
-    why = _why_not(one)
-    return why if why.startswith("all day") else f"all day, {why}"
 
 
 def _mark(one: Considered) -> str:

@@ -434,7 +434,7 @@ class Phones:
                 agent, outcome="moved", why="the calendar says another end", event=after.event, until=after.until
             )
         elif isinstance(before, StandingBack) and self._clock.now() < before.until:
-            self._record.history(agent, outcome="over", why="the calendar has changed: there is no meeting any more")
+            self._record.history(agent, outcome="over", why="something else is wanted now: left alone no longer")
 
     def _write_again(self, email: str) -> None:
         """The ledger lacked an agent's stance; what is to be written is where we stand now."""
