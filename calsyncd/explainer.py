@@ -157,11 +157,9 @@ def _stance(agent: Agent, then: Then, now: float, at: float) -> Stance:
     """Where we stand with the agent now, as far as that will still hold at `at`; the reasons are the history's."""
     stance = agent.stance
     if isinstance(stance, Held) and (at == now or at < stance.until):
-        unwanted = (
-            "" if agent.configured and not agent.observe and agent.paused_until is None else "not to be held any more"
-        )
+        ends = "paused" if agent.paused_until is not None else "only observed from now on" if agent.observe else ""
         back = stance.back.availability_status
-        return Stance("held", stance.since, stance.until, back, stance.event, unwanted)
+        return Stance("held", stance.since, stance.until, back, stance.event, ends=ends)
     if agent.paused_until is not None and at < agent.paused_until:
         row = then.paused
         if row is None:

@@ -215,7 +215,10 @@ class Considered:
 
 @dataclass(frozen=True, slots=True)
 class Stance:
-    """Where calsyncd stands with the agent, or will: since and until when, as known, and what it puts back."""
+    """Where calsyncd stands with the agent, or will: since and until when, as known, and what it puts back.
+
+    `ends` says why a hold ends now though its meeting goes on.
+    """
 
     name: StanceName
     since: float | None = None
@@ -224,6 +227,7 @@ class Stance:
     event: str | None = None
     why: str = ""
     actor: str | None = None
+    ends: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """An explanation in sentences that a team lead understands.
 
-Times are by the agent's clock, with the date where it is not today's; ids of events are shortened. There are no titles.
+Times are by the agent's clock: that which is asked about with its date unless it is today's, others with theirs unless
+it is the same. Ids of events are shortened, and there are no titles.
 """
 
 from __future__ import annotations
@@ -44,9 +45,9 @@ class _Voice:
     # -- the three tenses ------------------------------------------------------------------------------------------
 
     def past(self) -> list[str]:
-        it, then = self._it, self._it.then
+        then = self._it.then
         return [
-            f"At {self._clock(it.at, exact=True)}: {self._was_set()}",
+            f"At {self._when(exact=True)}: {self._was_set()}",
             *self._stood(),
             self._said(),
             self._owed(),
@@ -71,7 +72,7 @@ class _Voice:
     def future(self) -> list[str]:
         it = self._it
         if it.at > it.read_until:
-            return [f"Calendars are read until {self._clock(it.read_until)}: nothing is known of {self._clock(it.at)}."]
+            return [f"Calendars are read until {self._clock(it.read_until)}: nothing is known of {self._when()}."]
         said = self._will_be()
         if it.at > it.planned_until:
             until = self._clock(it.planned_until)
@@ -202,8 +203,8 @@ class _Voice:
         back = status_word(stance.back)
         until = f" until {self._clock(stance.until)}" if stance.until not in (None, FOREVER) else ""
         match stance.name:
-            case "held" if stance.why:
-                return [f"Before: {back}. {_begin(stance.why)}: going back to {back}."]
+            case "held" if stance.ends:
+                return [f"Before: {back}. {_begin(stance.ends)}: going back to {back}."]
             case "held" if it.span is not None and stance.until is not None and stance.until > it.now:
                 return [
                     f"Before: {back}. Back to {back} at {self._clock(stance.until)}, unless {self._who} changes it."
@@ -253,7 +254,7 @@ class _Voice:
 
     def _will_be(self) -> list[str]:
         it, stance = self._it, self._it.stance
-        when = self._clock(it.at)
+        when = self._when()
         if stance.name == "paused":
             return [f"At {when}: nothing will be changed.", self._paused()]
         if it.span is None:
@@ -386,10 +387,19 @@ class _Voice:
         it = self._it
         local = datetime.fromtimestamp(at, it.zone)
         text = local.strftime("%H:%M:%S" if exact or local.second else "%H:%M")
-        today = datetime.fromtimestamp(it.now, it.zone)
-        if not dated or local.date() == today.date():
+        if not dated or local.date() == datetime.fromtimestamp(it.at, it.zone).date():
             return text
-        year = f" {local.year}" if local.year != today.year else ""
+        return self._dated(local, text)
+
+    def _when(self, *, exact: bool = False) -> str:
+        """The instant that is asked about, with its date unless that is today's: other times are of the same day."""
+        it = self._it
+        local = datetime.fromtimestamp(it.at, it.zone)
+        text = local.strftime("%H:%M:%S" if exact or local.second else "%H:%M")
+        return text if local.date() == datetime.fromtimestamp(it.now, it.zone).date() else self._dated(local, text)
+
+    def _dated(self, local: datetime, text: str) -> str:
+        year = f" {local.year}" if local.year != datetime.fromtimestamp(self._it.now, self._it.zone).year else ""
         return f"{local:%a} {local.day} {local:%b}{year} {text}"
 
 
