@@ -84,8 +84,9 @@ class _Voice:
     def _was_set(self) -> str:
         then = self._it.then
         if then.gone is not None:
-            was = status_word(then.change.to) if then.change is not None else "not known"
-            return f"not followed, since {self._clock(then.gone.at, exact=True)}: {then.gone.why}; {was} before."
+            was = f"; {status_word(then.change.to)} before" if then.change is not None else ""
+            since = self._clock(then.gone.at, exact=True)
+            return f"not known, since they were not followed from {since} on ({then.gone.why}){was}."
         if then.sure and then.change is not None:
             row = then.change
             latest = " at the latest" if row.outcome == "seen" and row.from_ is not None else ""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
-from calsyncd.core.explain import Story, Then
+from calsyncd.core.explain import Explanation, Story, Then, stance_then
 from calsyncd.core.guard import Floor
 from calsyncd.core.model import HistoryRow
 from calsyncd.core.rules import Rules
+from calsyncd.core.wording import sentences, status_word
 from calsyncd.phones import Agent
 from calsyncd.sandbox.aircall_users import Update
 
@@ -118,6 +120,12 @@ class Day:
         for one in TEAM:
             self.firm.tell(one)
 
+    def observe(self, email: str) -> None:
+        """The agent is only observed from now on."""
+        self.firm.oracle.person(email).observed = True
+        assert self.firm.daemon is not None
+        self.firm.daemon.phones.follow(self.firm.named())
+
     def lose(self, *fates: str) -> None:
         """The next requests fare so."""
         self.diary.lost.append(self.firm.clock.now())
@@ -133,7 +141,7 @@ class Day:
         self.meet(BEN, (0.5, 1.0), (2.0, 3.0), (4.0, 5.0), (7.0, 7.5))
         self.meet(CAT, (0.5, 1.0), (2.0, 3.0), (4.0, 5.0), (6.0, 6.5))
         self.meet(DAN, *quarters)
-        self.meet(EVE, (1.0, 2.0), (4.0, 5.0), (6.5, 7.0))
+        self.meet(EVE, (1.0, 2.0), (4.0, 5.0), (6.5, 7.0), (8.1, 8.2))
         await self.until(1.3)
         firm.by_hand(EVE, "available")
         await self.until(1.9)
@@ -168,6 +176,8 @@ class Day:
         self.keep(3)
         await self.until(7.3)
         self.meet(BEN, (0.5, 1.0), (2.0, 3.0), (4.0, 5.0))
+        await self.until(7.5)
+        self.observe(EVE)
         await self.until(HOURS)
 
     def keep(self, least: int) -> None:
@@ -230,9 +240,38 @@ async def test_every_second_of_a_day(tmp_path: Path, *, hooked: bool) -> None:
             assert (then.stance == "unfollowed") is removed, (email, second)
             if second not in near and not removed:
                 _stands(day.diary, email, then, float(second))
+            if second % 60 == 0:
+                _said(email, then, float(second), day.at(HOURS))
         assert unsure < (900 if hooked else 3600), email
-    assert stances == {"free", "held", "paused", "override", "left_alone", "kept", "unfollowed"}
+    assert stances == {"free", "held", "paused", "override", "left_alone", "kept", "observed", "unfollowed"}
     await day.firm.close()
+
+
+def _said(email: str, then: Then, at: float, now: float) -> None:
+    """The first sentence names what is sure, and what may be where it is not."""
+    explanation = Explanation(
+        email=email,
+        at=at,
+        now=now,
+        tense="past",
+        zone=UTC,
+        then=then,
+        stance=stance_then(then),
+        considered=(),
+        span=None,
+        run_starts=None,
+        run_ends=None,
+        ahead=None,
+        kept_since=0.0,
+        planned_until=now,
+        read_until=now,
+    )
+    first = sentences(explanation)[0]
+    words = {status_word(one) for one in then.possible}
+    if then.sure:
+        assert first.startswith(f"At {datetime.fromtimestamp(at, UTC):%H:%M:%S}: {words.pop()} since"), first
+    else:
+        assert all(word in first for word in words), (first, words)
 
 
 def _may_be_unsure(then: Then, truth: Truth, diary: Diary, at: float) -> bool:
@@ -259,7 +298,7 @@ def _stands(diary: Diary, email: str, then: Then, at: float) -> None:
         assert then.until == meeting[1], (email, at, then)
         assert then.hold is not None
         assert then.hold.event in {f"m{start}" for start, _ in diary.meetings(email, at)}
-    if then.stance in ("override", "left_alone", "kept") and then.sure:
+    if then.stance in ("override", "left_alone", "kept", "observed") and then.sure:
         assert meeting is not None, (email, at, then)
     if paused:
         assert then.owed_since(at) is None, (email, at, then)
