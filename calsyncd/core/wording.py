@@ -89,7 +89,7 @@ class _Voice:
             return f"not known, since they were not followed from {since} on ({then.gone.why}){was}."
         if then.sure and then.change is not None:
             row = then.change
-            latest = " at the latest" if row.outcome == "seen" and row.from_ is not None else ""
+            latest = " at the latest" if row.outcome == "seen" else ""
             word = status_word(row.to, row.substatus)
             return f"{word} since {self._clock(row.at, exact=True)}{latest} ({self._cause(row)})."
         return self._unsure(then)
@@ -344,12 +344,13 @@ class _Voice:
         return said
 
     def _named_events(self) -> set[str]:
-        it = self._it
-        spans = [one.event for one in (it.span, it.ahead) if one is not None and it.tense != "past"]
-        change = it.then.change
-        if change is not None and change.event is not None and it.stance.name == "held" and it.tense != "future":
-            spans = [change.event]
-        return set(spans)
+        """Those of which other sentences tell."""
+        it, change = self._it, self._it.then.change
+        if it.tense != "future" and it.stance.name == "held":
+            return {change.event} if change is not None and change.event is not None else set()
+        if it.tense == "past" or it.stance.name in ("paused", "kept", "early_end"):
+            return set()
+        return {one.event for one in (it.span, it.ahead) if one is not None}
 
     def _ignored(self) -> str:
         ignored = self._it.not_counted
