@@ -107,6 +107,9 @@ class Explainer:
             then = replace(then, sure=False)
         span = timeline.span_at(at)
         next_start = timeline.next_start(at) if span is None else None
+        ahead = timeline.span_at(next_start) if next_start is not None else None
+        if ahead is not None:
+            ahead = replace(ahead, end=timeline.stretch_end(ahead.start) or ahead.end)
         considered = []
         for calendar, event in near(events, timeline, at):
             verdict = verdicts[event.id]
@@ -125,12 +128,11 @@ class Explainer:
             span=span,
             run_starts=run_start(timeline, at) if span is not None else None,
             run_ends=timeline.stretch_end(at),
-            ahead=timeline.span_at(next_start) if next_start is not None else None,
+            ahead=ahead,
             kept_since=now - PLAN_BEFORE_SECONDS,
             planned_until=planned_until,
             read_until=self._read_until(email, now),
             seen=agent.facts.seen,
-            setting=span.setting if span is not None and stance.name in ("held", "free") else None,
             owed_since=then.owed_since(at) if tense == "past" else agent.owes_since,
             under_way=tense == "now" and agent.putting,
             observe=agent.observe,

@@ -15,7 +15,7 @@ from datetime import tzinfo
 from itertools import accumulate
 from typing import Literal
 
-from calsyncd.core.model import UNAVAILABLE, Event, HistoryRow, Observation, Setting, Span, Trouble
+from calsyncd.core.model import UNAVAILABLE, Event, HistoryRow, Observation, Span, Trouble
 from calsyncd.core.past import CHANGES
 from calsyncd.core.rules import Verdict
 from calsyncd.core.timeline import Timeline
@@ -120,6 +120,7 @@ class Story:
             lost=unanswered,
             standing=None if _is_over(then.standing, at) else then.standing,
             paused=None if _is_over(then.paused, at) else then.paused,
+            failed=None if _is_over(then.failed, at) else then.failed,
             said=then.said if then.said is not None and at - then.said.at < SAID_SECONDS else None,
             sure=then.change is not None
             and then.gone is None
@@ -235,7 +236,7 @@ class Explanation:
     """The answer to "why?" for one agent and instant; `core/wording` says it in sentences.
 
     `span` is what the calendars want at `at`, as they are stored now, `run_starts` and `run_ends` what the run of
-    meetings around it fills, and `ahead` the next span, where none holds. `kept_since` is how far back events are kept,
+    meetings around it fills, and `ahead` the next run, where none holds. `kept_since` is how far back events are kept,
     `planned_until` and `read_until` how far ahead holds are planned and events are read. `seen` is the last
     observation. `under_way` while the answer to an update is out.
     """
@@ -256,21 +257,10 @@ class Explanation:
     planned_until: float
     read_until: float
     seen: Observation | None = None
-    setting: Setting | None = None
     owed_since: float | None = None
     under_way: bool = False
     observe: bool = False
     trouble: Trouble | None = None
-
-    @property
-    def status(self) -> str | None:
-        """The `availability_status` at the instant, None where it is not known for sure; of the future, what is wanted.
-
-        A hold puts nothing else than `unavailable`; what will be there without one is what somebody chooses.
-        """
-        if self.tense == "future":
-            return self.setting.availability_status if self.setting is not None else None
-        return self.then.status
 
     @property
     def counted(self) -> list[Considered]:

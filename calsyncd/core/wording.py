@@ -196,7 +196,12 @@ class _Voice:
                 return [self._paused()]
             case "observed":
                 return [f"Only observed: would have been unavailable{until}, then back to {back}."]
-        return []
+        if it.span is None or it.at < it.kept_since or stance.name != "free" or it.owed_since is not None:
+            return []
+        run = f"from {self._clock(it.run_starts)} to {self._clock(it.run_ends)}"
+        return [
+            f"As the calendar is stored now, a meeting was on {run}{_named(it.span)}: the history has nothing of it."
+        ]
 
     def _stands(self) -> list[str]:
         """By what is known now."""
@@ -348,6 +353,8 @@ class _Voice:
         it, change = self._it, self._it.then.change
         if it.tense != "future" and it.stance.name == "held":
             return {change.event} if change is not None and change.event is not None else set()
+        if it.tense == "past" and it.stance.name == "free" and it.span is not None and it.owed_since is None:
+            return {it.span.event}
         if it.tense == "past" or it.stance.name in ("paused", "kept", "early_end"):
             return set()
         return {one.event for one in (it.span, it.ahead) if one is not None}

@@ -243,6 +243,17 @@ def test_events_that_are_not_kept_any_more() -> None:
     assert "declined" not in text
 
 
+def test_a_meeting_of_which_the_history_has_nothing() -> None:
+    """It is not made up why nothing was done; an update that failed is told until the end of what it was for."""
+    assert "a meeting was on from 10:00 to 10:30, event …x7f: the history has nothing of it." in said(
+        [FIRST], TEN + 900, TEN + 4000
+    )
+    failed = row(
+        TEN + 5, "failed", "custom", "unavailable", why="Aircall did not take an update: 503", until=TEN + 1800
+    )
+    assert ["503" in said([FIRST, failed], TEN + at) for at in (900, 1900)] == [True, False]
+
+
 def test_the_future_in_words() -> None:
     """As far as the calendar says now; and what nobody can know yet."""
     text = said([FIRST], TEN + 900, TEN - 3600, stance=Stance("free", back="custom"))
