@@ -26,7 +26,7 @@ from calsyncd.core.hours import zone_of
 from calsyncd.core.model import AVAILABLE, CUSTOM, Event, HistoryRow, Setting, Trouble
 from calsyncd.core.plan import Held, StandingBack
 from calsyncd.phones import Agent, Roster
-from calsyncd.view import Diary, time_out
+from calsyncd.view import Diary, time_out, trouble_view
 
 NEIGHBOURS_SECONDS = 86400.0
 """So far around the instant events may decide what is wanted at it."""
@@ -83,11 +83,11 @@ class Explainer:
     async def explain(self, agent: Agent, at: float | None) -> dict[str, Any]:
         """The answer for an agent and an instant, now if None; ServiceError if the database does not answer."""
         email = agent.email
-        rows = await self._past.history(email)
         asked = self._clock.now() if at is None else at
         events = await self._archive.all_events(asked - NEIGHBOURS_SECONDS, asked + NEIGHBOURS_SECONDS, email)
         followed = {calendar.key for calendar in self._syncer.of_agent(email)}
         own = [one for one in events.get(email, ()) if one[0] in followed]
+        rows = await self._past.history(email)
         now = self._clock.now()
         return explanation_view(self._explained(agent, now if at is None else at, now, rows, own))
 
@@ -229,15 +229,7 @@ def explanation_view(it: Explanation) -> dict[str, Any]:
         "events": [_event(one) for one in it.considered],
         "events_kept_since": time_out(it.kept_since),
         "planned_until": time_out(it.planned_until),
-        "trouble": {
-            "code": it.trouble.code,
-            "message": it.trouble.message,
-            "do": it.trouble.do,
-            "owner": it.trouble.owner,
-            "since": time_out(it.trouble.since),
-        }
-        if it.trouble is not None
-        else None,
+        "trouble": trouble_view(it.trouble),
     }
 
 

@@ -57,11 +57,11 @@ def agent_view(
                 "id": calendar.id,
                 "synced_at": time_out(calendar.synced_at),
                 "push": health,
-                "trouble": _trouble(calendar.trouble or calendar.push_trouble),
+                "trouble": trouble_view(calendar.trouble or calendar.push_trouble),
             }
             for calendar, health in with_push
         ],
-        "trouble": _trouble(trouble),
+        "trouble": trouble_view(trouble),
     }
 
 
@@ -223,7 +223,8 @@ def worst_trouble(agent: Agent, calendars: list[Calendar], company_trouble: Trou
     return next((trouble for trouble in troubles if trouble is not None), None)
 
 
-def _trouble(trouble: Trouble | None) -> dict[str, Any] | None:
+def trouble_view(trouble: Trouble | None) -> dict[str, Any] | None:
+    """A trouble as the API shows it."""
     if trouble is None:
         return None
     return {

@@ -120,6 +120,8 @@ class Story:
             lost=unanswered,
             standing=None if _is_over(then.standing, at) else then.standing,
             paused=None if _is_over(then.paused, at) else then.paused,
+            kept=None if _is_over(then.kept, at) else then.kept,
+            would=None if _is_over(then.would, at) else then.would,
             failed=None if _is_over(then.failed, at) else then.failed,
             said=then.said if then.said is not None and at - then.said.at < SAID_SECONDS else None,
             sure=then.change is not None
@@ -169,7 +171,9 @@ def _after(then: Then, row: HistoryRow) -> Then:
         case "closed":
             return replace(then, hold=None, back=None, lost=None, failed=None)
         case "moved":
-            return replace(then, until=row.until) if then.hold is not None else then
+            if then.hold is not None:
+                return replace(then, until=row.until)
+            return replace(then, would=replace(then.would, until=row.until)) if then.would is not None else then
         case "kept":
             return replace(then, kept=row, standing=None)
         case "over":

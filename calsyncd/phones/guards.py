@@ -169,6 +169,9 @@ class Guards:
             self._observed(agent, before, before.put, before.back, "would be put back")
         elif agent.would.put != before.put:
             self._observed(agent, agent.would, before.put, agent.would.put, "would have another reason")
+        elif agent.would.until != before.until:
+            why = "the calendar says another end"
+            self._record.history(agent, outcome="moved", why=why, event=agent.would.event, until=agent.would.until)
         decision = plan.decide(agent.stance, replace(orders, may_begin=False), agent.facts, now)
         ends = agent.would.until if agent.would is not None else None
         again = min((at for at in (decision.again, ends) if at is not None and at > now), default=None)

@@ -163,6 +163,14 @@ def test_an_end_that_moves_is_told_as_it_was_known() -> None:
     assert [story.at(TEN + at).until for at in (599, 600, 3601)] == [TEN + 1800, TEN + 3600, None]
 
 
+def test_what_would_be_held_ends_when_it_would() -> None:
+    """By the calendar as it was known last, where nothing else tells of it: the agent may be acted on by then."""
+    would = row(TEN, "observed", "custom", "unavailable", until=TEN + 1800)
+    story = Story([FIRST, would, row(TEN + 600, "moved", until=TEN + 3600)])
+
+    assert [story.at(TEN + at).stance for at in (0, 1800, 3599, 3600)] == ["observed", "observed", "observed", "free"]
+
+
 def test_a_history_from_before_the_bounds_were_kept() -> None:
     """What was done came with its answer; what was seen may have come at any time before."""
     old = [replace(one, after=None, until=None, begins=None, ends=None) for one in (FIRST, held(), released())]
