@@ -10,12 +10,16 @@ import os
 import re
 import sys
 from collections.abc import Coroutine, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 
 from calsyncd import __version__
+from calsyncd.core.hours import zone_of
+from calsyncd.core.moments import DAYS, Moment
 from calsyncd.errors import UserError
 
 NO_DAEMON = 69
@@ -390,6 +394,27 @@ def sandbox(folder: Path, doubts: tuple[str, ...]) -> None:
         raise click.UsageError(str(error)) from None
 
 
+@commands.command()
+@click.argument("email")
+@click.option(
+    "--at", metavar="TIME", help='10:15, "yesterday 10:15", 2026-11-23T10:15 by the agent\'s clock; or with an offset.'
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
+@config_option
+@admin_option
+def explain(email: str, at: str | None, config_path: Path | None, admin: str | None, *, as_json: bool) -> None:
+    """Say why an agent is set as they are; or were, or will be at another time."""
+    path = f"/api/v1/agents/{_escaped(email)}/explain"
+    moment = _moment(at) if at is not None else None
+    if moment is None or moment.instant is None:
+        body = _ask(config_path, admin, "GET", path)
+    if moment is not None:
+        instant = moment.instant if moment.instant is not None else _instant(moment, body["zone"], body["now"])
+        stamp = datetime.fromtimestamp(instant, UTC).isoformat().replace("+00:00", "Z")
+        body = _ask(config_path, admin, "GET", f"{path}?at={stamp}")
+    click.echo(json.dumps(body, indent=2) if as_json else "\n".join(body["sentences"]))
+
+
 def main() -> None:
     """The entry point of the `calsyncd` command."""
     try:
@@ -502,6 +527,24 @@ async def _request(where: str, method: str, path: str, body: Any) -> Any:
             raise _NoDaemonError(where) from None
         except TimeoutError:
             raise UserError(f"the daemon at {where} did not answer in {ADMIN_SECONDS:.0f} s", exit_code=1) from None
+
+
+def _moment(text: str) -> Moment:
+    """An instant as a person writes it; also a time of a day such as `yesterday 10:15`."""
+    day, _, clock = text.strip().partition(" ")
+    on_day = day in DAYS and bool(clock)
+    try:
+        moment = Moment.parse(clock if on_day else text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--at") from None
+    if on_day and moment.days != 0:
+        raise click.BadParameter(f"expected a time of the day after {day}, such as {day} 10:15", param_hint="--at")
+    return replace(moment, days=DAYS[day]) if on_day else moment
+
+
+def _instant(moment: Moment, zone: str, now: str) -> float:
+    """The instant in epoch seconds, by the agent's clock."""
+    return moment.at(zone_of(zone) or UTC, datetime.fromisoformat(now).timestamp())
 
 
 def _deed(email: str | None, deed: str, *, everybody: bool) -> str:

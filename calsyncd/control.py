@@ -11,13 +11,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from calsyncd.calendars import Push, Syncer
 from calsyncd.chronicle import Annals, Chronicle
 from calsyncd.clock import SystemClock
-from calsyncd.core.model import Event, HistoryRow
+from calsyncd.core.model import Event, HistoryRow, Trouble
 from calsyncd.core.moments import Moment
 from calsyncd.core.past import Query
 from calsyncd.errors import UserError
+from calsyncd.explainer import Explainer, Origin
 from calsyncd.logs import get_logger
 from calsyncd.phones import Agent, Outages, Phones, Roster, Webhooks, Wishes
-from calsyncd.view import Diary, agent_view, outage_view, time_out, timeline_view
+from calsyncd.view import Diary, agent_view, outage_view, time_out, timeline_view, worst_trouble
 from calsyncd.web.public import Health
 
 OWED_ALARM_SECONDS = 120.0
@@ -67,6 +68,8 @@ class Control:
         past: Annals,
         outages: Outages,
         well: Callable[[], str],
+        origin: Origin,
+        horizon: float,
     ) -> None:
         self._clock = clock
         self._roster = roster
@@ -80,6 +83,16 @@ class Control:
         self._outages = outages
         self._well = well
         self._chronicle = Chronicle(clock, archive, past, zone=self._zone, settings=self._settings)
+        self._explainer = Explainer(
+            clock,
+            roster=roster,
+            syncer=syncer,
+            archive=archive,
+            past=past,
+            trouble=self._trouble,
+            origin=origin,
+            horizon=horizon,
+        )
 
     def agents(self) -> list[dict[str, Any]]:
         """Every agent that the settings name."""
@@ -92,8 +105,13 @@ class Control:
 
     def _view(self, agent: Agent) -> dict[str, Any]:
         calendars = [(one, self._push.health(one, self._clock.now())) for one in self._syncer.of_agent(agent.email)]
-        trouble = self._roster.company_trouble or self._syncer.storm.alarm_of(agent.email)
-        return agent_view(agent, calendars, trouble, self._clock.now())
+        return agent_view(agent, calendars, self._everybodys_trouble(agent), self._clock.now())
+
+    def _everybodys_trouble(self, agent: Agent) -> Trouble | None:
+        return self._roster.company_trouble or self._syncer.storm.alarm_of(agent.email)
+
+    def _trouble(self, agent: Agent) -> Trouble | None:
+        return worst_trouble(agent, self._syncer.of_agent(agent.email), self._everybodys_trouble(agent))
 
     async def timelines(self, email: str | None, window: Window) -> list[dict[str, Any]]:
         """What was and will be between two instants, or on a day of each agent's own zone, for one agent or all."""
@@ -207,6 +225,10 @@ class Control:
         """The daemon's last absence, and what it meant; None if there was none."""
         outage = self._outages.outage
         return None if outage is None else outage_view(outage)
+
+    async def explain(self, email: str, at: float | None) -> dict[str, Any]:
+        """Why an agent is, was or will be set as they are at an instant, now if None; ServiceError without database."""
+        return await self._explainer.explain(self._roster.agents[email], at)
 
     def health(self) -> Health:
         """Whether the loop turns and the database answers."""

@@ -215,6 +215,8 @@ class Daemon:
                 past=journal,
                 outages=self.outages,
                 well=self._ill,
+                origin=self._origin,
+                horizon=settings.google.horizon,
             )
             self._acts = _acts(ledger)
             self._nonce_key = hmac.digest(key, b"calsyncd nonce", hashlib.sha256)
@@ -370,6 +372,11 @@ class Daemon:
         if now - self._database_at > DATABASE_STALL_SECONDS:
             return "the database does not answer"
         return ""
+
+    def _origin(self, email: str, key: str) -> str:
+        """Where the rule of this key stands that holds for an agent."""
+        agent = next((one for one in self.settings.agents if one.email == email), None)
+        return self.settings.origin(agent, key) if agent is not None else "default"
 
     def _status_line(self) -> str:
         held = len(self.phones.held())

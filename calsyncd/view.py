@@ -27,7 +27,7 @@ def agent_view(
     span = agent.timeline.span_at(now) if agent.timeline is not None else None
     paused = agent.paused_until is not None and now < agent.paused_until
     wanted = span.setting if span is not None and not paused else None
-    trouble = _worst(agent, calendars, company_trouble)
+    trouble = worst_trouble(agent, calendars, company_trouble)
     stance = agent.stance
     state = _state(agent, calendars, trouble, paused=paused)
     return {
@@ -64,11 +64,11 @@ def agent_view(
                 "id": calendar.id,
                 "synced_at": time_out(calendar.synced_at),
                 "push": health,
-                "trouble": _trouble(calendar.trouble or calendar.push_trouble),
+                "trouble": trouble_view(calendar.trouble or calendar.push_trouble),
             }
             for calendar, health in with_push
         ],
-        "trouble": _trouble(trouble),
+        "trouble": trouble_view(trouble),
     }
 
 
@@ -297,14 +297,16 @@ def _extended_until(agent: Agent, now: float) -> float | None:
     return extension.end if extension is not None else None
 
 
-def _worst(agent: Agent, calendars: list[Calendar], company_trouble: Trouble | None) -> Trouble | None:
+def worst_trouble(agent: Agent, calendars: list[Calendar], company_trouble: Trouble | None) -> Trouble | None:
+    """What is told of all that troubles an agent."""
     troubles = [company_trouble, agent.trouble]
     troubles += [calendar.trouble for calendar in calendars]
     troubles += [calendar.push_trouble for calendar in calendars]
     return next((trouble for trouble in troubles if trouble is not None), None)
 
 
-def _trouble(trouble: Trouble | None) -> dict[str, Any] | None:
+def trouble_view(trouble: Trouble | None) -> dict[str, Any] | None:
+    """A trouble as the API shows it."""
     if trouble is None:
         return None
     return {

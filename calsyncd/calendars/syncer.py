@@ -195,6 +195,10 @@ class Syncer:
             rules = former
         return rules.at_home_in(self._zone(email), *(mark.time_zone for mark in marks))
 
+    def by_hand(self, email: str) -> ByHand:
+        """What was said by hand of an agent's meetings."""
+        return self._by_hand(email)
+
     def retell(self, email: str) -> None:
         """Something beside the calendars changed what an agent's timeline is: work it out anew."""
         if email in self._told_at:

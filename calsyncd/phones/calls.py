@@ -215,9 +215,12 @@ class Calls:
     def _note_change(self, agent: Agent, seen: Observation) -> None:
         """Write down that somebody else changed the setting, once that is sure: a read may lag behind an update."""
         known = agent.status
-        if seen.status == known or seen.as_of < agent.facts.acted_at + SETTLE_SECONDS or is_doubtful(seen):
+        if seen.status == known:
+            agent.status_at = max(seen.at, agent.status_at or seen.at)
             return
-        agent.status = seen.status
+        if seen.as_of < agent.facts.acted_at + SETTLE_SECONDS or is_doubtful(seen):
+            return
+        after, agent.status, agent.status_at = agent.status_at, seen.status, seen.at
         stance = agent.stance
         if known is None:
             why, actor = "seen for the first time", "aircall"
@@ -231,7 +234,7 @@ class Calls:
                 agent=agent.email,
                 was=known,
             )
-        self._record.history(agent, outcome="seen", why=why, from_=known, to=seen.status, actor=actor)
+        self._record.history(agent, outcome="seen", why=why, from_=known, to=seen.status, actor=actor, after=after)
 
     # -- updates ---------------------------------------------------------------------------------------------------
 
@@ -261,11 +264,12 @@ class Calls:
             await self._record.stance(agent, RELEASE_PATIENCE_SECONDS)
             return
         agent.putting = True
+        sent_at = self._clock.now()
         try:
             shown = await self._aircall.update(agent.user, put.setting)
         except ServiceError as error:
             agent.putting = False
-            await self._update_failed(agent, sent, error)
+            await self._update_failed(agent, sent, error, sent_at)
             return
         agent.putting = False
         now = self._clock.now()
@@ -275,7 +279,7 @@ class Calls:
             self._not_taken(agent, put, shown)
         else:
             self._succeeded(agent, by_update=True)
-            self._done(agent, sent, now)
+            self._done(agent, sent, now, sent_at)
         await self._record.stance(agent, RELEASE_PATIENCE_SECONDS)
 
     async def _written(self, agent: Agent, patience: float) -> bool:
@@ -296,7 +300,7 @@ class Calls:
             agent=agent.email,
         )
 
-    def _done(self, agent: Agent, sent: Sent, now: float) -> None:
+    def _done(self, agent: Agent, sent: Sent, now: float, sent_at: float) -> None:
         """Say what an update did: to the log, the metrics and the history."""
         put, held = sent.put, sent.written
         assert isinstance(held, Held)  # noqa: S101 - every PUT serves a hold
@@ -327,6 +331,7 @@ class Calls:
             why = "extended by hand" if held.event == EXTENSION else "a meeting"
             sentence = f"{agent.email} is unavailable until {rfc3339(held.until)}"
         agent.status, agent.left, agent.drift = put.setting.availability_status, None, None
+        agent.status_at = now
         late_ms = round((late - early) * 1000)
         log.info(sentence, action=action, agent=agent.email, event_id=held.event, late_ms=late_ms)
         self._record.history(
@@ -337,9 +342,32 @@ class Calls:
             to=put.setting.availability_status,
             event=held.event,
             late_ms=late_ms,
+            after=sent_at,
+            until=max(put.due, now) if put.releases else held.until,
+            substatus=put.setting.substatus,
         )
 
-    async def _update_failed(self, agent: Agent, sent: Sent, error: ServiceError) -> None:
+    def _not_done(self, agent: Agent, sent: Sent, error: ServiceError, sent_at: float) -> None:
+        """Write down that an update may have been made, or was not; of several in a row that were not, the first."""
+        put, held = sent.put, sent.written
+        assert isinstance(held, Held)  # noqa: S101 - every PUT serves a hold
+        may_land = isinstance(error, Unavailable) and error.landed
+        if not may_land and (agent.failures or isinstance(error, RateLimited) or error.code == CREDENTIALS):
+            return
+        self._record.history(
+            agent,
+            outcome="lost" if may_land else "failed",
+            why="the answer to an update was lost" if may_land else f"Aircall did not take an update: {error}",
+            from_=held.put.availability_status if put.releases else held.back.availability_status,
+            to=put.setting.availability_status,
+            event=held.event,
+            after=sent_at,
+            until=None if put.releases else held.until,
+            substatus=put.setting.substatus,
+        )
+
+    async def _update_failed(self, agent: Agent, sent: Sent, error: ServiceError, sent_at: float) -> None:
+        self._not_done(agent, sent, error, sent_at)
         if isinstance(error, Unavailable) and error.landed:
             self._metrics.update("unknown")
             agent.stance, agent.facts = plan.lost(sent, agent.facts, self._clock.now())

@@ -9,7 +9,7 @@ half of the budget is left.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -104,9 +104,24 @@ class Phones:
 
     def follow(self, agents: Iterable[Agent]) -> None:
         """Follow exactly these agents; who is not named any more is released."""
+        before = dict(self._roster.agents)
+        followed = {email: agent for email, agent in before.items() if agent.configured}
         self._roster.configure(agents)
+        if before:
+            self._note_names(followed)
         self._touch_all()
         self.lists.sweep(self._clock.now())
+
+    def _note_names(self, before: Mapping[str, Agent]) -> None:
+        """Write down who is followed from now on, who is not any more, and who has another Aircall user."""
+        now = {email: agent for email, agent in self._roster.agents.items() if agent.configured}
+        for email, agent in before.items():
+            if email not in now:
+                self._record.history(agent, outcome="removed", why="no longer in the settings")
+            elif now[email] is not agent:
+                self._record.history(now[email], outcome="rebound", why="another Aircall user, by the settings")
+        for email in now.keys() - before.keys():
+            self._record.history(now[email], outcome="followed", why="named in the settings")
 
     def keep_available(self, floors: Iterable[Floor]) -> None:
         """Let no calendar take the last few agents of these floors off the phones."""
@@ -197,7 +212,8 @@ class Phones:
             agent = self._roster.agents.get(email)
             if agent is not None:
                 why = f"{said}: {reason}" if reason else said
-                self._record.history(agent, outcome="resumed" if until is None else "paused", why=why, actor=actor)
+                kind = "resumed" if until is None else "paused"
+                self._record.history(agent, outcome=kind, why=why, actor=actor, until=until)
                 self.touch(email)
         writes = (self._record.pause(email, until, LEDGER_PATIENCE_SECONDS) for email in emails)
         written = await asyncio.gather(*writes, return_exceptions=True)
@@ -321,7 +337,8 @@ class Phones:
         self._crowds.keep(agent, now)
 
     def _pause_ends(self, agent: Agent) -> None:
-        agent.paused_until = None
+        # What is wanted of them counts from here: nothing was owed while they were paused.
+        agent.known_at, agent.paused_until = max(agent.known_at, agent.paused_until or 0.0), None
         log.info(f"{agent.email} is followed again", action="resumed", agent=agent.email, why="the pause is over")
         self._record.history(agent, outcome="resumed", why="the pause is over")
 
@@ -416,10 +433,16 @@ class Phones:
             else:
                 sentence = f"{agent.email} is {seen} by their own choice: left alone"
             log.info(sentence, action=after.why, agent=agent.email, until=rfc3339(after.until))
-            self._record.history(agent, outcome=after.why, why=sentence, from_=seen)
+            self._record.history(agent, outcome=after.why, why=sentence, from_=seen, until=after.until)
         elif isinstance(before, Held) and after == FREE:
             log.info(f"{agent.email} is not held any more", action="hold_closed", agent=agent.email)
             self._record.history(agent, outcome="closed", why="the agent's own choice stands", event=before.event)
+        elif isinstance(before, Held) and isinstance(after, Held) and before.until != after.until:
+            self._record.history(
+                agent, outcome="moved", why="the calendar says another end", event=after.event, until=after.until
+            )
+        elif isinstance(before, StandingBack) and self._clock.now() < before.until:
+            self._record.history(agent, outcome="over", why="something else is wanted now: left alone no longer")
 
     def _write_again(self, email: str) -> None:
         """The ledger lacked an agent's stance; what is to be written is where we stand now."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+from dataclasses import replace
 from typing import Protocol
 
 from calsyncd.clock import Clock
-from calsyncd.core.byhand import ByHand
+from calsyncd.core.byhand import EXTENSION, ByHand
 from calsyncd.core.model import HistoryRow, Observation
 from calsyncd.core.plan import FREE, Entry, Line, Pause, Said
 from calsyncd.logs import get_logger
@@ -124,10 +125,27 @@ class Record:
         event: str | None = None,
         late_ms: int | None = None,
         actor: str = "calsyncd",
+        after: float | None = None,
+        until: float | None = None,
+        substatus: str | None = None,
     ) -> None:
-        """Add to the history what was done, or left alone, just now."""
+        """Add to the history what was done, or left alone, just now; the event with its times, as they are known."""
         at = self._clock.now()
-        self.journal.done(HistoryRow(at, agent.email, from_, to, outcome, why, event, late_ms, actor))
+        begins, ends = _times_of(agent, event)
+        row = HistoryRow(at, agent.email, from_, to, outcome, why, event, late_ms, actor)
+        self.journal.done(replace(row, after=after, until=until, begins=begins, ends=ends, substatus=substatus))
+
+
+def _times_of(agent: Agent, event: str | None) -> tuple[float | None, float | None]:
+    """When an event of the agent's timeline begins and ends, without lead and lag."""
+    if event is None or agent.timeline is None:
+        return None, None
+    span = next((one for one in agent.timeline.padded if one.event == event), None)
+    if span is None:
+        return None, None
+    if event == EXTENSION:
+        return span.start, span.end
+    return span.start + agent.rules.lead, span.end - agent.rules.lag
 
 
 def _forget_failure(writing: asyncio.Future[None]) -> None:

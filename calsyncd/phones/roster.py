@@ -71,7 +71,10 @@ class Roster:
             agent = self.agents.get(row.agent)
             if agent is None:
                 continue
-            agent.status = row.to
+            agent.status, agent.status_at = row.to, row.at
+            seen = agent.facts.seen
+            if seen is not None and seen.status == row.to:
+                agent.status_at = max(row.at, seen.at)
             if agent.user is not None and not isinstance(agent.stance, Held):
                 agent.left = left_behind(agent.user, row, self._written.get(agent.user), agent.facts.seen)
 

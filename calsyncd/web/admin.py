@@ -119,6 +119,9 @@ class Operator(Protocol):
     def outage(self) -> dict[str, Any] | None:
         """The daemon's last absence and what it meant, from memory; None if there was none."""
 
+    async def explain(self, email: str, at: float | None) -> dict[str, Any]:
+        """Why the agent is set as they are, were or will be at an instant, now if None."""
+
     def health(self) -> Health:
         """Whether the loop turns and the database answers."""
 
@@ -168,6 +171,7 @@ def admin_app(
     app.router.add_post("/api/v1/pause", api.pause_all)
     app.router.add_post("/api/v1/resume", api.resume_all)
     app.router.add_post("/api/v1/release", api.release)
+    app.router.add_get("/api/v1/agents/{email}/explain", api.explain)
     return app
 
 
@@ -308,6 +312,15 @@ class _Api:
     async def release(self, request: web.Request) -> web.Response:
         actor, reason = _who(await _body(request, frozenset({"actor", "reason"})))
         return _json(await self._operator.release_all(actor, reason))
+
+    async def explain(self, request: web.Request) -> web.Response:
+        for name in request.query:
+            if name != "at":
+                raise _Fault(400, "bad_request", f"{name[:MAX_TEXT]!r} is not known here; known: at")
+        at = _instant(request.query["at"], "at") if "at" in request.query else None
+        email = _email(request)
+        self._known(email)
+        return _json(await self._operator.explain(email, at))
 
     def _known(self, email: str) -> dict[str, Any]:
         agent = self._operator.agent(email)

@@ -92,6 +92,10 @@ class Desk:
     def outage(self) -> dict[str, Any] | None:
         return self.absence
 
+    async def explain(self, email: str, at: float | None) -> dict[str, Any]:
+        self._do("explain", email, at)
+        return {"email": email, "sentences": ["Auto."]}
+
     def health(self) -> Health:
         return Health(self.well, "" if self.well else "the loop stands still")
 
@@ -185,11 +189,27 @@ async def test_an_impossible_window_is_refused_in_words(session: aiohttp.ClientS
     assert desk.done == []
 
 
+async def test_why_is_asked_for_now_or_an_instant(session: aiohttp.ClientSession, desk: Desk) -> None:
+    """With any offset; what has none, or is not known here, is refused in words."""
+    where = f"/api/v1/agents/{AMY}/explain"
+    async with session.get(where) as answer:
+        assert await answer.json() == {"email": AMY, "sentences": ["Auto."]}
+    async with session.get(f"{where}?at=2026-11-18T01:00:00%2B01:00") as answer:
+        assert answer.status == 200
+    for query in ("at=2026-11-18T01:00:00", "at=10:15", "at=", "when=now"):
+        async with session.get(f"{where}?{query}") as answer:
+            assert answer.status == 400
+            assert (await answer.json())["error"]["message"]
+
+    assert desk.done == [("explain", AMY, None), ("explain", AMY, 1_794_960_000.0)]
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
         ("GET", "/api/v1/agents/nobody@example.com"),
         ("GET", "/api/v1/agents/nobody@example.com/timeline"),
+        ("GET", "/api/v1/agents/nobody@example.com/explain"),
         ("POST", "/api/v1/agents/nobody@example.com/sync"),
         ("POST", "/api/v1/agents/nobody@example.com/pause"),
         ("POST", "/api/v1/agents/nobody@example.com/resume"),
