@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Protocol, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from calsyncd.calendars import Push, Syncer
 from calsyncd.chronicle import Annals, Chronicle
 from calsyncd.clock import SystemClock
+from calsyncd.core.hours import zone_of
 from calsyncd.core.model import Event, HistoryRow, Trouble
 from calsyncd.core.moments import Moment
 from calsyncd.core.past import Query
@@ -85,10 +85,10 @@ class Control:
         self._chronicle = Chronicle(clock, archive, past, zone=self._zone, settings=self._settings)
         self._explainer = Explainer(
             clock,
-            roster=roster,
             syncer=syncer,
             archive=archive,
             past=past,
+            zone=self._zone,
             trouble=self._trouble,
             origin=origin,
             horizon=horizon,
@@ -147,13 +147,12 @@ class Control:
         return await self._chronicle.settings(email, since, until)
 
     def _zone(self, email: str | None) -> tzinfo:
-        """The zone of the agent's first calendar; UTC where that is not known."""
-        calendars = self._syncer.of_agent(email) if email is not None else []
-        names = [one.bookmark.time_zone for one in calendars if one.bookmark is not None]
-        try:
-            return ZoneInfo(names[0]) if names else UTC
-        except (ValueError, ZoneInfoNotFoundError):
+        """The zone of the agent's first calendar, which they see their days in; else of the Aircall user, else UTC."""
+        if email is None:
             return UTC
+        marks = (one.bookmark for one in self._syncer.of_agent(email))
+        names = [*(mark.time_zone for mark in marks if mark is not None), self._roster.zone(email)]
+        return next((zone for zone in map(zone_of, names) if zone is not None), UTC)
 
     def _settings(self) -> dict[str, str | None]:
         return {agent.email: agent.status for agent in self._roster.agents.values() if agent.configured}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from typing import Any, Protocol
 
 from calsyncd.calendars import Syncer
@@ -22,10 +22,9 @@ from calsyncd.core.explain import (
     run_start,
     stance_then,
 )
-from calsyncd.core.hours import zone_of
 from calsyncd.core.model import AVAILABLE, CUSTOM, Event, HistoryRow, Setting, Trouble
 from calsyncd.core.plan import Held, StandingBack
-from calsyncd.phones import Agent, Roster
+from calsyncd.phones import Agent
 from calsyncd.view import Diary, time_out, trouble_view
 
 NEIGHBOURS_SECONDS = 86400.0
@@ -56,26 +55,27 @@ class Past(Protocol):
 class Explainer:
     """Says why an agent is, was or will be set as they are.
 
-    `trouble` is the agent's worst now, `origin` where a rule stands; events are read `horizon` seconds ahead.
+    `zone` is the agent's, `trouble` their worst now, `origin` where a rule stands; events are read so many seconds ahead
+    (`horizon`).
     """
 
     def __init__(
         self,
         clock: Clock,
         *,
-        roster: Roster,
         syncer: Syncer,
         archive: Archive,
         past: Past,
+        zone: Callable[[str], tzinfo],
         trouble: Callable[[Agent], Trouble | None],
         origin: Origin,
         horizon: float,
     ) -> None:
         self._clock = clock
-        self._roster = roster
         self._syncer = syncer
         self._archive = archive
         self._past = past
+        self._zone = zone
         self._trouble = trouble
         self._origin = origin
         self._horizon = horizon
@@ -101,7 +101,6 @@ class Explainer:
         stored = diary.timeline
         in_force = agent.timeline is not None and now - PLAN_BEFORE_SECONDS <= at <= planned_until
         timeline = agent.timeline if in_force and agent.timeline is not None else stored
-        verdicts = diary.verdicts(timeline)
         then = Story(rows).at(min(at, now))
         if agent.putting and tense == "now":
             then = replace(then, sure=False)
@@ -112,7 +111,7 @@ class Explainer:
             ahead = replace(ahead, end=timeline.stretch_end(ahead.start) or ahead.end)
         considered = []
         for calendar, event in near(events, timeline, at):
-            verdict = verdicts[event.id]
+            verdict = diary.verdict(event, timeline)
             origin = self._origin(email, verdict.rule) if verdict.rule and verdict.rule not in _NO_SETTING else None
             considered.append(Considered(event, calendar.removeprefix(f"{email}/"), verdict, origin))
         stance = stance_then(then) if tense == "past" else _stance(agent, then, now, at)
@@ -143,12 +142,6 @@ class Explainer:
         """How far ahead the agent's calendars were read; a calendar that never was says nothing of it."""
         marks = (one.bookmark for one in self._syncer.of_agent(email))
         return min((mark.baseline_at for mark in marks if mark is not None), default=now) + self._horizon
-
-    def _zone(self, email: str) -> tzinfo:
-        """The Aircall user's zone, else the calendar's, else UTC."""
-        marks = (one.bookmark for one in self._syncer.of_agent(email))
-        names = [self._roster.zone(email), *(mark.time_zone for mark in marks if mark is not None)]
-        return next((zone for zone in map(zone_of, names) if zone is not None), UTC)
 
 
 _NO_SETTING = frozenset({"skip", "extendedProperties.private.calsyncd"})

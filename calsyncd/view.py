@@ -88,10 +88,10 @@ class Diary:
         """What is wanted for them."""
         return build((event for _, event in self.events), self.rules, self.by_hand)
 
-    def verdicts(self, timeline: Timeline) -> dict[str, Verdict]:
-        """Why each event counts or does not, by its id."""
-        found = {event.id: verdict(event, self.rules, self.by_hand) for _, event in self.events}
-        return found | dict.fromkeys(timeline.outside, OUTSIDE)
+    def verdict(self, event: Event, timeline: Timeline) -> Verdict:
+        """Why one of the events counts or does not; on each calendar that it stands in an event is judged apart."""
+        judged = verdict(event, self.rules, self.by_hand)
+        return OUTSIDE if judged.counts and event.id in timeline.outside else judged
 
 
 OUTSIDE = Verdict(counts=False, words="outside of the working hours", rule="working_hours")
@@ -128,7 +128,7 @@ def timeline_view(
     """
     low, high = window
     timeline = diary.timeline
-    verdicts = diary.verdicts(timeline)
+    verdicts = [diary.verdict(event, timeline) for _, event in diary.events]
     spans = timeline.spans
     until = min(high, now)
     return {
@@ -142,10 +142,10 @@ def timeline_view(
                 "start": time_out(event.start),
                 "end": time_out(event.end),
                 "all_day": event.all_day,
-                "why_not": None if verdicts[event.id].counts else verdicts[event.id].words,
-                "rule": verdicts[event.id].rule,
+                "why_not": None if judged.counts else judged.words,
+                "rule": judged.rule,
             }
-            for calendar, event in diary.events
+            for (calendar, event), judged in zip(diary.events, verdicts, strict=True)
             if event.start < high and event.end > low
         ],
         "spans": [

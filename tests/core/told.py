@@ -65,9 +65,9 @@ def tell(
     diary = Diary(tuple(("primary", event) for event in events), rules.at_home_in(agent_zone, zone), by_hand)
     timeline = diary.timeline
     refused = {
-        name: verdict.words + (f" ({verdict.rule})" if verdict.rule else "")
-        for name, verdict in diary.verdicts(timeline).items()
-        if not verdict.counts
+        event.id: verdict.words + (f" ({verdict.rule})" if verdict.rule else "")
+        for event in events
+        if not (verdict := diary.verdict(event, timeline)).counts
     }
     return Told(events, timeline, refused)
 
