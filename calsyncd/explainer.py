@@ -55,8 +55,8 @@ class Past(Protocol):
 class Explainer:
     """Says why an agent is, was or will be set as they are.
 
-    `zone` is the agent's, `trouble` their worst now, `origin` where a rule stands; events are read so many seconds ahead
-    (`horizon`).
+    `zone` is the agent's, `trouble` their worst now, `origin` where a rule stands; events are read so far ahead
+    (`horizon`, seconds).
     """
 
     def __init__(

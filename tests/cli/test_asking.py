@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 import pytest
 
-from calsyncd.cli import _instant, _moment
+from calsyncd.cli.asking import _instant, _moment
 
 NOW = "2026-11-23T09:30:00.000Z"
 """10:30 in Paris."""
