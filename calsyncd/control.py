@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Protocol, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from calsyncd.calendars import Push, Syncer
 from calsyncd.chronicle import Annals, Chronicle
 from calsyncd.clock import SystemClock
-from calsyncd.core.model import Event, HistoryRow
+from calsyncd.core.hours import zone_of
+from calsyncd.core.model import Event, HistoryRow, Trouble
 from calsyncd.core.moments import Moment
 from calsyncd.core.past import Query
 from calsyncd.errors import UserError
+from calsyncd.explainer import Explainer, Origin
 from calsyncd.logs import get_logger
-from calsyncd.phones import Agent, Outages, Phones, Roster, Webhooks
-from calsyncd.view import Diary, agent_view, outage_view, time_out, timeline_view
+from calsyncd.phones import Agent, Outages, Phones, Roster, Webhooks, Wishes
+from calsyncd.view import Diary, agent_view, outage_view, time_out, timeline_view, worst_trouble
 from calsyncd.web.public import Health
 
 OWED_ALARM_SECONDS = 120.0
@@ -61,10 +63,13 @@ class Control:
         syncer: Syncer,
         push: Push,
         webhooks: Webhooks,
+        wishes: Wishes,
         archive: Archive,
         past: Annals,
         outages: Outages,
         well: Callable[[], str],
+        origin: Origin,
+        horizon: float,
     ) -> None:
         self._clock = clock
         self._roster = roster
@@ -72,11 +77,22 @@ class Control:
         self._syncer = syncer
         self._push = push
         self._webhooks = webhooks
+        self._wishes = wishes
         self._archive = archive
         self._past = past
         self._outages = outages
         self._well = well
         self._chronicle = Chronicle(clock, archive, past, zone=self._zone, settings=self._settings)
+        self._explainer = Explainer(
+            clock,
+            syncer=syncer,
+            archive=archive,
+            past=past,
+            zone=self._zone,
+            trouble=self._trouble,
+            origin=origin,
+            horizon=horizon,
+        )
 
     def agents(self) -> list[dict[str, Any]]:
         """Every agent that the settings name."""
@@ -89,8 +105,13 @@ class Control:
 
     def _view(self, agent: Agent) -> dict[str, Any]:
         calendars = [(one, self._push.health(one, self._clock.now())) for one in self._syncer.of_agent(agent.email)]
-        trouble = self._roster.company_trouble or self._syncer.storm.alarm_of(agent.email)
-        return agent_view(agent, calendars, trouble, self._clock.now())
+        return agent_view(agent, calendars, self._everybodys_trouble(agent), self._clock.now())
+
+    def _everybodys_trouble(self, agent: Agent) -> Trouble | None:
+        return self._roster.company_trouble or self._syncer.storm.alarm_of(agent.email)
+
+    def _trouble(self, agent: Agent) -> Trouble | None:
+        return worst_trouble(agent, self._syncer.of_agent(agent.email), self._everybodys_trouble(agent))
 
     async def timelines(self, email: str | None, window: Window) -> list[dict[str, Any]]:
         """What was and will be between two instants, or on a day of each agent's own zone, for one agent or all."""
@@ -111,7 +132,8 @@ class Control:
             low, high = windows[agent.email]
             followed = {calendar.key for calendar in self._syncer.of_agent(agent.email)}
             own = tuple(one for one in events.get(agent.email, ()) if one[0] in followed)
-            diary = Diary(own, self._syncer.rules(agent.email) or agent.rules)
+            rules = self._syncer.rules(agent.email) or agent.rules
+            diary = Diary(own, rules, self._roster.by_hand(agent.email))
             view = timeline_view(agent, diary, past.get(agent.email, ()), (low, high), self._clock.now())
             found.append({**view, "zone": str(self._zone(agent.email))})
         return found
@@ -125,13 +147,12 @@ class Control:
         return await self._chronicle.settings(email, since, until)
 
     def _zone(self, email: str | None) -> tzinfo:
-        """The zone of the agent's first calendar; UTC where that is not known."""
-        calendars = self._syncer.of_agent(email) if email is not None else []
-        names = [one.bookmark.time_zone for one in calendars if one.bookmark is not None]
-        try:
-            return ZoneInfo(names[0]) if names else UTC
-        except (ValueError, ZoneInfoNotFoundError):
+        """The zone of the agent's first calendar, which they see their days in; else of the Aircall user, else UTC."""
+        if email is None:
             return UTC
+        marks = (one.bookmark for one in self._syncer.of_agent(email))
+        names = [*(mark.time_zone for mark in marks if mark is not None), self._roster.zone(email)]
+        return next((zone for zone in map(zone_of, names) if zone is not None), UTC)
 
     def _settings(self) -> dict[str, str | None]:
         return {agent.email: agent.status for agent in self._roster.agents.values() if agent.configured}
@@ -156,10 +177,19 @@ class Control:
         await _written(self._phones.pause(email, until, actor, reason))
 
     async def resume(self, email: str, actor: str, reason: str) -> None:
-        """Follow an agent again."""
+        """Follow an agent again, and nothing but their calendar: what was skipped or extended is taken back."""
         log.info(f"{email} is followed again", action="resumed", agent=email, actor=actor, why=reason)
         self._webhooks.keep()
-        await _written(self._phones.resume(email, actor, reason))
+        resumed, back = self._phones.resume(email, actor, reason), self._wishes.take_back(email, actor, reason)
+        await _written(asyncio.gather(resumed, back))
+
+    async def skip(self, email: str, until: float | None, actor: str, reason: str) -> None:
+        """Leave an agent available in the meeting that runs, else in the next one, or in all until `until`."""
+        await _written(self._wishes.skip(email, until, actor, reason))
+
+    async def extend(self, email: str, length: float | None, until: float | None, actor: str, reason: str) -> None:
+        """Keep an agent unavailable for longer than their calendar says."""
+        await _written(self._wishes.extend(email, length, until, actor, reason))
 
     async def pause_all(self, until: float | None, actor: str, reason: str) -> None:
         """Release everybody and leave them alone: the incident switch."""
@@ -194,6 +224,10 @@ class Control:
         """The daemon's last absence, and what it meant; None if there was none."""
         outage = self._outages.outage
         return None if outage is None else outage_view(outage)
+
+    async def explain(self, email: str, at: float | None) -> dict[str, Any]:
+        """Why an agent is, was or will be set as they are at an instant, now if None; ServiceError without database."""
+        return await self._explainer.explain(self._roster.agents[email], at)
 
     def health(self) -> Health:
         """Whether the loop turns and the database answers."""

@@ -39,7 +39,7 @@ from calsyncd.http import Http
 from calsyncd.journal import Journal
 from calsyncd.ledger import Ledger
 from calsyncd.metrics import Metrics
-from calsyncd.phones import Agent, Calls, Outages, Phones, Presence, Record, Roster, Spending, Webhooks
+from calsyncd.phones import Agent, Calls, Outages, Phones, Presence, Record, Roster, Spending, Webhooks, Wishes
 from calsyncd.scheduler import Scheduler
 from calsyncd.state import Alive, give_to_owner, locked, push_key
 from calsyncd.store import Store, StoreUnavailableError
@@ -194,6 +194,7 @@ class Daemon:
                 chance=random.random,
                 withdraw=self.phones.withdraw,
                 zone=self.roster.zone,
+                by_hand=self.roster.by_hand,
             )
             self.roster.moved = self.syncer.retell
             self.syncer.storm.limits = _storm_limits(settings)
@@ -209,10 +210,13 @@ class Daemon:
                 syncer=self.syncer,
                 push=self.push,
                 webhooks=self.webhooks,
+                wishes=Wishes(self.clock, roster=self.roster, record=record, retell=self.syncer.retold),
                 archive=self.store,
                 past=journal,
                 outages=self.outages,
                 well=self._ill,
+                origin=self._origin,
+                horizon=settings.google.horizon,
             )
             self._acts = _acts(ledger)
             self._nonce_key = hmac.digest(key, b"calsyncd nonce", hashlib.sha256)
@@ -220,7 +224,12 @@ class Daemon:
             self.phones.keep_available(_floors(settings))
             self.phones.spend(_spending(settings))
             self.phones.follow(_agents(settings))
-            self.roster.restore(ledger.entries.values(), ledger.pauses.values(), await self.store.observations())
+            self.roster.restore(
+                ledger.entries.values(),
+                ledger.pauses.values(),
+                await self.store.observations(),
+                ledger.said.values(),
+            )
             self.roster.recall(await self.store.changes_before(None, math.inf))
             yield journal
 
@@ -364,6 +373,11 @@ class Daemon:
             return "the database does not answer"
         return ""
 
+    def _origin(self, email: str, key: str) -> str:
+        """Where the rule of this key stands that holds for an agent."""
+        agent = next((one for one in self.settings.agents if one.email == email), None)
+        return self.settings.origin(agent, key) if agent is not None else "default"
+
     def _status_line(self) -> str:
         held = len(self.phones.held())
         return f"{len(self.settings.agents)} agents, {held} in a meeting"
@@ -458,7 +472,7 @@ def _acts(ledger: Ledger) -> list[float]:
     """When the ledger was written to, but for lines that were to be followed by another."""
     entries = ledger.entries.values()
     settled = [entry.at for entry in entries if not (isinstance(entry.stance, Held) and entry.stance.lost_at)]
-    return settled + [pause.at for pause in ledger.pauses.values()]
+    return [*settled, *(pause.at for pause in ledger.pauses.values()), *(said.at for said in ledger.said.values())]
 
 
 def _aircall(settings: Settings, http: Http, clock: SystemClock, budget: Budget) -> AircallApi:

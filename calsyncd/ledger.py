@@ -1,9 +1,9 @@
 """The ledger: what we owe to whom, on disk before it is owed.
 
 One append-only file of lines, each `<crc32> <json>`, synced at every write, compacted when most lines are old,
-readable by eye. The last line counts of an Aircall user's stance, and of an agent's pause. A torn tail is what a
-crash in the middle of a write leaves: the write had not been acknowledged, so it is dropped. Any other damaged line
-is passed over and reported.
+readable by eye. The last line counts of an Aircall user's stance, of an agent's pause, and of what was said by hand of
+an agent's meetings. A torn tail is what a crash in the middle of a write leaves: the write had not been acknowledged,
+so it is dropped. Any other damaged line is passed over and reported.
 """
 
 from __future__ import annotations
@@ -19,14 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from calsyncd.core.byhand import NOTHING, ByHand, Extension
 from calsyncd.core.model import Setting
-from calsyncd.core.plan import FREE, Entry, Free, Held, Pause, Stance, StandingBack
+from calsyncd.core.plan import FREE, Entry, Free, Held, Line, Pause, Said, Stance, StandingBack
 
 COMPACT_BEYOND_LINES = 1000
 COMPACT_FACTOR = 4
-
-
-Line = Entry | Pause
 
 
 @dataclass(slots=True)
@@ -36,6 +34,7 @@ class Ledger:
     path: Path
     entries: dict[int, Entry] = field(default_factory=dict)
     pauses: dict[str, Pause] = field(default_factory=dict)
+    said: dict[str, Said] = field(default_factory=dict)
     damaged: int = 0
     _file: int = -1
     _lines: int = 0
@@ -79,10 +78,13 @@ class Ledger:
 
     def _take(self, lines: Iterable[Line]) -> None:
         for line in lines:
-            if isinstance(line, Entry):
-                self.entries[line.user] = line
-            else:
-                self.pauses[line.email] = line
+            match line:
+                case Entry():
+                    self.entries[line.user] = line
+                case Pause():
+                    self.pauses[line.email] = line
+                case Said():
+                    self.said[line.email] = line
 
     async def _flush(self) -> None:
         loop = asyncio.get_running_loop()
@@ -131,18 +133,14 @@ class Ledger:
             os.close(descriptor)
 
     def _many(self) -> int:
-        return COMPACT_BEYOND_LINES + COMPACT_FACTOR * (len(self.entries) + len(self.pauses))
+        return COMPACT_BEYOND_LINES + COMPACT_FACTOR * (len(self.entries) + len(self.pauses) + len(self.said))
 
     def _rewrite(self, newer: Iterable[Line] = ()) -> None:
         """Write what counts to a new file and put it in the old one's place."""
-        whole: dict[int | str, Line] = {}
-        for line in (*self.entries.values(), *self.pauses.values(), *newer):
-            whole[line.user if isinstance(line, Entry) else line.email] = line
-        kept = [
-            line
-            for line in whole.values()
-            if (line.stance != FREE if isinstance(line, Entry) else line.until is not None)
-        ]
+        whole: dict[tuple[type[Line], int | str], Line] = {}
+        for line in (*self.entries.values(), *self.pauses.values(), *self.said.values(), *newer):
+            whole[type(line), line.user if isinstance(line, Entry) else line.email] = line
+        kept = [line for line in whole.values() if _tells(line)]
         fresh = self.path.with_name(self.path.name + ".new")
         data = b"".join(_line_out(entry) for entry in kept)
         _write_new(fresh, data)
@@ -185,12 +183,26 @@ def parse(raw: bytes) -> tuple[list[Line], int, bool]:
     return entries, damaged, torn
 
 
+def _tells(line: Line) -> bool:
+    """Whether it says more than that there is nothing."""
+    match line:
+        case Entry():
+            return line.stance != FREE
+        case Pause():
+            return line.until is not None
+        case Said():
+            return line.by_hand != NOTHING
+
+
 def _line_out(line: Line) -> bytes:
     body: dict[str, Any]
-    if isinstance(line, Pause):
-        body = {"pause": line.email, "at": line.at, "until": _forever_out(line.until)}
-    else:
-        body = {"user": line.user, "email": line.email, "at": line.at, "stance": _stance_out(line.stance)}
+    match line:
+        case Entry():
+            body = {"user": line.user, "email": line.email, "at": line.at, "stance": _stance_out(line.stance)}
+        case Pause():
+            body = {"pause": line.email, "at": line.at, "until": _forever_out(line.until)}
+        case Said():
+            body = {"by_hand": line.email, "at": line.at, **_by_hand_out(line.by_hand)}
     text = json.dumps(body, separators=(",", ":")).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
@@ -200,7 +212,25 @@ def _line_in(body: dict[str, Any]) -> Line:
         until = body["until"]
         ends = None if until is None else float("inf") if until == "forever" else float(until)
         return Pause(str(body["pause"]), ends, float(body["at"]))
+    if "by_hand" in body:
+        return Said(str(body["by_hand"]), _by_hand_in(body), float(body["at"]))
     return Entry(int(body["user"]), str(body["email"]), _stance_in(body["stance"]), float(body["at"]))
+
+
+def _by_hand_out(by_hand: ByHand) -> dict[str, Any]:
+    extension = by_hand.extension
+    return {
+        "skipped": [[event, end] for event, end in by_hand.skipped],
+        "extension": None if extension is None else [extension.since, extension.until, extension.substatus],
+    }
+
+
+def _by_hand_in(body: dict[str, Any]) -> ByHand:
+    extension = None
+    if body["extension"] is not None:
+        since, until, substatus = body["extension"]
+        extension = Extension(float(since), float(until), None if substatus is None else str(substatus))
+    return ByHand(tuple((str(event), float(end)) for event, end in body["skipped"]), extension)
 
 
 def _forever_out(at: float | None) -> float | str | None:

@@ -77,6 +77,8 @@ ACTIONS: dict[str, str] = {
     "drift_found": "the list of users shows an agent otherwise than we believed",
     "paused": "an agent was paused, or everybody",
     "resumed": "an agent is followed again, or everybody",
+    "skipped": "an agent stays available in a meeting, by an operator's word",
+    "extended": "an agent stays unavailable for longer, by an operator's word",
     "release_all": "everybody was released and paused",
     "agent_quarantined": "an agent could not be judged because of a fault of ours; the others are",
     "trouble_raised": "something keeps an agent, or all, from being right",

@@ -34,7 +34,7 @@ class Scheduler:
         self._stepped: list[Callable[[float, float], None]] = []
         self._wake = asyncio.Event()
         self._turning = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._died: asyncio.Future[None] | None = None
 
     def handle(self, kind: str, handler: Handler) -> None:
@@ -63,13 +63,13 @@ class Scheduler:
         """Ask for a turn now."""
         self._wake.set()
 
-    def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def start(self, work: Coroutine[Any, Any, object], name: str) -> None:
         """Run `work` beside the loop. Its failure is the process's failure: work answers for its own errors."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if task.cancelled() or self._died is None or self._died.done():
             return

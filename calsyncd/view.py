@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from calsyncd.calendars import Calendar
-from calsyncd.core.byhand import NOTHING, ByHand
+from calsyncd.core.byhand import EXTENSION, NOTHING, ByHand
 from calsyncd.core.channels import Health
 from calsyncd.core.model import Event, HistoryRow, Setting, Trouble
 from calsyncd.core.outage import Outage
@@ -27,7 +27,7 @@ def agent_view(
     span = agent.timeline.span_at(now) if agent.timeline is not None else None
     paused = agent.paused_until is not None and now < agent.paused_until
     wanted = span.setting if span is not None and not paused else None
-    trouble = _worst(agent, calendars, company_trouble)
+    trouble = worst_trouble(agent, calendars, company_trouble)
     stance = agent.stance
     state = _state(agent, calendars, trouble, paused=paused)
     return {
@@ -52,17 +52,23 @@ def agent_view(
         if isinstance(stance, StandingBack) and stance.why == "override"
         else None,
         "paused_until": time_out(agent.paused_until) if paused else None,
+        "skipped": [
+            {"event": one.event, "start": time_out(one.start), "end": time_out(one.end)}
+            for one in (agent.timeline.skipped if agent.timeline is not None else ())
+            if now < one.end
+        ],
+        "extended_until": time_out(_extended_until(agent, now)),
         "observed_at": time_out(agent.facts.seen.at) if agent.facts.seen is not None else None,
         "calendars": [
             {
                 "id": calendar.id,
                 "synced_at": time_out(calendar.synced_at),
                 "push": health,
-                "trouble": _trouble(calendar.trouble or calendar.push_trouble),
+                "trouble": trouble_view(calendar.trouble or calendar.push_trouble),
             }
             for calendar, health in with_push
         ],
-        "trouble": _trouble(trouble),
+        "trouble": trouble_view(trouble),
     }
 
 
@@ -82,10 +88,10 @@ class Diary:
         """What is wanted for them."""
         return build((event for _, event in self.events), self.rules, self.by_hand)
 
-    def verdicts(self, timeline: Timeline) -> dict[str, Verdict]:
-        """Why each event counts or does not, by its id."""
-        found = {event.id: verdict(event, self.rules, self.by_hand) for _, event in self.events}
-        return found | dict.fromkeys(timeline.outside, OUTSIDE)
+    def verdict(self, event: Event, timeline: Timeline) -> Verdict:
+        """Why one of the events counts or does not; on each calendar that it stands in an event is judged apart."""
+        judged = verdict(event, self.rules, self.by_hand)
+        return OUTSIDE if judged.counts and event.id in timeline.outside else judged
 
 
 OUTSIDE = Verdict(counts=False, words="outside of the working hours", rule="working_hours")
@@ -122,7 +128,7 @@ def timeline_view(
     """
     low, high = window
     timeline = diary.timeline
-    verdicts = diary.verdicts(timeline)
+    verdicts = [diary.verdict(event, timeline) for _, event in diary.events]
     spans = timeline.spans
     until = min(high, now)
     return {
@@ -136,10 +142,10 @@ def timeline_view(
                 "start": time_out(event.start),
                 "end": time_out(event.end),
                 "all_day": event.all_day,
-                "why_not": None if verdicts[event.id].counts else verdicts[event.id].words,
-                "rule": verdicts[event.id].rule,
+                "why_not": None if judged.counts else judged.words,
+                "rule": judged.rule,
             }
-            for calendar, event in diary.events
+            for (calendar, event), judged in zip(diary.events, verdicts, strict=True)
             if event.start < high and event.end > low
         ],
         "spans": [
@@ -245,7 +251,10 @@ def _why(agent: Agent, state: str, trouble: Trouble | None, now: float) -> str:
             enforced = agent.facts.enforced_at
             overruled = enforced is not None and enforced >= stance.since
             again = f" Put again after a change by hand, at {_clock(enforced or 0.0)} UTC." if overruled else ""
-            return f"In a meeting until {_clock(stance.until)} UTC; then back to {_word(stance.back)}.{again}"
+            extended = _extended_until(agent, now)
+            what = "In a meeting" if stance.event != EXTENSION else "Unavailable by an operator's word"
+            by_hand = ", extended by hand" if extended is not None and stance.event != EXTENSION else ""
+            return f"{what} until {_clock(stance.until)} UTC{by_hand}; then back to {_word(stance.back)}.{again}"
         return f"The meeting is over; going back to {_word(stance.back)}."
     if state == "paused":
         return "Paused: the calendar is not followed."
@@ -266,17 +275,38 @@ def _why(agent: Agent, state: str, trouble: Trouble | None, now: float) -> str:
     start = timeline.next_start(now) if timeline is not None else None
     if timeline is not None and timeline.span_at(now) is not None:
         return "In a meeting; their setting is being looked at."
-    return "No meeting ahead." if start is None else f"Free until the next meeting at {_clock(start)} UTC."
+    skipped = _skipped(timeline, now)
+    return (
+        f"{skipped}No meeting ahead."
+        if start is None
+        else f"{skipped}Free until the next meeting at {_clock(start)} UTC."
+    )
 
 
-def _worst(agent: Agent, calendars: list[Calendar], company_trouble: Trouble | None) -> Trouble | None:
+def _skipped(timeline: Timeline | None, now: float) -> str:
+    """Which meeting is skipped: the one that runs, else the next."""
+    one = next((one for one in timeline.skipped if now < one.end), None) if timeline is not None else None
+    if one is None:
+        return ""
+    when = f"at {_clock(one.start)}" if now < one.start else f"until {_clock(one.end)}"
+    return f"The meeting {when} UTC is skipped by hand. "
+
+
+def _extended_until(agent: Agent, now: float) -> float | None:
+    extension = agent.timeline.extension_at(now) if agent.timeline is not None else None
+    return extension.end if extension is not None else None
+
+
+def worst_trouble(agent: Agent, calendars: list[Calendar], company_trouble: Trouble | None) -> Trouble | None:
+    """What is told of all that troubles an agent."""
     troubles = [company_trouble, agent.trouble]
     troubles += [calendar.trouble for calendar in calendars]
     troubles += [calendar.push_trouble for calendar in calendars]
     return next((trouble for trouble in troubles if trouble is not None), None)
 
 
-def _trouble(trouble: Trouble | None) -> dict[str, Any] | None:
+def trouble_view(trouble: Trouble | None) -> dict[str, Any] | None:
+    """A trouble as the API shows it."""
     if trouble is None:
         return None
     return {

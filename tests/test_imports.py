@@ -34,7 +34,10 @@ MAY_KNOW: dict[str, set[str]] = {
     "view": {"calendars", "core", "phones"},
     "web": {"core", "errors"},
     "chronicle": {"clock", "core", "view"},
-    "control": {"calendars", "chronicle", "clock", "core", "errors", "logs", "phones", "view", "web"},
+    "control": {
+        *("calendars", "chronicle", "clock", "core", "errors", "explainer", "logs", "phones", "view", "web"),
+    },
+    "explainer": {"calendars", "clock", "core", "phones", "view"},
     "daemon": {
         *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
         *("absence", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),

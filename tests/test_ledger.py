@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calsyncd import ledger as ledger_module
+from calsyncd.core.byhand import NOTHING, ByHand, Extension
 from calsyncd.core.model import Setting
-from calsyncd.core.plan import FREE, Entry, Held, Pause, Stance, StandingBack
+from calsyncd.core.plan import FREE, Entry, Held, Line, Pause, Said, Stance, StandingBack
 from calsyncd.ledger import COMPACT_BEYOND_LINES, Ledger, parse
 
 UNAVAILABLE = Setting("unavailable", "in_training")
@@ -66,7 +68,7 @@ def reopened(path: Path) -> Ledger:
     return ledger
 
 
-async def written(path: Path, *lines: Entry | Pause) -> None:
+async def written(path: Path, *lines: Line) -> None:
     """A ledger that a process wrote and closed."""
     ledger = reopened(path)
     for line in lines:
@@ -104,13 +106,63 @@ async def test_every_pause_is_read_as_it_was_written(tmp_path: Path, until: floa
     assert reopened(path).pauses == {"amy@example.com": Pause("amy@example.com", until, 9.0)}
 
 
+@pytest.mark.parametrize(
+    "by_hand",
+    [
+        NOTHING,
+        ByHand((("event1", 1234.5), ("event2", 2.0))),
+        ByHand((("event1", 1234.5),), Extension(1.25, 99.5, "in_training")),
+        ByHand(extension=Extension(1.25, 99.5)),
+    ],
+)
+async def test_what_was_said_by_hand_is_read_as_it_was_written(tmp_path: Path, by_hand: ByHand) -> None:
+    """Skipped events and an extension, beside a pause of the same agent, also after the file was compacted."""
+    path = tmp_path / "ledger"
+    said = Said("amy@example.com", by_hand, 9.0)
+
+    await written(path, Pause("amy@example.com", 5.0), said, entry(1))
+    first = reopened(path)
+    first._rewrite()
+    again = reopened(path)
+
+    assert (first.said, first.damaged) == ({"amy@example.com": said}, 0)
+    assert again.said == ({} if by_hand == NOTHING else {"amy@example.com": said})
+    assert (set(again.pauses), set(again.entries)) == ({"amy@example.com"}, {1})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"by_hand":"amy@example.com","at":1.0,"skipped":[],"extension":[1.0]}',
+        '{"by_hand":"amy@example.com","at":1.0,"skipped":[["e1"]],"extension":null}',
+        '{"by_hand":"amy@example.com","at":1.0,"skipped":[["e1","soon"]],"extension":null}',
+        '{"by_hand":"amy@example.com","at":1.0,"skipped":null,"extension":null}',
+        '{"by_hand":"amy@example.com","at":1.0}',
+    ],
+)
+async def test_a_word_by_hand_that_cannot_be_read_is_passed_over(tmp_path: Path, body: str) -> None:
+    """What was said before it stands, and the debts do."""
+    path = tmp_path / "ledger"
+    said = Said("amy@example.com", ByHand((("e1", 5.0),)), 1.0)
+    await written(path, entry(1), said)
+    with path.open("ab") as file:
+        file.write(b"%08x %s\n" % (zlib.crc32(body.encode()), body.encode()))
+
+    ledger = reopened(path)
+
+    assert (ledger.damaged, ledger.said, set(ledger.entries)) == (1, {"amy@example.com": said}, {1})
+
+
 async def test_the_last_line_counts(tmp_path: Path) -> None:
     """A later line of the same user or agent takes the earlier one's place; others stay."""
     path = tmp_path / "ledger"
 
-    await written(path, entry(1), entry(2), Pause("a", 5.0), entry(1, FREE), Pause("a", None))
+    said = [Said("a", ByHand((("e1", end),))) for end in (5.0, 6.0)]
+
+    await written(path, entry(1), entry(2), Pause("a", 5.0), said[0], entry(1, FREE), Pause("a", None), said[1])
 
     ledger = reopened(path)
+    assert {"a": said[1]} == ledger.said
     assert {1: entry(1, FREE), 2: entry(2)} == ledger.entries
     assert {"a": Pause("a", None)} == ledger.pauses
 

@@ -10,7 +10,7 @@ from bench.dispatch.world import MIDNIGHT, Played, Terms, World
 from calsyncd import logs
 from calsyncd.core.budget import Budget, Shown
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting, User
-from calsyncd.core.plan import Entry, Pause
+from calsyncd.core.plan import Line
 from calsyncd.core.rules import Rules
 from calsyncd.core.timeline import build
 from calsyncd.errors import RateLimited
@@ -83,7 +83,7 @@ class _Wire:
 class _Paper:
     """Takes what is written down; nobody reads it."""
 
-    async def record(self, entry: Entry | Pause) -> None:
+    async def record(self, entry: Line) -> None:
         """It is on disk."""
 
     def observed(self, user: int, observation: Observation) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from calsyncd.calendars.calendar import Calendar, Cause, key_of
 from calsyncd.calendars.push import Push
 from calsyncd.calendars.storm import StormGuard, Told, Withdraw
-from calsyncd.core import channels
+from calsyncd.core import channels, wishes
 from calsyncd.core.byhand import NOTHING, ByHand
 from calsyncd.core.channels import Channel, Health
 from calsyncd.core.model import Event
@@ -195,10 +195,18 @@ class Syncer:
             rules = former
         return rules.at_home_in(self._zone(email), *(mark.time_zone for mark in marks))
 
+    def by_hand(self, email: str) -> ByHand:
+        """What was said by hand of an agent's meetings."""
+        return self._by_hand(email)
+
     def retell(self, email: str) -> None:
         """Something beside the calendars changed what an agent's timeline is: work it out anew."""
         if email in self._told_at:
             self._scheduler.start(self._tell(email), f"timeline {email}")
+
+    async def retold(self, email: str) -> bool:
+        """As `retell`, and return when it is done; False if the timeline cannot be worked out now, which is logged."""
+        return await self._tell(email)
 
     def _drop(self, calendar: Calendar) -> None:
         calendar.removed = True
@@ -481,17 +489,19 @@ class Syncer:
             if email not in self._told_at:
                 self._scheduler.start(self._tell(email), f"timeline {email}")
 
-    async def _tell(self, email: str) -> None:
-        """Work out the agent's timeline from what is stored, and tell it."""
+    async def _tell(self, email: str) -> bool:
+        """Work out the agent's timeline from what is stored, and tell it, if it is time; False where that fails."""
         rules = self.rules(email)
         if rules is None or not self._judgeable(email):
-            return
+            return True
         now = self._clock.now()
         stored = await self._stored(email, rules, now)
-        if stored is not None:
-            timeline, complete = stored
-            self._told_at[email] = now
-            self.storm.told(email, timeline, self._clock.now(), complete=complete)
+        if stored is None:
+            return False
+        timeline, complete = stored
+        self._told_at[email] = now
+        self.storm.told(email, timeline, self._clock.now(), complete=complete)
+        return True
 
     async def _stored(self, email: str, rules: Rules, now: float) -> tuple[Timeline | None, bool] | None:
         """The agent's timeline from what is stored, and whether that is complete; None if it cannot be worked out."""
@@ -512,7 +522,10 @@ class Syncer:
             log.warning("The database does not answer", action="store_failed", agent=email, why=str(error))
             return None
         try:
-            timeline = build(events, rules, self._by_hand(email)) if usable else None
+            by_hand = self._by_hand(email)
+            # Who is to stay unavailable is so whatever is known of the calendars.
+            known = usable or wishes.in_force(replace(by_hand, skipped=()), now)
+            timeline = build(events, rules, by_hand) if known else None
         except Exception:
             # One agent's data must not stop the others: what is in memory stays in force.
             log.exception("A timeline could not be worked out", action="agent_quarantined", agent=email)

@@ -170,11 +170,12 @@ def _zone_name(value: object) -> str | None:
     return name
 
 
-def _clock_time(value: object) -> int:
-    match = re.fullmatch(values.CLOCK_PATTERN, value) if isinstance(value, str) else None
+def _clock_time(value: object, pattern: str = values.CLOCK_PATTERN) -> int:
+    match = re.fullmatch(pattern, value) if isinstance(value, str) else None
     if match is None:
         raise Problem('expected a time of day in quotes such as "09:00"')
-    return int(match[1]) * 3600 + int(match[2]) * 60
+    hours, minutes = (int(part) for part in match.groups() if part is not None)
+    return hours * 3600 + minutes * 60
 
 
 def _days(value: object) -> tuple[int, ...]:
@@ -263,6 +264,11 @@ Guests = Annotated[
 ZoneName = Annotated[str | None, PlainValidator(_zone_name), WithJsonSchema({"anyOf": [_TEXT, _NULL]})]
 ClockTime = Annotated[
     int, PlainValidator(_clock_time), WithJsonSchema({"type": "string", "pattern": values.CLOCK_PATTERN})
+]
+ClosingTime = Annotated[
+    int,
+    PlainValidator(partial(_clock_time, pattern=values.CLOSING_PATTERN)),
+    WithJsonSchema({"type": "string", "pattern": values.CLOSING_PATTERN}),
 ]
 Days = Annotated[
     tuple[int, ...],

@@ -23,8 +23,8 @@ class WorkingHours(Section):
     """The days on which they open: mon-fri, or a list such as [mon, wed, sat]."""
     opens: fields.ClockTime = Field(alias="from")
     """When they open, such as "09:00"."""
-    closes: fields.ClockTime = Field(alias="to")
-    """When they close; where that is not later than `from`, on the day after."""
+    closes: fields.ClosingTime = Field(alias="to")
+    """When they close, 24:00 at the latest; where that is not later than `from`, on the day after."""
 
     @field_validator("closes")
     @classmethod

@@ -21,6 +21,7 @@ DURATION_PATTERN = r"^(0|[1-9][0-9]{0,9})(\.[0-9]{1,6})?[smhd]?$"
 LISTEN_PATTERN = r"^(unix:.+|(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5})$"
 EMAIL_PATTERN = r"^[^@\s<>()\[\],;:\"\\]{1,64}@[^@\s<>()\[\],;:\"\\.]+(\.[^@\s<>()\[\],;:\"\\.]+)+$"
 CLOCK_PATTERN = r"^([01][0-9]|2[0-3]):([0-5][0-9])$"
+CLOSING_PATTERN = r"^(?:([01][0-9]|2[0-3]):([0-5][0-9])|(24):(00))$"
 DAYS_PATTERN = r"^(mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed|thu|fri|sat|sun))?$"
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

@@ -14,9 +14,9 @@ refusal shows that it has none; the more of them are refused, the
 rarer they become. Where answers say what is left, so much
 may go.
 
-A clock minute lets a burst end at :59 and another begin at :00. It is believed only when answers have shown it often
-(`Remaining` did not recover within a minute and did at its mark), and not for a while once an answer has shown the
-opposite.
+A clock minute lets a burst end at :59 and another begin at :00. It is believed only when answers have shown it: what is
+left rose at a mark as it can under no sliding and no leaking minute. It is not believed for hours once an answer has
+shown the opposite.
 """
 
 from __future__ import annotations
@@ -45,11 +45,16 @@ PASSED_IN_A_ROW = 5
 SHOWN_SECONDS = 10.0
 """So long what an answer said of what is left is relied on: others spend too."""
 
-STILL_NEEDED = 2
-RECOVERED_NEEDED = 1
-"""A sliding minute never recovers so; a leaking one may seem to stand still once."""
+FEWEST_READS, LEAK_SECONDS = 2, 3.0
+"""More reads are needed than a leak gives back from just before a mark until just after it, and one on either side."""
 
-DISPROVED_SECONDS = 4 * 3600.0
+STILL_NEEDED = 2
+"""A leaking minute may seem to stand still once."""
+
+RISE_SECONDS = 10.0
+"""Longer before a mark than this nothing tells that what is left rose there, and not at an instant of its own."""
+
+DISPROVED_SECONDS = TRY_AGAIN_SECONDS = 4 * 3600.0
 STILL_REQUESTS = 3
 SLOWEST_ANSWER_SECONDS = 15.0
 """So long after it was counted an answer comes at the latest."""
@@ -75,7 +80,7 @@ class Budget:
         self._spent: deque[float] = deque()
         self._refusals: deque[float] = deque()
         self._out = 0
-        self._took_at = 0.0
+        self._began_at: float | None = None
         self._expected = 0
         self._blocked_until = 0.0
         self._soon_until = 0.0
@@ -119,6 +124,17 @@ class Budget:
         """Whether Aircall is known to count by the clock's minutes."""
         return self._minute.is_known
 
+    def may_show_minute(self, now: float, reads: int) -> bool:
+        """Whether so many reads, of which the last follows a mark and the others precede it, would tell if it does.
+
+        False where that is known, or was tried in vain of late, and while answers do not say what is left.
+        """
+        return self._minute.may_be_tried(now) and reads > FEWEST_READS + LEAK_SECONDS * self.per_minute / MINUTE_SECONDS
+
+    def shows_minute(self, now: float) -> None:
+        """Such reads are made now."""
+        self._minute.tried(now)
+
     def take(self, now: float, requests: int = 1) -> bool:
         """Reserve `requests` if they may go at `now`; all or none."""
         if now < self._blocked_until or self._waits_for_answers(now, requests):
@@ -129,8 +145,9 @@ class Budget:
             self._tries = True
         self._left -= requests
         self._use_probe(now, requests, now + requests * self._probe_gap)
+        if not self._out:
+            self._began_at = now
         self._out += requests
-        self._took_at = now
         self._expected += requests
         return True
 
@@ -165,17 +182,27 @@ class Budget:
 
     def take_spare(self, now: float) -> bool:
         """Reserve a request that nobody waits for: half of the minute is left to what is owed."""
-        return self.remaining(now) > self._kept and self.take(now)
+        return self.room(now) > self._kept and self.take(now)
 
     def spare_at(self, now: float) -> float | None:
         """When a request may go that nobody waits for; None while that depends on answers that are still out."""
         requests = self._kept + 1
+        if self.one_by_one:
+            at, short = self.next_at(now), requests - self.room(now)
+            if at is None or short > len(self._spent):
+                return None
+            return max(at, self._spent[short - 1] + MINUTE_SECONDS + self._margin) if short > 0 else at
         at = None if self._waits_for_answers(now, requests) else self._granted_at(now, requests)
         return None if at is None else max(at, now, self._blocked_until)
 
     @property
     def _kept(self) -> int:
-        return self.granted // 2
+        return (self.pace if self.one_by_one else self.granted) // 2
+
+    def room(self, now: float) -> int:
+        """How many requests of this minute are left, whether they may go at once or one by one."""
+        left = self.remaining(now)
+        return max(0, self.pace - self._used(now) - self._out) if self.one_by_one else left
 
     def remaining(self, now: float) -> int:
         """How many requests may go at `now`, waits apart."""
@@ -257,7 +284,7 @@ class Budget:
             return
         self._forget(now)
         others_out = max(0, self._out - 1)
-        self._minute.shown(now, shown, sent=None if others_out else self._took_at)
+        self._minute.shown(now, shown, sent=self._began_at)
         self._left, self._left_at = shown.remaining - others_out, now
         if not math.isinf(self._probe_at):
             # Nothing is owed to a leak: one more is there soon.
@@ -321,6 +348,8 @@ class Budget:
         self._probe_at += seconds
         self._probed_at += seconds
         self._left_at += seconds
+        if self._began_at is not None:
+            self._began_at += seconds
         self._minute = ClockMinute()
 
     def _passed(self, now: float, seconds: float = MINUTE_SECONDS) -> int:
@@ -345,22 +374,51 @@ class Budget:
                 times.pop()
 
 
+@dataclass(slots=True)
+class _Stretch:
+    """Answers to requests of which the first was sent at `began`, when nothing else was out; the last came at `ended`.
+
+    `left` is the least that they showed. Of two stretches the earlier was counted whole before anything of the later.
+    """
+
+    began: float
+    ended: float
+    answers: int = 0
+    left: float = math.inf
+
+
 class ClockMinute:
-    """Whether Aircall counts by the clock's minutes, as far as answers have shown it."""
+    """Whether Aircall counts by the clock's minutes, as far as answers have shown it.
+
+    Only stretches are compared, since answers overtake each other. What is left rises a lot at a mark of the clock:
+    more than a sliding minute can give, which still counts all of the last sixty seconds, and more than leaks within
+    those few seconds. That is a proof. Or it is more than a sliding minute can give, and stands still in between, where
+    a leak would give some of it back: others who spend may make that seem so, so it has to be shown more than once.
+    """
 
     def __init__(self) -> None:
         self._stood_still = 0
-        self._recovered = 0
+        self._recovered = self._rose = False
         self._disproved_until = 0.0
-        self._last: tuple[float, int] | None = None
-        self._since = 0
-        self._proof_in: int | None = None
-        self._answers: list[float] = []
+        self._try_at = 0.0
+        self._says_what_is_left = False
+        self._stretches: list[_Stretch] = []
 
     @property
     def is_known(self) -> bool:
-        """Whether it does: shown often enough in both ways, and not contradicted since."""
-        return self._stood_still >= STILL_NEEDED and self._recovered >= RECOVERED_NEEDED
+        """Whether it does: shown often enough, and not contradicted since."""
+        return self._rose or (self._recovered and self._stood_still >= STILL_NEEDED)
+
+    def may_be_tried(self, now: float) -> bool:
+        """Whether reads on both sides of a mark might show it: answers say what is left, and no such try was in vain.
+
+        Nor has an answer shown the opposite of late.
+        """
+        return self._says_what_is_left and not self.is_known and now >= max(self._try_at, self._disproved_until)
+
+    def tried(self, now: float) -> None:
+        """Such reads were made: others, if these were in vain, not soon."""
+        self._try_at = now + TRY_AGAIN_SECONDS
 
     def used(self, spent: deque[float], now: float) -> int:
         """How much of the minute at `now` is used; near a mark, of the fuller of the two that it may be counted in."""
@@ -378,37 +436,51 @@ class ClockMinute:
         """An answer showed so much as remaining.
 
         Only what was answered so counts against a sliding minute: what broke off may never have been counted there.
-        `sent` is when it was asked for, if nothing else was out: only then can it be compared with other answers, which
-        else may overtake each other. What came among others may have been counted as much earlier as an answer may be
-        late.
+        `sent` is since when requests have been out without a pause: this one was sent no earlier. Where nobody knows
+        that it is not compared with other answers, and counted as much earlier as an answer may be late.
         """
-        counted_after = now - SLOWEST_ANSWER_SECONDS if sent is None else sent
-        self._answers = [at for at in (*self._answers, counted_after) if now - MINUTE_SECONDS < at <= now]
-        passed, remaining = len(self._answers), shown.remaining
-        if remaining is None or shown.limit is None:
+        own = self._join(now, now - SLOWEST_ANSWER_SECONDS if sent is None else sent)
+        remaining, limit = shown.remaining, shown.limit
+        if sent is None or remaining is None or limit is None:
             return
-        if _near_mark(now):
-            # It may belong to either minute, and so may what is compared with it.
-            self._last = None
+        self._says_what_is_left = True
+        if now >= self._disproved_until:
+            before = [one for one in self._stretches if one.began < sent and one.ended <= sent]
+            self._compare(before, own, now, remaining, limit)
+        own.left = min(own.left, remaining)
+
+    def _join(self, now: float, began: float) -> _Stretch:
+        """Count an answer to its stretch, and forget those of which a request may be older than a minute."""
+        self._stretches = [one for one in self._stretches if now - MINUTE_SECONDS < one.began and one.ended <= now]
+        own = next((one for one in self._stretches if one.began == began), None)
+        if own is None:
+            own = _Stretch(began, now)
+            self._stretches.append(own)
+        own.ended = now
+        own.answers += 1
+        return own
+
+    def _compare(self, before: list[_Stretch], own: _Stretch, now: float, remaining: int, limit: int) -> None:
+        """Compare what is left with what earlier stretches showed."""
+        known = [one for one in before if not math.isinf(one.left)]
+        if any(_same_minute(one.began, now) and remaining >= one.left for one in known):
+            self._disprove(now)
             return
-        last, since = self._last, self._since
-        if sent is not None:
-            self._last, self._since = (now, remaining), 0
-        elif last is not None:
-            self._since += 1
-        if now < self._disproved_until or last is None:
+        if not known:
             return
-        if _minute(last[0]) == _minute(now):
-            if sent is None:
-                return
-            if remaining > last[1] - since - 1:
-                self._disprove(now)
-            elif sent >= last[0] + STILL_REQUESTS * MINUTE_SECONDS / shown.limit:
-                # A minute that leaks would have got so many back.
-                self._stood_still += 1
-        elif remaining + passed > shown.limit and self._proof_in != _minute(now):
-            # A sliding minute could not have so much left.
-            self._recovered, self._proof_in = self._recovered + 1, _minute(now)
+        last = known[-1]
+        if _same_minute(last.began, now):
+            since = own.answers + sum(one.answers for one in before if one.began > last.began)
+            # A minute that leaks would have got so many back; others who spend leave less.
+            waited = own.began - last.ended >= STILL_REQUESTS * MINUTE_SECONDS / limit
+            self._stood_still += waited and remaining == last.left - since
+        if _same_minute(known[0].began, now) or remaining + 1 + sum(one.answers for one in before) <= limit:
+            return
+        # A sliding minute could not have so much left.
+        self._recovered = True
+        leaks = limit / MINUTE_SECONDS
+        near = (one for one in known if now - one.began <= RISE_SECONDS)
+        self._rose = self._rose or any(remaining > one.left + leaks * (now - one.began) for one in near)
 
     def refused(self, now: float, *, within: bool) -> None:
         """A 429 came, `within` what was thought to be granted."""
@@ -416,7 +488,7 @@ class ClockMinute:
             self._disprove(now)
 
     def _disprove(self, now: float) -> None:
-        self._stood_still = self._recovered = 0
+        self._stood_still, self._recovered, self._rose = 0, False, False
         self._disproved_until = now + DISPROVED_SECONDS
 
 
@@ -426,12 +498,10 @@ def _within(spent: deque[float], minute: int) -> int:
     return sum(begin - MARK_MARGIN_SECONDS <= at < begin + MINUTE_SECONDS + MARK_MARGIN_SECONDS for at in spent)
 
 
-def _minute(at: float) -> int:
-    return math.floor(at / MINUTE_SECONDS)
-
-
-def _near_mark(now: float) -> bool:
-    return not MARK_MARGIN_SECONDS <= now % MINUTE_SECONDS <= MINUTE_SECONDS - MARK_MARGIN_SECONDS
+def _same_minute(one: float, other: float) -> bool:
+    """Whether no mark of the clock lies between two instants, by whichever of two clocks."""
+    first, last = one - MARK_MARGIN_SECONDS, other + MARK_MARGIN_SECONDS
+    return math.floor(first / MINUTE_SECONDS) == math.floor(last / MINUTE_SECONDS)
 
 
 def wait_after_429(retry_after: float | None, reset: float | None, now: float, chance: float) -> float:

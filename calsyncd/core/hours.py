@@ -6,6 +6,7 @@ hours. So a clock that is put forward may open them late, and one that is put ba
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -13,8 +14,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 DAY_SECONDS = 86400
-DAYS_AHEAD = 9
-"""A week, and a day on each side for what a change of the zone moves."""
+DAYS_AHEAD = 16
+"""Two weeks, for a change of the zone may skip the only opening of a week; and a day on each side for what it moves."""
 
 
 @lru_cache(maxsize=1024)
@@ -75,13 +76,15 @@ class WorkingHours:
 
 
 def _days(first: date, count: int) -> Iterator[date]:
-    for number in range(-1, count):
-        yield first + timedelta(days=number)
+    """The day before `first`, and `count` from it on; a calendar has a first and a last day."""
+    low, high = first.toordinal() - 1, first.toordinal() + count
+    for number in range(max(low, date.min.toordinal()), min(high, date.max.toordinal() + 1)):
+        yield date.fromordinal(number)
 
 
 def _changes(zone: tzinfo, start: float, end: float) -> Iterator[float]:
     """When the zone's distance from UTC changes, to the second; one change at most in six hours."""
-    low = int(start)
+    low = math.floor(start)
     while low < end:
         high = low + DAY_SECONDS // 4
         if _offset(zone, low) != _offset(zone, high):

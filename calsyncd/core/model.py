@@ -126,7 +126,13 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """One change that was made, or left alone."""
+    """One change that was made, or left alone.
+
+    What follows `actor` makes the answer to "why?" exact; None where it does not apply or was not recorded. The change
+    came later than `after`, when the former setting was last known to be so, and not later than `at`. `until` is when
+    what begins here was to end, as known then; `begins` and `ends` are the times that `event` had then. `substatus` is
+    the reason that was put.
+    """
 
     at: float
     agent: str
@@ -137,3 +143,8 @@ class HistoryRow:
     event: str | None
     late_ms: int | None
     actor: str
+    after: float | None = None
+    until: float | None = None
+    begins: float | None = None
+    ends: float | None = None
+    substatus: str | None = None

@@ -19,6 +19,6 @@ def carried_on(would: Held, orders: Orders, now: float) -> Held | None:
     timeline = orders.timeline
     span = timeline.span_at(now) if timeline is not None else None
     if timeline is None or span is None:
-        return would if not orders.complete and now < would.until else None
+        return would if orders.outlasts(would, now) else None
     until = timeline.stretch_end(now) or span.end
     return replace(would, put=span.setting, until=until if orders.complete else max(until, would.until))

@@ -32,6 +32,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from calsyncd.core.byhand import EXTENSION, ByHand
 from calsyncd.core.hints import Hints
 from calsyncd.core.model import AVAILABLE, CUSTOM, UNAVAILABLE, Observation, Setting, Span
 from calsyncd.core.timeline import Timeline
@@ -129,6 +130,19 @@ class Pause:
     email: str
     until: float | None
     at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What was said by hand of an agent's meetings: all of it, in the place of what was said before."""
+
+    email: str
+    by_hand: ByHand
+    at: float = 0.0
+
+
+Line = Entry | Pause | Said
+"""What the ledger holds, line by line."""
 
 
 Cause = Literal["boundary", "hint", "several", "crowd", "key", "sweep", "joined", "overdue", "presence"]
@@ -315,6 +329,15 @@ class Orders:
         """Whether the agent is paused at `now`."""
         return self.paused_until is not None and now < self.paused_until
 
+    def outlasts(self, held: Held, now: float) -> bool:
+        """Whether a hold for which nothing is known to be wanted at `now` goes on: what is unread may want it.
+
+        Not when a person has ended it: by a pause, by a skip, or by taking back an extension.
+        """
+        if self.complete or self.paused(now) or now >= held.until or held.event == EXTENSION:
+            return False
+        return self.timeline is None or not self.timeline.is_skipped(now)
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -438,9 +461,12 @@ def _decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decisio
 
 
 def _is_moot(stance: StandingBack, orders: Orders, now: float) -> bool:
-    """Whether the calendar has changed so that there is nothing to stand back from."""
+    """Whether the calendar has changed so that there is nothing to stand back from, or a later word counts."""
     if orders.timeline is None:
         return False
+    if stance.why == "override":
+        extension = orders.timeline.extension_at(now)
+        return extension is not None and extension.start > stance.since
     if stance.why == "early_end":
         return orders.timeline.span_at(stance.until) is not None
     return stance.why == "left_alone" and orders.timeline.span_at(now) is None
@@ -478,7 +504,8 @@ def _free(orders: Orders, facts: Facts, now: float) -> Decision:
             if back.status in (AVAILABLE, CUSTOM):
                 return _begin(span, Setting(back.status), until, now)
             return Decision(StandingBack("left_alone", now, until), again=until)
-        since = facts.doubtful_since or seen.at
+        # A call that began before the meeting may end in it like any other.
+        since = max(facts.doubtful_since or seen.at, span.start - LOOK_AHEAD_SECONDS)
         if now < since + DOUBT_LIMIT_SECONDS:
             return Decision(FREE, again=min(seen.at + DOUBT_LOOK_SECONDS, until), note="in_call")
         return Decision(StandingBack("left_alone", now, until), again=until, note="call_without_end")
@@ -578,11 +605,13 @@ class _Case:
 
 def _held(held: Held, orders: Orders, facts: Facts, now: float) -> Decision:
     seen = facts.seen if facts.is_looked_at(orders) else None
-    # What was lost may have been the way back: where it landed, the look that settles it is no word of the agent's.
+    # What was lost may have been the way back: where it landed, the look that settles it is no word of the agent's. Nor
+    # does a look settle it that may show a call.
     open_hold = held
     if held.lost_at is not None and seen is not None and seen.at >= held.lost_at + LOST_LAST_LOOK_SECONDS:
         held = replace(held, lost_at=None)
-    if seen is None or seen.status != held.back.availability_status:
+    unsure = seen is not None and held.confirmed_at is None and is_doubtful(seen) is not False
+    if seen is None or (seen.status != held.back.availability_status and not unsure):
         open_hold = held
     timeline = orders.timeline
     at = orders.asked_at(now)
@@ -592,9 +621,9 @@ def _held(held: Held, orders: Orders, facts: Facts, now: float) -> Decision:
     span = timeline.span_at(at) if timeline is not None and not orders.paused(now) else None
     if timeline is None or span is None:
         case = _Case(held, orders, facts, now, seen)
-        if orders.complete or orders.paused(now) or now >= held.until:
-            return _end(case)
-        return _keep(replace(case, held=open_hold), held.put, held.until)
+        if orders.outlasts(held, now):
+            return _keep(replace(case, held=open_hold), held.put, held.until)
+        return _end(case)
     until = timeline.stretch_end(at) or span.end
     if not orders.complete:
         until = max(until, held.until)
@@ -619,7 +648,7 @@ def _keep(case: _Case, wanted: Setting, change: float) -> Decision:
             return case.put(held.put, held.effective, releases=False)
         if not case.ours:
             return _by_hand(case, seen, change)
-        if case.facts.mismatches and is_doubtful(seen) is not False:
+        if (case.facts.mismatches or held.lost_at is not None) and is_doubtful(seen) is not False:
             # A call may read as unavailable, and then our update is still to be made.
             return case.put(held.put, now, releases=False) if is_doubtful(seen) else case.look(now, live=True)
         case = replace(case, held=replace(held, confirmed_at=seen.at))

@@ -26,13 +26,14 @@ class Timeline:
 
     `away` are those of `padded` that no coverage floor keeps: in which the agent is out of the office, or that were
     wanted by hand. `outside` are the ids of events that count and begin no hold, since they lie outside of the working
-    hours.
+    hours. `skipped` are the events, with lead and lag, that would count and are skipped by hand.
     """
 
     spans: tuple[Span, ...] = ()
     padded: tuple[Span, ...] = ()
     away: tuple[Span, ...] = ()
     outside: frozenset[str] = frozenset()
+    skipped: tuple[Span, ...] = ()
 
     def span_at(self, at: float) -> Span | None:
         """What is wanted at `at`, and why."""
@@ -75,6 +76,14 @@ class Timeline:
         """When that next begins, later than `after`."""
         return min((span.start for span in self.away if span.start > after), default=None)
 
+    def extension_at(self, at: float) -> Span | None:
+        """The extension by hand that holds at `at`."""
+        return next((span for span in self.padded if span.event == EXTENSION and span.start <= at < span.end), None)
+
+    def is_skipped(self, at: float) -> bool:
+        """Whether an event that would take the agent off at `at` is skipped by hand."""
+        return any(span.start <= at < span.end for span in self.skipped)
+
     def running_until(self, at: float) -> float | None:
         """The last end among the events that run at `at`, and of the bridge behind it, where no meeting runs."""
         running = [span.end for span in self.padded if span.start <= at < span.end]
@@ -89,22 +98,29 @@ class Timeline:
 
 def build(events: Iterable[Event], rules: Rules, by_hand: ByHand = NOTHING) -> Timeline:
     """The timeline of `events` under `rules`, and what was said by hand."""
-    counted = [_of_event(event, rules) for event in events if verdict(event, rules, by_hand).counts]
+    counted: list[_Counted] = []
+    left_out: set[Span] = set()
+    for event in events:
+        if verdict(event, rules, by_hand).counts:
+            counted.append(_of_event(event, rules))
+        elif by_hand.skips(event) and judge(event, rules).counts:
+            left_out.add(_of_event(event, rules).span)
     if by_hand.extension is not None:
         counted.append(_of_extension(by_hand, rules))
+    skipped = tuple(sorted(left_out, key=lambda span: (span.start, span.end, span.event)))
     if not counted:
-        return Timeline()
+        return Timeline(skipped=skipped)
     counted.sort(key=lambda one: (one.start, one.end, one.span.event))
-    spans = _begin(_unite(counted), rules, by_hand)
+    spans = _begin(_unite(counted), rules, by_hand, skipped)
     padded = tuple(one.span for one in counted)
     away = tuple(one.span for one in counted if one.away)
     outside = frozenset(one.event for one in padded if not _touches(spans, one)) if rules.working_hours else frozenset()
-    return Timeline(spans, padded, away, outside)
+    return Timeline(spans, padded, away, outside, skipped)
 
 
 def verdict(event: Event, rules: Rules, by_hand: ByHand = NOTHING) -> Verdict:
     """Whether `event` counts under `rules` and what was said by hand, and why not."""
-    if by_hand.skips(event.id):
+    if by_hand.skips(event):
         return Verdict(counts=False, words="skipped by hand", rule="skip")
     return judge(event, rules)
 
@@ -163,12 +179,13 @@ def _unite(counted: list[_Counted]) -> list[Span]:
     return united
 
 
-def _begin(spans: list[Span], rules: Rules, by_hand: ByHand) -> tuple[Span, ...]:
-    """Each unbroken run of `spans` from where its hold may begin; what is bridged goes on."""
+def _begin(spans: list[Span], rules: Rules, by_hand: ByHand, skipped: tuple[Span, ...]) -> tuple[Span, ...]:
+    """Each unbroken run of `spans` from where its hold may begin; what is bridged goes on, but not over `skipped`."""
     held: list[Span] = []
     for run in _runs(spans):
         start, end = run[0].start, run[-1].end
-        if held and start - held[-1].end < rules.bridge:
+        near = bool(held) and start - held[-1].end < rules.bridge
+        if near and not any(one.start < start and held[-1].end < one.end for one in skipped):
             held[-1] = replace(held[-1], end=start)
             held += run
             continue

@@ -17,14 +17,17 @@ import re2
 MOST_CHARACTERS = 200
 """Of a pattern."""
 
+MOST_MARKS = 30
+"""On one letter, as in Unicode's stream-safe text (UAX #15); to bring more of them in order takes their square."""
+
 _MEMORY_BYTES = 1 << 20
 
 
 def matched(patterns: Iterable[str], title: str) -> tuple[str, ...]:
-    """Those of `patterns` that the title matches, whatever characters it is made of."""
-    # Half of a surrogate pair, which JSON can hold, is nothing that can be encoded.
-    readable = title.encode(errors="replace").decode()
-    return tuple(pattern for pattern in patterns if _matcher(pattern)(readable))
+    """Those of `patterns` that the title matches; it may be any text that JSON can hold."""
+    safe = _safe(title)
+    composed, read = unicodedata.normalize("NFC", safe), plain(safe)
+    return tuple(pattern for pattern in patterns if _matcher(pattern)(composed, read))
 
 
 def fault(pattern: str) -> str | None:
@@ -50,8 +53,25 @@ def fault(pattern: str) -> str | None:
 
 
 def plain(text: str) -> str:
-    """The text as it is compared: without regard to case and to how its letters are encoded."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    """The text as it is compared: without regard to case and to how its letters are encoded.
+
+    Turkish has an i without a dot, and a capital one with it: here each is an i.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("i\u0307", "i").replace("\u0131", "i")
+    return unicodedata.normalize("NFKC", folded)
+
+
+def _safe(title: str) -> str:
+    """The title without halves of characters, which JSON can name and no encoding write, and without heaps of marks."""
+    if title.isascii():
+        return title
+    kept: list[str] = []
+    marks = 0
+    for character in title.encode("utf-8", "replace").decode():
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks <= MOST_MARKS:
+            kept.append(character)
+    return "".join(kept)
 
 
 def _expression(pattern: str) -> tuple[str, bool] | None:
@@ -67,14 +87,15 @@ def _compiled(expression: str, ignore_case: bool) -> Any:
     options.log_errors = False
     options.max_mem = _MEMORY_BYTES
     options.case_sensitive = not ignore_case
-    return re2.compile(expression, options)
+    return re2.compile(unicodedata.normalize("NFC", expression), options)
 
 
 @lru_cache(maxsize=4096)
-def _matcher(pattern: str) -> Callable[[str], bool]:
+def _matcher(pattern: str) -> Callable[[str, str], bool]:
+    """Asked with a title composed, and as it is compared with a text."""
     expression = _expression(pattern)
     if expression is None:
         wanted = plain(pattern)
-        return lambda title: wanted in plain(title)
+        return lambda _, read: wanted in read
     regex = _compiled(*expression)
-    return lambda title: regex.search(unicodedata.normalize("NFC", title)) is not None
+    return lambda composed, _: regex.search(composed) is not None

@@ -9,5 +9,18 @@ from calsyncd.phones.presence import Presence
 from calsyncd.phones.record import Record
 from calsyncd.phones.roster import Roster
 from calsyncd.phones.webhooks import Webhooks
+from calsyncd.phones.wishes import Wishes
 
-__all__ = ["FOREVER", "Agent", "Calls", "Outages", "Phones", "Presence", "Record", "Roster", "Spending", "Webhooks"]
+__all__ = [
+    "FOREVER",
+    "Agent",
+    "Calls",
+    "Outages",
+    "Phones",
+    "Presence",
+    "Record",
+    "Roster",
+    "Spending",
+    "Webhooks",
+    "Wishes",
+]

@@ -48,8 +48,9 @@ class Agent:
     between.
     `owes_since` is the boundary that is due and not served; `missing` how many whole lists in a row lacked the user.
     `writing` counts the writes of the stance that are under way beside requests.
-    `status` is the `availability_status` that the history has last. `foreseen` is what the ledger holds already of the
-    update that the next boundary needs. `indexed` says for what and until when their boundaries are in the queue ahead.
+    `status` is the `availability_status` that the history has last, `status_at` when it was last known to be so.
+    `foreseen` is what the ledger holds already of the update that the next boundary needs. `indexed` says for what and
+    until when their boundaries are in the queue ahead.
     `left` is an `unavailable` of ours without a debt, if history tells of one; `drift` what the list showed otherwise
     than we believe, while it lasts.
     `observe` while nothing is put for this agent; `would` is then the hold that would be. `kept` is why the coverage
@@ -81,6 +82,7 @@ class Agent:
     owes_since: float | None = None
     missing: int = 0
     status: str | None = None
+    status_at: float | None = None
     foreseen: Foreseen | None = None
     writing: int = 0
     indexed: tuple[Timeline, Stance, float] | None = None

@@ -13,6 +13,7 @@ from typing import Protocol
 from calsyncd.clock import Clock
 from calsyncd.core import dispatch, drift, plan
 from calsyncd.core.budget import Budget, wait_after_429
+from calsyncd.core.byhand import EXTENSION
 from calsyncd.core.model import UNAVAILABLE, Observation, Setting, User
 from calsyncd.core.plan import DOUBT_LIMIT_SECONDS, SETTLE_SECONDS, Decision, Doubt, Held, Look, Put, Sent, is_doubtful
 from calsyncd.core.retry import backoff
@@ -36,7 +37,8 @@ LEDGER_RETRY_SECONDS = 5.0
 LEDGER_PATIENCE_SECONDS = 10.0
 RELEASE_PATIENCE_SECONDS = 1.0
 STALE_DECISION_SECONDS = LEDGER_PATIENCE_SECONDS + 1.0
-"""Longer than the ledger is waited for: only a clock that jumped makes a decision older than that before it is sent."""
+"""Longer than the ledger is waited for: only a machine that slept, or a clock that was set, makes a decision that old,
+or from the future, before it is sent."""
 
 PASSING_FAILURES = 2
 
@@ -223,7 +225,10 @@ class Calls:
         again.
         """
         known, facts, stance = agent.status, agent.facts, agent.stance
-        if seen.status == known or seen.as_of < facts.acted_at + SETTLE_SECONDS or is_doubtful(seen):
+        if seen.status == known:
+            agent.status_at = max(seen.at, agent.status_at or seen.at)
+            return
+        if seen.as_of < facts.acted_at + SETTLE_SECONDS or is_doubtful(seen):
             return
         turned = facts.known is not None and facts.known.status != seen.status
         untold = facts.doubt.untold if facts.doubt is not None else turned and facts.hints.open is None
@@ -234,7 +239,7 @@ class Calls:
                 due = max(seen.as_of + DOUBT_SECONDS, call_over)
                 agent.facts = replace(facts, doubt=Doubt(due, listed, untold))
             return
-        agent.status = seen.status
+        after, agent.status, agent.status_at = agent.status_at, seen.status, seen.at
         if known is None:
             why, actor = "seen for the first time", "aircall"
         elif isinstance(stance, Held) and stance.lost_at is not None and seen.status in stance.statuses:
@@ -249,7 +254,7 @@ class Calls:
             )
             if untold and UNAVAILABLE in (known, seen.status):
                 self.untold(seen.as_of)
-        self._record.history(agent, outcome="seen", why=why, from_=known, to=seen.status, actor=actor)
+        self._record.history(agent, outcome="seen", why=why, from_=known, to=seen.status, actor=actor, after=after)
 
     # -- updates ---------------------------------------------------------------------------------------------------
 
@@ -269,17 +274,22 @@ class Calls:
             self._roster.trouble(agent, "ledger")
             return
         now = self._clock.now()
-        if self._budget.is_blocked(now) or (not put.releases and now - decided_at > STALE_DECISION_SECONDS):
-            # While it was written down a 429 came for another, or the machine slept: it is decided anew.
+        outdated = abs(now - decided_at) > STALE_DECISION_SECONDS
+        if outdated or self._budget.is_blocked(now):
+            # While it was written down the machine slept, or a 429 came for another: it is decided anew.
             agent.stance, agent.facts = plan.not_landed(sent, agent.facts)
+            if outdated:
+                # Nor is what was seen before to be relied on, for a way back as little as for a hold.
+                agent.stance, agent.facts = plan.stepped(agent.stance, agent.facts, now)
             await self._record.stance(agent, RELEASE_PATIENCE_SECONDS)
             return
         agent.putting = True
+        sent_at = self._clock.now()
         try:
             shown = await self._aircall.update(agent.user, put.setting)
         except ServiceError as error:
             agent.putting = False
-            await self._update_failed(agent, sent, error)
+            await self._update_failed(agent, sent, error, sent_at)
             return
         agent.putting = False
         now = self._clock.now()
@@ -289,7 +299,7 @@ class Calls:
             self._not_taken(agent, put, shown)
         else:
             self._succeeded(agent, by_update=True)
-            self._done(agent, sent, now)
+            self._done(agent, sent, now, sent_at)
         await self._record.stance(agent, RELEASE_PATIENCE_SECONDS)
 
     async def _written(self, agent: Agent, patience: float) -> bool:
@@ -310,7 +320,7 @@ class Calls:
             agent=agent.email,
         )
 
-    def _done(self, agent: Agent, sent: Sent, now: float) -> None:
+    def _done(self, agent: Agent, sent: Sent, now: float, sent_at: float) -> None:
         """Say what an update did: to the log, the metrics and the history."""
         put, held = sent.put, sent.written
         assert isinstance(held, Held)  # noqa: S101 - every PUT serves a hold
@@ -323,7 +333,7 @@ class Calls:
         self._metrics.wrong_state("unreachable" if put.releases else "ringing", late)
         self._metrics.wrong_state("ringing" if put.releases else "unreachable", early)
         if put.releases:
-            action, from_, why = "released", held.put, _why_released(agent)
+            action, from_, why = "released", held.put, _why_released(agent, now)
             sentence = f"{agent.email} is back to {put.setting.availability_status}"
         elif put.enforces:
             changed = Setting(agent.status) if agent.status is not None else held.back
@@ -337,9 +347,11 @@ class Calls:
                 f" unavailable again until {rfc3339(held.until)}"
             )
         else:
-            action, from_, why = "held", held.back, "a meeting"
+            action, from_ = "held", held.back
+            why = "extended by hand" if held.event == EXTENSION else "a meeting"
             sentence = f"{agent.email} is unavailable until {rfc3339(held.until)}"
         agent.status, agent.left, agent.drift = put.setting.availability_status, None, None
+        agent.status_at = now
         late_ms = round((late - early) * 1000)
         log.info(sentence, action=action, agent=agent.email, event_id=held.event, late_ms=late_ms)
         self._record.history(
@@ -350,9 +362,32 @@ class Calls:
             to=put.setting.availability_status,
             event=held.event,
             late_ms=late_ms,
+            after=sent_at,
+            until=max(put.due, now) if put.releases else held.until,
+            substatus=put.setting.substatus,
         )
 
-    async def _update_failed(self, agent: Agent, sent: Sent, error: ServiceError) -> None:
+    def _not_done(self, agent: Agent, sent: Sent, error: ServiceError, sent_at: float) -> None:
+        """Write down that an update may have been made, or was not; of several in a row that were not, the first."""
+        put, held = sent.put, sent.written
+        assert isinstance(held, Held)  # noqa: S101 - every PUT serves a hold
+        may_land = isinstance(error, Unavailable) and error.landed
+        if not may_land and (agent.failures or isinstance(error, RateLimited) or error.code == CREDENTIALS):
+            return
+        self._record.history(
+            agent,
+            outcome="lost" if may_land else "failed",
+            why="the answer to an update was lost" if may_land else f"Aircall did not take an update: {error}",
+            from_=held.put.availability_status if put.releases else held.back.availability_status,
+            to=put.setting.availability_status,
+            event=held.event,
+            after=sent_at,
+            until=None if put.releases else held.until,
+            substatus=put.setting.substatus,
+        )
+
+    async def _update_failed(self, agent: Agent, sent: Sent, error: ServiceError, sent_at: float) -> None:
+        self._not_done(agent, sent, error, sent_at)
         if isinstance(error, Unavailable) and error.landed:
             self._metrics.update("unknown")
             agent.stance, agent.facts = plan.lost(sent, agent.facts, self._clock.now())
@@ -426,10 +461,13 @@ class Calls:
         self._roster.company("aircall_credentials", on=False)
 
 
-def _why_released(agent: Agent) -> str:
+def _why_released(agent: Agent, now: float) -> str:
     if not agent.configured:
         return "no longer in the settings"
-    return "the meeting is over" if agent.paused_until is None else "paused"
+    if agent.paused_until is not None:
+        return "paused"
+    skipped = agent.timeline is not None and agent.timeline.is_skipped(now)
+    return "skipped by hand" if skipped else "the meeting is over"
 
 
 def _arrived(observation: Observation, now: float) -> Observation:

@@ -5,6 +5,7 @@ Kept from what each agent's calendar and stance say; what is decided by it stand
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from calsyncd.core import dispatch
@@ -31,8 +32,9 @@ class Spending:
 
 
 class Crowds:
-    """The queue ahead. `next` is the first minute in which more is due than is granted; `spending` may change.
+    """The queue ahead; `spending` may change.
 
+    `next` is the first minute in which more is due than is granted, `full` the first in which a list would make it so.
     `looks` is how many requests it takes to look at those of the next crowd of whom a webhook has told, and `ready` how
     many there are beside them.
     """
@@ -41,9 +43,10 @@ class Crowds:
         self.spending = spending
         self.coming = Coming()
         self.next: int | None = None
+        self.full: int | None = None
         self.looks = self.ready = 0
         self._budget = budget
-        self._known: tuple[int, int, int] | None = None
+        self._known: tuple[int, int, int, int] | None = None
         self._quiet: tuple[int, Prices] | None = None
         self._each_seconds = 0.0
 
@@ -70,14 +73,15 @@ class Crowds:
         self.coming.replace(agent.email, ())
         agent.indexed = None
 
-    def see(self, now: float) -> None:
-        """Find the next crowd."""
+    def see(self, now: float, pages: int) -> None:
+        """Find the next crowd, where a list of everybody takes so many pages."""
         self.coming.passed(now)
         pace = self._budget.pace
-        known = (self.coming.version, int(now // MINUTE_SECONDS), pace)
+        known = (self.coming.version, int(now // MINUTE_SECONDS), pace, pages)
         if known != self._known:
             self._known = known
             self.next = dispatch.next_crowd(self.coming, now, pace)
+            self.full = dispatch.next_crowd(self.coming, now, max(0, pace - pages))
 
     # -- what goes early -------------------------------------------------------------------------------------------
 
@@ -91,14 +95,14 @@ class Crowds:
         """How many seconds early is a use of a request that the boundary's own minute does not miss."""
         return CLOCK_WINDOW_SECONDS if self._budget.by_clock else MINUTE_SECONDS
 
-    def next_step(self, look_at: float, now: float) -> float | None:
-        """When the next thing is to be done about the next crowd: the list, or what goes early."""
-        if self.next is None:
-            return None
-        early = self._early_steps(self.next)
-        steps = [look_at, *early, *(at - BEFORE_CROWD_SECONDS for at in early)]
-        if not self._budget.by_clock:
-            steps.append(self.next * MINUTE_SECONDS - self.head_start)
+    def next_step(self, reads_at: Iterable[float], now: float) -> float | None:
+        """When the next thing is to be done about the next crowd: a list, or what goes early."""
+        steps = list(reads_at)
+        if self.next is not None:
+            early = self._early_steps(self.next)
+            steps += [*early, *(at - BEFORE_CROWD_SECONDS for at in early)]
+            if not self._budget.by_clock:
+                steps.append(self.next * MINUTE_SECONDS - self.head_start)
         return min((at for at in steps if at > now), default=None)
 
     def _early_steps(self, crowd: int) -> list[float]:

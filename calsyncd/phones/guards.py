@@ -86,7 +86,7 @@ class Guards:
         if self._presence is not None:
             self._presence.need(needed=bool(self._kept))
         for email, floor in self._kept.items():
-            self._keep(agents[email], floor)
+            self._keep(agents[email], floor, now)
         news = (self._kept.keys() - before.keys()) | (self._allowed - known) | (before.keys() - self._kept.keys())
         return [email for email in news if email in agents]
 
@@ -110,6 +110,8 @@ class Guards:
         wanted = timeline is not None and timeline.span_at(at) is not None and not orders.paused(now)
         if decision.stance != FREE or not wanted or not orders.may_begin:
             agent.kept = None
+            if decision.stance == FREE:
+                self._record.history(agent, outcome="over", why="nothing would take the agent off the phones any more")
             return None
         looks = isinstance(decision.action, Look) and decision.action.why != "hint"
         return agent.kept.since if looks else None
@@ -138,7 +140,7 @@ class Guards:
         away = agent.timeline is not None and begins is not None and agent.timeline.is_away(max(now, begins))
         return Member(agent.email, covers and not (as_if and agent.would is not None), begins, away)
 
-    def _keep(self, agent: Agent, floor: Floor) -> None:
+    def _keep(self, agent: Agent, floor: Floor, now: float) -> None:
         new = agent.kept is None
         agent.kept = Kept(self._going[agent.email], floor)
         if not new:
@@ -146,7 +148,14 @@ class Guards:
         sentence = f"{agent.email} is kept available: {floor} are to stay (dispatch.keep_available)"
         seen = agent.facts.known
         log.info(sentence, action="kept", agent=agent.email, floor=floor.name, least=floor.least)
-        self._record.history(agent, outcome="kept", why=sentence, from_=seen.status if seen is not None else None)
+        at = max(now, self._going[agent.email])
+        self._record.history(
+            agent,
+            outcome="kept",
+            why=sentence,
+            from_=seen.status if seen is not None else None,
+            until=agent.timeline.stretch_end(at) if agent.timeline is not None else None,
+        )
 
     # -- who is only observed --------------------------------------------------------------------------------------
 
@@ -160,6 +169,9 @@ class Guards:
             self._observed(agent, before, before.put, before.back, "would be put back")
         elif agent.would.put != before.put:
             self._observed(agent, agent.would, before.put, agent.would.put, "would have another reason")
+        elif agent.would.until != before.until:
+            why = "the calendar says another end"
+            self._record.history(agent, outcome="moved", why=why, event=agent.would.event, until=agent.would.until)
         decision = plan.decide(agent.stance, replace(orders, may_begin=False), agent.facts, now)
         ends = agent.would.until if agent.would is not None else None
         again = min((at for at in (decision.again, ends) if at is not None and at > now), default=None)
@@ -181,6 +193,8 @@ class Guards:
             from_=from_.availability_status,
             to=to.availability_status,
             event=held.event,
+            until=held.until,
+            substatus=to.substatus,
         )
 
 

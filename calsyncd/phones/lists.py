@@ -52,6 +52,8 @@ class Lists:
         self._look = self._sweep
         self._at = float("inf")
         self._reading = self._again = False
+        self._last_page_at = BEFORE_ALL
+        self._read_pages = 0
         # That it is due is enough: the turn's dispatch asks for the page.
         scheduler.handle("list", lambda *_: None)
 
@@ -83,6 +85,11 @@ class Lists:
     def sweep(self, now: float) -> None:
         """Read it now, though nobody waits for it."""
         self.want(self._sweep, now)
+
+    def across(self, now: float, mark: float) -> None:
+        """Read it now, though nobody waits for it, but its last page not before `mark`."""
+        self._last_page_at = mark
+        self.sweep(now)
 
     def for_those(self, emails: set[str], deadline: float, now: float) -> None:
         """Read it now, for these, the first of whom waits since, or until, `deadline`."""
@@ -122,18 +129,22 @@ class Lists:
         self._reading = True
         if not self._calls.listing:
             self._again = False
+            self._read_pages = 0
         return self._read()
 
     async def _read(self) -> None:
         wait, more = RETRY_SECONDS, False
         try:
             more = await self._calls.list_page()
+            self._read_pages += 1
             wait = 0.0 if more else self._until_next()
         except ServiceError:
             # Said where it happened; whoever waits for the list looks alone.
             pass
         finally:
             self._reading = False
+        if more and self._read_pages == self.pages - 1 and self._clock.now() < self._last_page_at:
+            self._plan(self._last_page_at)
         if not more:
             self.serves, self.read_at = set(), self._clock.now()
             self._look = replace(self._sweep, why="joined") if self._again else self._sweep

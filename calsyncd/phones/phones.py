@@ -9,14 +9,15 @@ half of the budget is left.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
 from calsyncd.core import dispatch, looks, plan
-from calsyncd.core.budget import Budget
+from calsyncd.core.budget import MARK_MARGIN_SECONDS, Budget
 from calsyncd.core.coming import Boundary
 from calsyncd.core.guard import Floor
+from calsyncd.core.looks import BEFORE_CROWD_SECONDS
 from calsyncd.core.plan import FREE, Action, Decision, Held, Look, Orders, Put, StandingBack
 from calsyncd.core.prices import MINUTE_SECONDS, Counts, Early, Prices
 from calsyncd.core.sync import rfc3339
@@ -106,9 +107,24 @@ class Phones:
 
     def follow(self, agents: Iterable[Agent]) -> None:
         """Follow exactly these agents; who is not named any more is released."""
+        before = dict(self._roster.agents)
+        followed = {email: agent for email, agent in before.items() if agent.configured}
         self._roster.configure(agents)
+        if before:
+            self._note_names(followed)
         self._touch_all()
         self.lists.sweep(self._clock.now())
+
+    def _note_names(self, before: Mapping[str, Agent]) -> None:
+        """Write down who is followed from now on, who is not any more, and who has another Aircall user."""
+        now = {email: agent for email, agent in self._roster.agents.items() if agent.configured}
+        for email, agent in before.items():
+            if email not in now:
+                self._record.history(agent, outcome="removed", why="no longer in the settings")
+            elif now[email] is not agent:
+                self._record.history(now[email], outcome="rebound", why="another Aircall user, by the settings")
+        for email in now.keys() - before.keys():
+            self._record.history(now[email], outcome="followed", why="named in the settings")
 
     def keep_available(self, floors: Iterable[Floor]) -> None:
         """Let no calendar take the last few agents of these floors off the phones."""
@@ -199,7 +215,8 @@ class Phones:
             agent = self._roster.agents.get(email)
             if agent is not None:
                 why = f"{said}: {reason}" if reason else said
-                self._record.history(agent, outcome="resumed" if until is None else "paused", why=why, actor=actor)
+                kind = "resumed" if until is None else "paused"
+                self._record.history(agent, outcome=kind, why=why, actor=actor, until=until)
                 self.touch(email)
         writes = (self._record.pause(email, until, LEDGER_PATIENCE_SECONDS) for email in emails)
         written = await asyncio.gather(*writes, return_exceptions=True)
@@ -320,7 +337,8 @@ class Phones:
         self._crowds.keep(agent, now)
 
     def _pause_ends(self, agent: Agent) -> None:
-        agent.paused_until = None
+        # What is wanted of them counts from here: nothing was owed while they were paused.
+        agent.known_at, agent.paused_until = max(agent.known_at, agent.paused_until or 0.0), None
         log.info(f"{agent.email} is followed again", action="resumed", agent=agent.email, why="the pause is over")
         self._record.history(agent, outcome="resumed", why="the pause is over")
 
@@ -415,10 +433,16 @@ class Phones:
             else:
                 sentence = f"{agent.email} is {seen} by their own choice: left alone"
             log.info(sentence, action=after.why, agent=agent.email, until=rfc3339(after.until))
-            self._record.history(agent, outcome=after.why, why=sentence, from_=seen)
+            self._record.history(agent, outcome=after.why, why=sentence, from_=seen, until=after.until)
         elif isinstance(before, Held) and after == FREE:
             log.info(f"{agent.email} is not held any more", action="hold_closed", agent=agent.email)
             self._record.history(agent, outcome="closed", why="the agent's own choice stands", event=before.event)
+        elif isinstance(before, Held) and isinstance(after, Held) and before.until != after.until:
+            self._record.history(
+                agent, outcome="moved", why="the calendar says another end", event=after.event, until=after.until
+            )
+        elif isinstance(before, StandingBack) and self._clock.now() < before.until:
+            self._record.history(agent, outcome="over", why="something else is wanted now: left alone no longer")
 
     def _write_again(self, email: str) -> None:
         """The ledger lacked an agent's stance; what is to be written is where we stand now."""
@@ -442,21 +466,36 @@ class Phones:
     def _see_crowd(self, now: float) -> None:
         """Be there in time for what the next crowd needs, and say how old a look may be."""
         crowds, pages, pace = self._crowds, self.lists.pages, self._budget.pace
-        crowds.see(now)
+        crowds.see(now, pages)
         near, crowds.looks, crowds.ready = False, 0, 0
-        if crowds.next is not None:
-            look_at = looks.list_before(crowds.next, crowds.early, pages, pace)
+        reads_at = []
+        if crowds.full is not None:
+            look_at = looks.list_before(crowds.full, crowds.early, pages, pace)
             near = now >= look_at
             if near and self.lists.read_at < look_at and self._list_is_due(now):
                 self.lists.want(Look(look_at, "crowd"), now)
-            if near:
+            reads_at.append(look_at)
+        if crowds.next is not None:
+            look_at = looks.list_before(crowds.next, crowds.early, pages, pace)
+            if now >= look_at:
                 self._look_at_hinted(crowds.next, now)
-            self._scheduler.at("crowd", "", crowds.next_step(look_at, now))
+            show_at = look_at - MINUTE_SECONDS
+            if show_at <= now < show_at + BEFORE_CROWD_SECONDS:
+                self._show_minute(show_at + BEFORE_CROWD_SECONDS, now)
+            reads_at += [show_at, look_at]
+        self._scheduler.at("crowd", "", crowds.next_step(reads_at, now))
         self._near_crowd = near
         # Where a minute grants less than a look and an update, the look would be stale before the update may go.
         crowded = near or pace < REQUESTS_AT_BOUNDARY
         crowded = crowded or len(self._needy) - len(self._curious) >= self._budget.remaining(now)
         self._fresh_seconds = looks.fresh_seconds(pages, told=self.lists.told(), crowded=crowded)
+
+    def _show_minute(self, mark: float, now: float) -> None:
+        """Let a list that goes across a mark of the clock show, before a crowd, whether it might go across it too."""
+        quiet = not self.lists.running and not self._price(now) and self._has_spare(now)
+        if quiet and self._budget.may_show_minute(now, self.lists.pages):
+            self._budget.shows_minute(now)
+            self.lists.across(now, mark + MARK_MARGIN_SECONDS)
 
     def _look_at_hinted(self, crowd: int, now: float) -> None:
         """Of whom messages told, nobody may go unseen: know what looks that takes, and look before some go early."""
@@ -618,7 +657,7 @@ class Phones:
         soon = self._crowds.soon(now)
         # Before a crowd everybody was looked at; again, by list, are those of whom messages tell: see _look_at_hinted.
         needed = soon + 2 * self.lists.pages if self._near_crowd else soon * REQUESTS_AT_BOUNDARY
-        return self._budget.spare_at(now) == now and self._budget.remaining(now) > needed
+        return self._budget.spare_at(now) == now and self._budget.room(now) > needed
 
     def _candidates(self) -> list[dispatch.Candidate]:
         """What the agents need."""

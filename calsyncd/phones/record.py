@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+from dataclasses import replace
 from typing import Protocol
 
 from calsyncd.clock import Clock
+from calsyncd.core.byhand import EXTENSION, ByHand
 from calsyncd.core.model import HistoryRow, Observation
-from calsyncd.core.plan import FREE, Entry, Pause
+from calsyncd.core.plan import FREE, Entry, Line, Pause, Said
 from calsyncd.logs import get_logger
 from calsyncd.phones.agent import Agent, Foreseen
 
@@ -19,7 +21,7 @@ log = get_logger(__name__)
 class Ledger(Protocol):
     """Where debts are written down."""
 
-    async def record(self, entry: Entry | Pause) -> None:
+    async def record(self, entry: Line) -> None:
         """Return once `entry` is on disk."""
         ...
 
@@ -100,7 +102,14 @@ class Record:
 
     async def pause(self, email: str, until: float | None, patience: float) -> None:
         """Return once the agent's pause, or its end (None), is on disk; OSError if it is not within `patience`."""
-        writing = asyncio.ensure_future(self._ledger.record(Pause(email, until, self._clock.now())))
+        await self._within(patience, Pause(email, until, self._clock.now()))
+
+    async def said(self, email: str, by_hand: ByHand, patience: float) -> None:
+        """Return once what was said of the agent's meetings is on disk; OSError if it is not within `patience`."""
+        await self._within(patience, Said(email, by_hand, self._clock.now()))
+
+    async def _within(self, patience: float, line: Line) -> None:
+        writing = asyncio.ensure_future(self._ledger.record(line))
         if not await self._ends(writing, patience):
             raise OSError(errno.ETIMEDOUT, "the disk does not answer")
         writing.result()
@@ -116,10 +125,27 @@ class Record:
         event: str | None = None,
         late_ms: int | None = None,
         actor: str = "calsyncd",
+        after: float | None = None,
+        until: float | None = None,
+        substatus: str | None = None,
     ) -> None:
-        """Add to the history what was done, or left alone, just now."""
+        """Add to the history what was done, or left alone, just now; the event with its times, as they are known."""
         at = self._clock.now()
-        self.journal.done(HistoryRow(at, agent.email, from_, to, outcome, why, event, late_ms, actor))
+        begins, ends = _times_of(agent, event)
+        row = HistoryRow(at, agent.email, from_, to, outcome, why, event, late_ms, actor)
+        self.journal.done(replace(row, after=after, until=until, begins=begins, ends=ends, substatus=substatus))
+
+
+def _times_of(agent: Agent, event: str | None) -> tuple[float | None, float | None]:
+    """When an event of the agent's timeline begins and ends, without lead and lag."""
+    if event is None or agent.timeline is None:
+        return None, None
+    span = next((one for one in agent.timeline.padded if one.event == event), None)
+    if span is None:
+        return None, None
+    if event == EXTENSION:
+        return span.start, span.end
+    return span.start + agent.rules.lead, span.end - agent.rules.lag
 
 
 def _forget_failure(writing: asyncio.Future[None]) -> None:

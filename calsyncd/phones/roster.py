@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from calsyncd.core import plan
+from calsyncd.core import plan, wishes
+from calsyncd.core.byhand import NOTHING, ByHand
 from calsyncd.core.drift import Left, left_behind
 from calsyncd.core.model import HistoryRow, Observation, Trouble
-from calsyncd.core.plan import FREE, Entry, Held, Pause
+from calsyncd.core.plan import FREE, Entry, Held, Pause, Said
 from calsyncd.core.timeline import Timeline
 from calsyncd.core.troubles import trouble
 from calsyncd.logs import get_logger
@@ -36,14 +37,20 @@ class Roster:
         self.listed = False
         self.company_trouble: Trouble | None = None
         self._pauses: dict[str, float] = {}
+        self._said: dict[str, ByHand] = {}
         self._written: dict[int, float] = {}
         self._now = now
 
     def restore(
-        self, entries: Iterable[Entry], pauses: Iterable[Pause], observations: Mapping[int, Observation]
+        self,
+        entries: Iterable[Entry],
+        pauses: Iterable[Pause],
+        observations: Mapping[int, Observation],
+        said: Iterable[Said] = (),
     ) -> None:
-        """Take up the debts of the ledger, whoever the settings name, and what was last seen."""
+        """Take up the debts and words of the ledger, whoever the settings name, and what was last seen."""
         now = self._now()
+        self._said = {one.email: one.by_hand for one in said}
         entries = list(entries)
         self._written = {entry.user: entry.at for entry in entries}
         for entry in entries:
@@ -64,7 +71,10 @@ class Roster:
             agent = self.agents.get(row.agent)
             if agent is None:
                 continue
-            agent.status = row.to
+            agent.status, agent.status_at = row.to, row.at
+            seen = agent.facts.seen
+            if seen is not None and seen.status == row.to:
+                agent.status_at = max(row.at, seen.at)
             if agent.user is not None and not isinstance(agent.stance, Held):
                 agent.left = left_behind(agent.user, row, self._written.get(agent.user), agent.facts.seen)
 
@@ -96,6 +106,16 @@ class Roster:
         self._pauses.pop(email, None)
         if until is not None:
             self._pauses[email] = until
+
+    def say(self, email: str, by_hand: ByHand) -> None:
+        """This is said by hand of the agent's meetings; it is remembered by the e-mail address."""
+        self._said.pop(email, None)
+        if by_hand != NOTHING:
+            self._said[email] = by_hand
+
+    def by_hand(self, email: str) -> ByHand:
+        """What is said by hand of the agent's meetings, without what is long over."""
+        return wishes.remembered(self._said.get(email, NOTHING), self._now())
 
     def pauses(self) -> dict[str, float]:
         """Until when each agent is paused, or was paused last if nobody resumed them before."""

@@ -46,7 +46,8 @@ class Window:
             return 0
         if self.kind == "leaky":
             return math.floor(self._burst - self._level_now(now) + 1e-9)
-        edge = now - self.seconds if self.kind == "sliding" else self._opened(now) - 1e-9
+        # What is counted at a mark belongs to the minute that begins there.
+        edge = now - self.seconds if self.kind == "sliding" else math.nextafter(self._opened(now), -math.inf)
         while self._passed and self._passed[0] <= edge:
             self._passed.popleft()
         return self.limit - len(self._passed)

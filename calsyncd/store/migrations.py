@@ -75,4 +75,11 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE events ADD COLUMN conference INTEGER CHECK (conference IN (0, 1));
     ALTER TABLE directory ADD COLUMN time_zone TEXT;
     """,
+    """
+    ALTER TABLE history ADD COLUMN after REAL;
+    ALTER TABLE history ADD COLUMN until REAL;
+    ALTER TABLE history ADD COLUMN begins REAL;
+    ALTER TABLE history ADD COLUMN ends REAL;
+    ALTER TABLE history ADD COLUMN substatus TEXT;
+    """,
 )

@@ -32,7 +32,7 @@ _EVENT_COLUMNS = (
     'id, start, "end", series, all_day, kind, transparent, response, updated, chat, mark, titles, color, label, guests,'
     " conference"
 )
-_HISTORY_COLUMNS = 'at, agent, "from", "to", outcome, why, event, late_ms, actor'
+_HISTORY_COLUMNS = 'at, agent, "from", "to", outcome, why, event, late_ms, actor, after, until, begins, ends, substatus'
 
 
 _PASSING_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
@@ -230,7 +230,7 @@ class Store:
 
     async def record(self, rows: Sequence[HistoryRow], forget_before: float) -> None:
         """Add to the history, and let go of what is older than `forget_before`."""
-        columns = '(at, agent, "from", "to", outcome, why, event, late_ms, actor)'
+        columns = f"({_HISTORY_COLUMNS})"
 
         def work(db: sqlite3.Connection) -> None:
             insert(db, f"INSERT INTO history {columns}", map(astuple, rows))

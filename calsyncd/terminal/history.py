@@ -15,6 +15,8 @@ COLOURS = {
     "seen": "cyan",
     "paused": "blue",
     "resumed": "blue",
+    "skipped": "blue",
+    "extended": "blue",
     "override": "magenta",
     "left_alone": "magenta",
     "kept": "cyan",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 
+from calsyncd.core.sync import rfc3339
 from calsyncd.sandbox.world import Sandbox
 from tests.acceptance.conftest import Launch
 from tests.acceptance.running import Running, command
 from tests.acceptance.test_life import AMY, BOB, meeting
+from tests.acceptance.test_timelines import ask
 
 
 async def both_held(sandbox: Sandbox, launch: Launch) -> Running:
@@ -20,6 +23,12 @@ async def both_held(sandbox: Sandbox, launch: Launch) -> Running:
     for email in (AMY, BOB):
         await daemon.until(email, state="held")
     return daemon
+
+
+def window() -> str:
+    """An hour ago to tomorrow, as the API takes it."""
+    instants = (rfc3339(time.time() + seconds) for seconds in (-3600, 86400))
+    return "from={}&to={}".format(*instants)
 
 
 async def test_the_incident_switch_and_back(sandbox: Sandbox, launch: Launch) -> None:
@@ -76,3 +85,36 @@ async def test_one_agent_and_what_cannot_be_meant(sandbox: Sandbox, launch: Laun
     assert untouched == ["held", "held"]
     assert (status, out.startswith(f"{AMY}: paused until resumed"), bob) == (0, True, "held")
     assert (nobody, "no daemon answers" in err) == (69, True)
+
+
+async def test_skipped_and_extended_over_a_crash_that_costs_the_database(sandbox: Sandbox, launch: Launch) -> None:
+    """A command each; after `kill -9` and without the database both still count, until they are taken back."""
+    daemon = await both_held(sandbox, launch)
+    where = ("--config", str(daemon.config))
+
+    skipped = await command("skip", AMY, "--reason", "all hands", *where)
+    await daemon.until(AMY, state="idle")
+    extended = await command("extend", BOB, "--for", "30m", *where)
+    line = await daemon.logged("skipped")
+    before = (await daemon.agents())[BOB]["extended_until"]
+    await daemon.kill()
+    for file in (daemon.config.parent / "state").glob("calsyncd.db*"):
+        file.unlink()
+    await daemon.start()
+    amy = await daemon.until(AMY, state="idle")
+    bob = await daemon.until(BOB, state="held")
+    (event,) = (await ask(daemon, f"/api/v1/agents/{AMY}/timeline?{window()}"))["events"]
+    (span, more) = (await ask(daemon, f"/api/v1/agents/{BOB}/timeline?{window()}"))["spans"]
+    nothing = await command("skip", BOB, "--for", "90h", *where)
+    await command("resume", AMY, *where)
+    await daemon.until(AMY, state="held")
+
+    assert (skipped[0], skipped[1].startswith(f"{AMY}: skipped ")) == (0, True)
+    assert (extended[0], extended[1].startswith(f"{BOB}: unavailable until ")) == (0, True)
+    assert (line["actor"], line["why"]) == ("command line", "all hands")
+    assert "is skipped by hand. No meeting ahead." in amy["reason"]
+    assert (bob["extended_until"], len(amy["skipped"])) == (before, 1)
+    assert (event["why_not"], event["rule"]) == ("skipped by hand", "skip")
+    assert (more["event"], more["start"], more["end"]) == ("extension", span["end"], before)
+    assert (nothing[0], "12 hours" in nothing[2]) == (1, True)
+    assert sandbox.aircall.setting(1).status == "unavailable"

@@ -40,6 +40,7 @@ ELSEWHERE = {
     "ssh -L 8771:127.0.0.1:8771": "needs another machine",
     "calsyncd pause --all": "tests/acceptance/test_pauses.py",
     "calsyncd run": "the unit runs it",
+    "calsyncd explain EMAIL [--at TIME]": "tests/acceptance/test_timelines.py",
     "calsyncd sandbox [--doubt POINT=WAY]": "tests/demo/test_demo.py",
     "calsyncd demo [--seconds N]": "`make demo` runs it",
     "systemctl reload calsyncd": "tests/acceptance/test_service.py sends its signal",

@@ -14,7 +14,7 @@ from calsyncd.core.plan import SETTLE_SECONDS
 from calsyncd.sandbox.google_times import second
 from calsyncd.sandbox.world import Sandbox
 from tests.acceptance.conftest import Launch
-from tests.acceptance.running import Running
+from tests.acceptance.running import Running, command
 
 AMY, BEN = "amy@example.com", "ben@example.com"
 TITLE = "Nobody may read this"
@@ -65,6 +65,7 @@ async def test_a_timeline_tells_events_spans_and_settings(sandbox: Sandbox, laun
     window = f"from={inside['end'].replace('Z', '%2B00:00')}&to={second(now + 3600)}"
     assert (await ask(daemon, f"/api/v1/agents/{AMY}/timeline?{window}"))["set"][0]["actor"] == "calsyncd"
     assert TITLE not in str(amy)
+    await why(daemon, now, (counted, free, declined))
 
     await asyncio.sleep(SETTLE_SECONDS)
     sandbox.aircall.set_by_hand(1, "unavailable")
@@ -80,6 +81,36 @@ async def test_a_timeline_tells_events_spans_and_settings(sandbox: Sandbox, laun
     day = await ask(daemon, f"/api/v1/agents/{BEN}/timeline?day=2026-11-01")
     assert (day["from"], day["to"]) == ("2026-11-01T04:00:00.000Z", "2026-11-02T05:00:00.000Z")
     assert day["zone"] == "America/New_York"
+
+
+async def why(daemon: Running, began: float, events: tuple[str, str, str]) -> None:
+    """The answer to "why?" about a second in the meeting, about now and about later; nothing in it tells a title."""
+    counted, free, declined = events
+    where = f"/api/v1/agents/{AMY}/explain"
+    now = await ask(daemon, where)
+    ahead = await ask(daemon, f"{where}?at={second(began + 90)}")
+    made = now["setting"]["made"]
+    held = await ask(daemon, f"{where}?at={made['after']}")
+    status, printed, _ = await command("explain", AMY, "--at", made["after"], "--config", str(daemon.config))
+
+    assert (now["tense"], now["stance"]["name"], now["setting"]["sure"]) == ("now", "free", True)
+    assert now["sentences"][0].startswith("Available since ")
+    assert {one["id"]: (one["counts"], one["why"]) for one in now["events"]} == {
+        counted: (True, "busy"),
+        free: (False, "shown as free"),
+        declined: (False, "declined"),
+    }
+    assert (held["tense"], held["setting"]["availability_status"], held["stance"]["name"]) == (
+        "past",
+        "unavailable",
+        "held",
+    )
+    assert (held["setting"]["made"]["event"], held["stance"]["back"]) == (counted, "available")
+    assert held["setting"]["next"]["outcome"] == "done"
+    assert "Before: available." in held["sentences"][1]
+    assert (ahead["tense"], ahead["wanted"]) == ("future", None)
+    assert (status, printed.splitlines()) == (0, held["sentences"])
+    assert TITLE not in f"{now} {held} {ahead}"
 
 
 async def test_the_past_survives_a_restart(sandbox: Sandbox, launch: Launch) -> None:

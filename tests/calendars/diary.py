@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from calsyncd.calendars import Pace, Push, Syncer
+from calsyncd.core.byhand import NOTHING, ByHand
 from calsyncd.core.channels import Channel, Notification, Opened, token_of
 from calsyncd.core.model import Event
 from calsyncd.core.rules import Rules
@@ -140,6 +141,7 @@ class Diary:
         self.google = ModelGoogle(self.clock)
         self.told: dict[str, tuple[Timeline | None, bool]] = {}
         self.tellings = 0
+        self.said: dict[str, ByHand] = {}
         self.zones: dict[str, str] = {}
 
     async def __aenter__(self) -> Self:
@@ -165,6 +167,7 @@ class Diary:
             pace=Pace(horizon=14 * 86400.0, with_push=None, without_push=120.0, requests_per_day=500_000),
             chance=lambda: 0.5,
             withdraw=self._withdraw,
+            by_hand=lambda email: self.said.get(email, NOTHING),
             zone=self.zones.get,
         )
         self._loop = asyncio.create_task(self.scheduler.run())

@@ -493,7 +493,7 @@ def test_no_value_is_repeated(home: Home, content: str) -> None:
         ]),
         ("working_hours: {from: '09:00', to: '09:00'}",
          "8:44: rules.working_hours.to: the same as from; leave working_hours out where a hold may begin at any time"),
-        ("working_hours: {from: 9am, to: '24:00'}", [
+        ("working_hours: {from: 9am, to: '24:01'}", [
             '8:31: rules.working_hours.from: expected a time of day in quotes such as "09:00"',
             '8:40: rules.working_hours.to: expected a time of day in quotes such as "09:00"',
         ]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from itertools import pairwise
 
@@ -70,6 +71,15 @@ CROWDS = st.lists(
     crowds=[(0.0, 11)],
     others=[(0.0, 1)],
     ways=[Way(0.0, 0.0), Way(0.4, 0.0)],
+    headers=True,
+)
+@example(
+    kind="sliding",
+    per_minute=5,
+    limit=10,
+    crowds=[(29.0, 1), (0.0, 1), (0.0, 9)],
+    others=[(0.0, 10)],
+    ways=[Way(14.0, 0.0), Way(0.0, 0.0), Way(0.0, 0.0), Way(14.0, 0.0)],
     headers=True,
 )
 def test_whatever_the_minute_is(
@@ -267,6 +277,24 @@ def test_half_of_the_minute_is_left_to_what_is_owed(per_minute: int, spare: int)
     assert NOW + taken + 61 == budget.spare_at(NOW + taken)
     assert per_minute - spare == budget.remaining(NOW + taken)
     assert budget.take_spare(NOW + taken + 61)
+
+
+def test_what_goes_one_by_one_is_spare_while_half_of_its_pace_is_left() -> None:
+    """A look that nobody waits for need not be overdue where little is granted at once and much passes in a minute."""
+    budget = learned(per_minute=60, passed=2)
+    taken, at = 0, NOW + 1
+    for second in range(60):
+        at = NOW + 1 + second
+        due = budget.spare_at(at)
+        if budget.take_spare(at):
+            assert due == at
+            answer(budget, at)
+            taken += 1
+        else:
+            assert due is None or due > at
+
+    assert (2, True, 30) == (budget.granted, budget.one_by_one, taken + 1)
+    assert 30 <= budget.room(at)
 
 
 def test_nothing_is_spare_while_a_429_lasts() -> None:
@@ -655,6 +683,93 @@ def test_slow_answers_are_not_taken_for_a_clock_minute() -> None:
     far.run()
 
     assert not far.budget.by_clock
+
+
+def test_answers_that_were_overtaken_are_not_taken_for_a_clock_minute() -> None:
+    """The first of sixty shows what was left before the others, and comes after all of them."""
+    ways = [Way(0.05), Way(0.05), Way(0.05), Way(12.0, 0.0), *[Way(0.05)] * 59]
+    far = FarEnd(Budget(100), Window(120), NOW - NOW % 60, ways, headers=True)
+    for turn in range(6):
+        for second, number in ((5, 1), (20, 1), (50, 1), (102, 60)):
+            far.want(far.now + 240 * turn + second, number)
+
+    far.run()
+
+    assert not far.budget.by_clock
+
+
+def test_a_leak_of_which_others_take_as_much_is_not_taken_for_a_clock_minute() -> None:
+    """What is left falls within a minute, though some of it leaks."""
+    far = FarEnd(Budget(100), Window(120, kind="leaky"), NOW - NOW % 60, headers=True)
+    for minute in range(6):
+        for second, number in ((5, 1), (20, 1), (41, 20)):
+            far.want(far.now + 60 * minute + second, number)
+        far.others(far.now + 60 * minute + 12, 32)
+        far.others(far.now + 60 * minute + 30, 48)
+
+    far.run()
+
+    assert not far.budget.by_clock
+
+
+@pytest.mark.parametrize(("kind", "burst"), [("sliding", None), ("leaky", None), ("leaky", 10)])
+def test_no_other_minute_is_ever_taken_for_the_clocks(kind: Kind, burst: int | None) -> None:
+    """Whatever is sent when, on both sides of the marks most of all, however long answers take, and whoever spends."""
+    for seed in range(14, 24):
+        chance = random.Random(f"{seed} {kind}")
+        ways = [Way(chance.choice([0.0, 0.2, 0.2, 0.2, 6.0, 14.0]), chance.random()) for _ in range(20)]
+        far = FarEnd(Budget(100), Window(120, kind=kind, burst=burst), NOW, ways, headers=True)
+        for mark in range(60, 960, 60):
+            for _ in range(3):
+                at = chance.choice([58 + 4 * chance.random(), 60 * chance.random()])
+                far.want(NOW + mark + at, chance.choice([1, 1, 2, 9, 30, 90]))
+            if seed % 2:
+                far.others(NOW + mark + 60 * chance.random(), chance.choice([1, 5, 30, 60]))
+        for second in range(0, 960, 5):
+            far.run(NOW + second)
+            assert not far.budget.by_clock, (seed, second)
+
+
+PAGES = ((58.0, 9), (61.0, 1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("fixed", True), ("sliding", False), ("leaky", False), ("leaky, a small burst", False)]
+)
+@pytest.mark.parametrize("others", [0, 3])
+def test_a_few_reads_on_both_sides_of_a_mark_show_a_clock_minute(kind: str, others: int, *, expected: bool) -> None:
+    """No sliding minute and no leak has nine requests back after three seconds, whatever others do."""
+    far = FarEnd(Budget(100), window_of(kind, 120), NOW - NOW % 60, headers=True)
+    for second, number in PAGES:
+        far.want(far.now + second, number)
+    far.others(far.now + 30, 5 * others)
+    far.others(far.now + 59.5, others)
+    far.others(far.now + 60.5, others)
+
+    far.run()
+
+    assert (expected, []) == (far.budget.by_clock, far.refused)
+
+
+def test_a_minute_with_marks_of_its_own_is_not_taken_for_the_clocks() -> None:
+    """It is whole again in the middle of one."""
+    begin, minute = NOW - NOW % 60, ClockMinute()
+    for turn in range(10):
+        for second, left in ((20, 111), (25, 119), (40, 118), (55, 117), (64, 116)):
+            at = begin + 120 * turn + second
+            minute.shown(at, Shown(120, left), sent=at)
+
+    assert not minute.is_known
+
+
+def test_what_rose_a_while_after_the_last_answer_may_have_risen_at_any_instant() -> None:
+    """Nothing tells that it was the mark."""
+    minute = ClockMinute()
+    for second, left in ((15.0, 110), (65.0, 119)):
+        for _ in range(10):
+            minute.shown(NOW - NOW % 60 + second, Shown(120, left), sent=NOW - NOW % 60 + second)
+
+    assert not minute.is_known
 
 
 def test_a_clock_minute_lets_a_burst_end_at_the_mark_and_another_begin() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from calsyncd.core.model import Observation, Setting
@@ -140,6 +142,23 @@ def test_a_call_that_reads_as_unavailable_confirms_no_hold_that_was_not_shown() 
     assert NEXT + 7 == by_us.stance.confirmed_at
 
 
+@pytest.mark.parametrize("lost_at", [NEXT, NEXT - 90])
+def test_a_call_that_reads_as_unavailable_confirms_no_hold_whose_answer_was_lost(lost_at: float) -> None:
+    """Nor one whose way back may have landed: else the phone would ring from the call's end to the meeting's."""
+    stance = replace(held(confirmed_at=None), lost_at=lost_at)
+    facts = Facts(acted_at=lost_at).looked(Observation(UNAVAILABLE, NEXT + 6))
+
+    asked = decide(stance, THEN_NEXT, facts, NEXT + 6)
+    in_call = decide(stance, THEN_NEXT, facts.looked(Observation(UNAVAILABLE, NEXT + 7, "in_call")), NEXT + 7)
+    by_us = decide(stance, THEN_NEXT, facts.looked(Observation(UNAVAILABLE, NEXT + 7, "do_not_disturb")), NEXT + 7)
+
+    assert Look(NEXT + 6, live=True) == asked.action
+    assert Put(UNAVAILABLE, NEXT + 7, releases=False) == in_call.action
+    assert by_us.action is None
+    assert isinstance(by_us.stance, Held)
+    assert NEXT + 7 == by_us.stance.confirmed_at
+
+
 # -- calls ---------------------------------------------------------------------------------------------------------
 
 
@@ -196,3 +215,18 @@ def test_after_the_call_the_hold_is_seen_to_have_landed() -> None:
     decision = decide(held(), MEETING, facts, DURING + 121)
 
     assert (held(), None, END - 2) == (decision.stance, decision.action, decision.again)
+
+
+def test_a_call_that_began_long_before_the_meeting_is_looked_after_for_ten_minutes_of_it() -> None:
+    """The doubt is as old as the call, but only what lasts into the meeting is anybody's trouble: most calls end."""
+    facts = Facts().looked(Observation(UNAVAILABLE, START - 20 * MINUTE, "in_call"))
+    at_start = facts.looked(Observation(UNAVAILABLE, START - 2, "in_call"))
+    later = at_start.looked(Observation(UNAVAILABLE, START + 10 * MINUTE - 2, "in_call"))
+
+    waiting = decide(FREE, MEETING, at_start, START)
+    after_it = decide(FREE, MEETING, at_start.looked(Observation(AVAILABLE, START + 28)), START + 28.5)
+    given_up = decide(FREE, MEETING, later, START + 10 * MINUTE)
+
+    assert (FREE, None, "in_call") == (waiting.stance, waiting.action, waiting.note)
+    assert Put(UNAVAILABLE, START, releases=False) == after_it.action
+    assert "call_without_end" == given_up.note

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from calsyncd.core.hours import WorkingHours
 from calsyncd.core.model import Event, Setting
-from calsyncd.core.rules import Rules, judge
-from calsyncd.core.sync import parse_event
+from calsyncd.core.rules import Reads, Rules, judge, spell
+from calsyncd.core.sync import constant_parameters, fingerprint, parse_event, tells
 
 TIMES = {"start": {"dateTime": "2026-05-16T09:00:00+02:00"}, "end": {"dateTime": "2026-05-16T09:30:00+02:00"}}
 DATES = {"start": {"date": "2026-05-16"}, "end": {"date": "2026-05-17"}}
@@ -85,3 +87,144 @@ def test_what_is_wanted_is_unavailable_with_the_reason_of_the_settings() -> None
 def test_an_event_of_a_moment_counts() -> None:
     """Any length is a length."""
     assert judge(Event("evt1", 10.0, 10.5), Rules()).counts
+
+
+# -- what has to be read for rules -------------------------------------------------------------------------------------
+
+BY_TITLE = Rules(
+    ignore_titles=("lunch", "/x/"), only_titles=("meeting", "lunch"), substatus_by_title=(("training", "in_training"),)
+)
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        pytest.param(Rules(), Reads(), id="none"),
+        pytest.param(
+            Rules(
+                lead=60.0,
+                lag=60.0,
+                bridge=60.0,
+                substatus="other",
+                enforce=True,
+                tentative=False,
+                unanswered=False,
+                all_day=False,
+                out_of_office=False,
+                focus_time="do_not_disturb",
+                minimum_duration=60.0,
+                working_hours=WorkingHours(frozenset({0}), 0, 3600),
+                substatus_by_type=(("all_day", "other"),),
+            ),
+            Reads(),
+            id="rules that need nothing more",
+        ),
+        pytest.param(BY_TITLE, Reads(titles=("/x/", "lunch", "meeting", "training")), id="each pattern once"),
+        pytest.param(Rules(minimum_guests=1), Reads(guests=True), id="guests"),
+        pytest.param(Rules(only_with_conference=True), Reads(conference=True), id="conference"),
+        pytest.param(Rules(ignore_colors=("1",)), Reads(colors=True), id="colours that are ignored"),
+        pytest.param(Rules(only_colors=("1",)), Reads(colors=True), id="colours that count"),
+        pytest.param(Rules(ignore_labels=("a",)), Reads(labels=True), id="labels that are ignored"),
+        pytest.param(Rules(only_labels=("a",)), Reads(labels=True), id="labels that count"),
+    ],
+)
+def test_no_more_is_read_than_a_rule_needs(rules: Rules, expected: Reads) -> None:
+    """Titles above all."""
+    assert expected == rules.reads
+
+
+NEEDS = [
+    Reads(titles=("a",)),
+    Reads(titles=("a", "b")),
+    Reads(titles=("a,b",)),
+    Reads(titles=("b",)),
+    Reads(guests=True),
+    Reads(conference=True),
+    Reads(colors=True),
+    Reads(labels=True),
+    Reads(guests=True, labels=True),
+]
+
+
+def test_what_was_read_tells_only_what_it_was_read_for() -> None:
+    """So new patterns are not asked of events whose titles were compared with others."""
+    marks = [fingerprint("q", 1.0, reads) for reads in (Reads(), *NEEDS)]
+
+    assert len(set(marks)) == len(marks)
+    for read, mark in zip((Reads(), *NEEDS), marks, strict=True):
+        assert [reads for reads in NEEDS if tells(mark, reads)] == ([read] if read != Reads() else [])
+
+
+def test_rules_that_need_nothing_more_can_be_asked_of_all_that_was_read() -> None:
+    """Whatever it was read for, by whatever version of the program."""
+    assert all(tells(mark, Reads()) for mark in ("", "abc", *(fingerprint("q", 1.0, reads) for reads in NEEDS)))
+    assert not tells("abc", NEEDS[0])
+
+
+def test_the_order_of_patterns_asks_for_no_new_reading() -> None:
+    """They are compared with each title anyway."""
+    turned = replace(
+        BY_TITLE,
+        ignore_titles=("/x/", "lunch"),
+        only_titles=("lunch",),
+        substatus_by_title=(("meeting", "other"), ("training", "other")),
+    )
+
+    assert BY_TITLE.reads.digest == turned.reads.digest
+
+
+def test_what_is_read_is_asked_for() -> None:
+    """Of everything, what each need stands for."""
+    asked = constant_parameters("q", Reads(("a",), guests=True, conference=True, colors=True, labels=True))
+    plain = constant_parameters("q")
+
+    assert ("200", "1") == (asked["maxAttendees"], plain["maxAttendees"])
+    names = ("summary", "attendeesOmitted", "hangoutLink", "conferenceData", "colorId", "eventLabelId", "resource")
+    assert all(name in asked["fields"] for name in names)
+    assert not any(name in plain["fields"] for name in names)
+
+
+HOURS = WorkingHours(frozenset({0}), 9 * 3600, 17 * 3600)
+
+
+@pytest.mark.parametrize(
+    ("own", "zones", "expected"),
+    [
+        pytest.param("Europe/Paris", ["Asia/Tokyo", "UTC"], "Europe/Paris", id="the settings' own"),
+        pytest.param(None, ["Asia/Tokyo", "UTC"], "Asia/Tokyo", id="the first"),
+        pytest.param(None, [None, "Asia/Tokyo"], "Asia/Tokyo", id="the first that is known"),
+        pytest.param(
+            None, ["Mars/Olympus_Mons", "", "Europe", "../x", "a\0b", "x" * 5000, "UTC"], "UTC", id="names of none"
+        ),
+        pytest.param(None, [None, "Mars/Olympus_Mons"], None, id="none"),
+    ],
+)
+def test_working_hours_without_a_zone_are_at_home_in_the_first_that_is_known(
+    own: str | None, zones: list[str | None], expected: str | None
+) -> None:
+    """The agent's, then their calendars'."""
+    found = Rules(working_hours=replace(HOURS, zone=own)).at_home_in(*zones)
+
+    assert Rules(working_hours=replace(HOURS, zone=expected)) == found
+
+
+def test_rules_without_hours_are_at_home_anywhere() -> None:
+    """Nothing changes."""
+    assert Rules() == Rules().at_home_in("Asia/Tokyo")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0.5, "0.5 s"),
+        (59.0, "59 s"),
+        (60.0, "1 min"),
+        (90.0, "90 s"),
+        (3600.0, "1 h"),
+        (5400.0, "90 min"),
+        (172800.0, "48 h"),
+    ],
+)
+def test_durations_are_spelt_as_people_say_them(seconds: float, expected: str) -> None:
+    """In the largest unit that is whole."""
+    assert expected == spell(seconds)

@@ -8,14 +8,15 @@ from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Literal, Self, get_args
 
-from calsyncd.core.budget import Budget
+from calsyncd.core.budget import Budget, Shown
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting, User
-from calsyncd.core.plan import Entry, Held, Pause
+from calsyncd.core.plan import Entry, Held, Line, Pause, Said
 from calsyncd.core.rules import Rules
 from calsyncd.core.timeline import Timeline, build
 from calsyncd.errors import CREDENTIALS, USER_GONE, RateLimited, Refused, ServiceError, Unavailable
 from calsyncd.metrics import Metrics
 from calsyncd.phones import Agent, Calls, Phones, Presence, Record, Roster
+from calsyncd.sandbox.limits import Window
 from calsyncd.scheduler import Scheduler
 
 from .virtual import VirtualClock
@@ -56,7 +57,8 @@ class ModelAircall:
     """Users and their settings; every kind of request has a latency and may be made to fail.
 
     `unlisted` users are there, but the list lacks them; `removed` are gone: 404, and not in the list.
-    `limit` answers 429 to what goes beyond so many requests in sixty seconds. `tell` is told of each change to or from
+    `limit` answers 429 to what goes beyond so many requests in sixty seconds; what goes beyond a `window` is answered
+    so too, and every other answer then says what is left of it. `tell` is told of each change to or from
     `unavailable`, as its webhooks do; of our own too. So many `lagging` looks show what was before the last change.
     """
 
@@ -72,6 +74,7 @@ class ModelAircall:
         self.empty_pages = 0
         self.endless = False
         self.limit: int | None = None
+        self.window: Window | None = None
         self.requests: list[Request] = []
         self.tell: Callable[[int, str], None] = lambda *_: None
         self.lagging = 0
@@ -163,6 +166,8 @@ class _Asked:
         error = aircall.errors[request.kind]
         if aircall.limit is not None and recent >= aircall.limit:
             error = RateLimited("429", service="aircall", retry_after=20.0)
+        if aircall.window is not None and not aircall.window.take(aircall.office.clock.now()):
+            error = RateLimited("429", service="aircall", retry_after=20.0)
         if request.user is not None and (request.user in aircall.removed or request.user not in aircall.settings):
             error = error or gone()
         if error is not None:
@@ -173,6 +178,10 @@ class _Asked:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._count()
+        office, window = self._aircall.office, self._aircall.window
+        if window is not None:
+            now = office.clock.now()
+            office.budget.shown(now, Shown(window.limit, window.remaining(now)))
 
     def _count(self) -> None:
         office = self._aircall.office
@@ -185,14 +194,14 @@ class ModelLedger:
     """A file that is full (`full`), or on a disk that is `slow`, or does not answer until `answers` (`hangs`)."""
 
     def __init__(self) -> None:
-        self.rows: list[Entry | Pause] = []
+        self.rows: list[Line] = []
         self.full = False
         self.hangs = False
         self.slow: Callable[[], Awaitable[None]] | None = None
         self.asked = 0
         self._hung: list[asyncio.Future[None]] = []
 
-    async def record(self, entry: Entry | Pause) -> None:
+    async def record(self, entry: Line) -> None:
         """Return once `entry` is on disk."""
         self.asked += 1
         if self.hangs:
@@ -221,6 +230,11 @@ class ModelLedger:
     def pauses(self) -> dict[str, Pause]:
         """The last pause of each agent."""
         return {row.email: row for row in self.rows if isinstance(row, Pause)}
+
+    @property
+    def said(self) -> dict[str, Said]:
+        """What was last said by hand of each agent's meetings."""
+        return {row.email: row for row in self.rows if isinstance(row, Said)}
 
 
 class ModelJournal:
@@ -312,7 +326,8 @@ class Office:
 
     def restore(self, former: Office) -> None:
         """Take up the ledger of an office that died."""
-        self.roster.restore(former.ledger.entries.values(), former.ledger.pauses.values(), {})
+        ledger = former.ledger
+        self.roster.restore(ledger.entries.values(), ledger.pauses.values(), {}, ledger.said.values())
 
     # -- time ------------------------------------------------------------------------------------------------------
 

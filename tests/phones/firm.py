@@ -28,7 +28,7 @@ from calsyncd.aircall import client
 from calsyncd.aircall.client import AircallApi, basic_authorization
 from calsyncd.core.budget import Budget
 from calsyncd.core.model import HistoryRow, Observation
-from calsyncd.core.plan import Entry, Pause
+from calsyncd.core.plan import Line
 from calsyncd.errors import Unavailable
 from calsyncd.http import Answer, _answer
 from calsyncd.ledger import Ledger
@@ -98,7 +98,7 @@ class Disk:
         self._clock = clock
         self._seconds = seconds
 
-    async def record(self, entry: Entry | Pause) -> None:
+    async def record(self, entry: Line) -> None:
         """Return once `entry` is on disk."""
         await self._clock.sleep(self._seconds / 2)
         if self.dead:
@@ -195,7 +195,8 @@ class Wire:
 
     async def _attempt(self, method: str, path: str, headers: Mapping[str, str], body: Any) -> Answer:
         firm = self.firm
-        fate = firm.fates.popleft() if firm.fates else "answered"
+        fates = firm.update_fates if method == "PUT" and "/users/" in path and firm.update_fates else firm.fates
+        fate = fates.popleft() if fates else "answered"
         seconds = firm.latency
         if fate == "unreachable":
             await firm.clock.sleep(seconds)
@@ -291,7 +292,10 @@ class Daemon:
 
 
 class Firm:
-    """The company: `people` by e-mail are what the settings name; the rest is how the world is just now."""
+    """The company: `people` by e-mail are what the settings name; the rest is how the world is just now.
+
+    `fates` are those of the next requests, `update_fates` those of the next updates, whatever else is sent before.
+    """
 
     def __init__(
         self,
@@ -313,6 +317,7 @@ class Firm:
         self.latency = 0.1
         self.lateness = 20.0
         self.fates: deque[Fate] = deque()
+        self.update_fates: deque[Fate] = deque()
         self.memory = Memory()
         self.post = Post(self)
         self.sandbox = AircallSandbox(self.clock.now, self.post)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from calsyncd.core.budget import Budget
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting, User
-from calsyncd.core.plan import Entry, Held, Pause
+from calsyncd.core.plan import Entry, Held, Line
 from calsyncd.core.rules import Rules
 from calsyncd.core.timeline import build
 from calsyncd.errors import ServiceError
@@ -119,9 +119,9 @@ class ModelDisk:
     full: bool = False
     hangs: bool = False
     seconds: float = 0.0
-    lines: list[Entry | Pause] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
 
-    async def record(self, entry: Entry | Pause) -> None:
+    async def record(self, entry: Line) -> None:
         if self.hangs:
             await asyncio.get_running_loop().create_future()
         if self.seconds:

@@ -32,6 +32,7 @@ PATIENCE_SECONDS = 11.0
 REFUSALS = (400, 404, 405, 410, 422)
 WRITING_SECONDS = 1.0
 DOUBT_SECONDS = 30.0
+LONGEST_DOUBT_SECONDS = 10 * MINUTE - DOUBT_SECONDS - 10.0
 BLIND_SECONDS = 60.0
 BUDGET_SECONDS = 61.0
 BEFORE_CROWD_SECONDS = 2.0
@@ -60,7 +61,8 @@ class Person:
     """One agent. `ours` while what is set is our `unavailable`; `chosen_at` is when they last changed it by hand.
 
     `answer_at` is when the answer to an update of ours last showed what was `asked`, `unseen_since` the first of the
-    looks in a row that failed.
+    looks in a row that failed. `misread_since` is the first of the looks in a row that showed `unavailable` because of
+    a call, `doubted_at` the last one of those at which that had lasted as long as a doubt is looked after.
     """
 
     email: str
@@ -83,6 +85,8 @@ class Person:
     asked: str = ""
     answer_at: float = 0.0
     unseen_since: float | None = None
+    misread_since: float | None = None
+    doubted_at: float = 0.0
     called_at: float = 0.0
     meetings: Meetings = ()
     bridge: float = 0.0
@@ -384,6 +388,12 @@ class Oracle:
     def _read(self, person: Person, status: str) -> None:
         now = self._now()
         person.seen = [*person.seen[-20:], (now, status)]
+        if status == "unavailable" != person.status:
+            person.misread_since = now if person.misread_since is None else person.misread_since
+            if now >= person.misread_since + LONGEST_DOUBT_SECONDS:
+                person.doubted_at = now
+        elif status != "unavailable":
+            person.misread_since = None
         if not person.ours and status == person.status and person.shown_at < person.chosen_at:
             person.shown_at = now
 
@@ -462,6 +472,9 @@ class Oracle:
         begun = max(start for start, end in busy(person.meetings, person.bridge) if start <= now)
         if max(person.chosen_at, person.shown_at) >= begun - EARLIEST_SECONDS - LOST_SECONDS:
             # An override lasts from when it is seen, and to the last end among what runs then.
+            return person.own | {"unavailable"}
+        if person.doubted_at >= begun + LONGEST_DOUBT_SECONDS:
+            # Whoever reads as unavailable in a call for ten minutes of a meeting is left alone in it.
             return person.own | {"unavailable"}
         return {"unavailable"}
 

@@ -8,6 +8,7 @@ import pytest
 
 from calsyncd.core.timeline import Timeline
 from calsyncd.phones import Spending
+from calsyncd.sandbox.limits import Kind, Window
 
 from .company import HOUR, MINUTE, ModelAircall, Office, amy, most_in_a_minute, team
 
@@ -183,3 +184,69 @@ async def test_a_crowd_is_looked_at_before_it_in_the_quiet() -> None:
         assert [at for at in read if not -125 <= at <= -121] == []
         assert office.aircall.of("look", HOUR - 5 * MINUTE) == []
         assert len(office.aircall.of("update")) == 150
+
+
+async def test_a_minute_that_a_list_would_make_crowded_is_looked_at_before_it() -> None:
+    """Ninety-eight at once have enough of a hundred requests, but not beside three pages."""
+    agents, begin = team(98), 66 * MINUTE
+    async with Office(agents, aircall=company_of(150)) as office:
+        for agent in agents:
+            office.meet(agent.email, (begin, 2 * HOUR))
+        await office.until(begin - 3 * MINUTE)
+        before = len(office.aircall.requests)
+        await office.until(begin + 5 * MINUTE)
+        asked = [(one.kind, round(one.at - begin, 3)) for one in office.aircall.requests[before:]]
+        assert [kind for kind, at in asked if at < -MINUTE] == ["list"] * 3
+        assert [(kind, at) for kind, at in asked if at >= -MINUTE] == [("update", 0)] * 98
+
+
+MORE_THAN_A_MINUTE = 50
+
+
+async def crowds_of(kind: Kind | None, crowds: int = 1) -> Office:
+    """Six hundred who meet together at full hours, where Aircall counts so and says what is left, or says nothing."""
+    agents = team(600)
+    async with Office(agents, aircall=company_of(600)) as office:
+        office.aircall.window = Window(120, kind=kind) if kind is not None else None
+        for agent in agents[: 100 + MORE_THAN_A_MINUTE]:
+            hours = (hour * HOUR for hour in range(1, crowds + 1))
+            office.meet(agent.email, *((hour, hour + 30 * MINUTE) for hour in hours))
+        await office.until(crowds * HOUR + 10 * MINUTE)
+        return office
+
+
+def read_across(office: Office, mark: float) -> tuple[int, int]:
+    """How many pages were read in the seconds before a mark, and after it."""
+    ats = [one.at - mark for one in office.aircall.of("list")]
+    return sum(-2 <= at < 0 for at in ats), sum(0 <= at < 2 for at in ats)
+
+
+async def test_a_list_across_a_mark_shows_a_clock_minute_before_a_crowd() -> None:
+    """So that those who go early do so by seconds, in this crowd already."""
+    office = await crowds_of("fixed")
+
+    assert read_across(office, HOUR - 3 * MINUTE) == (11, 1)
+    assert office.budget.by_clock
+    begun = begun_after(office, HOUR)
+    assert len(begun) == 100 + MORE_THAN_A_MINUTE
+    assert [at for at in begun if not -4 <= at <= 2] == []
+
+
+@pytest.mark.parametrize(("kind", "first"), [("sliding", (11, 1)), ("leaky", (0, 0))])
+async def test_a_list_across_a_mark_shows_no_other_minute_and_is_not_read_so_again_for_hours(
+    kind: Kind, first: tuple[int, int]
+) -> None:
+    """It costs twelve requests in the quiet; a leak has shown itself in the first list, and needs none."""
+    office = await crowds_of(kind, crowds=3)
+
+    tries = [read_across(office, hour * HOUR - 3 * MINUTE) for hour in (1, 2, 3)]
+    assert tries == [first, (0, 0), (0, 0)]
+    assert not office.budget.by_clock
+    assert most_in_a_minute(office.aircall.requests) <= 100
+
+
+async def test_no_list_is_read_across_a_mark_where_answers_say_nothing_of_what_is_left() -> None:
+    """It would show nothing."""
+    office = await crowds_of(None)
+
+    assert read_across(office, HOUR - 3 * MINUTE) == (0, 0)

@@ -65,6 +65,7 @@ class Machine(RuleBasedStateMachine):
         rate_headers=st.booleans(),
         lag=st.sampled_from([0.0, 0.0, 1.0, 3.0]),
         echo=st.booleans(),
+        calls_read_unavailable=st.booleans(),
         small_pages=st.booleans(),
         second=st.sampled_from([0.0, 0.5, 17.0, 59.9]),
     )
@@ -81,6 +82,7 @@ class Machine(RuleBasedStateMachine):
         rate_headers: bool,
         lag: float,
         echo: bool,
+        calls_read_unavailable: bool,
         small_pages: bool,
         second: float,
     ) -> None:
@@ -97,6 +99,7 @@ class Machine(RuleBasedStateMachine):
         switches = self.firm.sandbox.switches
         switches.rate_signal, switches.rate_headers = signal, rate_headers
         switches.read_lag, switches.echo = lag, echo
+        switches.calls_read_unavailable = calls_read_unavailable
         self.run(self._open())
 
     async def _open(self) -> None:
@@ -249,6 +252,38 @@ class Machine(RuleBasedStateMachine):
         self.firm.lateness = lateness
 
     @rule(
+        number=who,
+        begins=st.booleans(),
+        minutes=st.sampled_from([0.2, 0.5, 2.0]),
+        fate=st.sampled_from(["lost", "landed", "late"]),
+        lateness=st.sampled_from([13.0, 40.0, 58.0]),
+        wait=st.sampled_from([0.0, 1.0, 3.0, 12.0]),
+        dies=st.booleans(),
+    )
+    def update_late(
+        self, *, number: int, begins: bool, minutes: float, fate: Fate, lateness: float, wait: float, dies: bool
+    ) -> None:
+        """A meeting begins or ends now and the opposite is wanted soon; perhaps by then the update has not landed yet.
+
+        What was under way when the daemon died lands within a minute of being sent: for so long the ledger's word is
+        doubted.
+        """
+        firm, email, now = self.firm, self.email(number), self.firm.clock.now()
+        meetings = self.firm.oracle.person(email).meetings
+        if begins:
+            meetings = (*meetings, (now, now + minutes * MINUTE))
+        else:
+            later = tuple(one for one in meetings if one[0] > now)
+            meetings = (*later, (now + minutes * MINUTE, now + minutes * MINUTE + 10 * MINUTE))
+        firm.update_fates.append(fate)
+        firm.lateness = lateness
+        self._calendar(email, meetings)
+        self.run(firm.pass_time(wait))
+        if dies:
+            firm.clock.fuse, firm.downtime, firm.unread_seconds = 0, 0.3, 0.5
+            self.run(firm.pass_time(0.0))
+
+    @rule(
         fate=st.sampled_from(["prompt", "lost", "twice", "late"]),
         delay=st.sampled_from([2.0, 8.0, 300.0]),
         latency=st.sampled_from([0.02, 0.1, 1.0, 6.0]),
@@ -326,6 +361,7 @@ class Machine(RuleBasedStateMachine):
         firm.oracle.tell("all is quiet")
         firm.clock.fuse = None
         firm.fates.clear()
+        firm.update_fates.clear()
         firm.sandbox.faults.clear()
         firm.sandbox.switches.budget.fill(0.0)
         firm.latency, firm.post.fate = 0.1, "prompt"

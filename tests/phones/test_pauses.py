@@ -37,6 +37,8 @@ async def test_a_pause_and_its_end_are_told_with_who_and_why() -> None:
             ("resumed", "otto", "followed again: new headset"),
         ]
         assert [row.why for row in office.journal.rows if row.to == "available" and row.outcome == "done"] == ["paused"]
+        late = [row.late_ms for row in office.journal.rows if row.to == "unavailable" and row.outcome == "done"]
+        assert all(ms is not None and ms < 3000 for ms in late), "nothing is owed while they are paused"
 
 
 async def test_everybody_at_once_and_over_a_restart() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .company import MINUTE, Office, amy
+import pytest
+
+from .company import HOUR, MINUTE, Office, amy
 
 
 async def test_what_is_being_written_down_waits_for_a_429_too() -> None:
@@ -70,6 +72,55 @@ async def test_a_machine_that_sleeps_while_it_writes_takes_nobody_off_the_phones
 
         assert office.aircall.of("update") == []
         assert not office.held("amy@x")
+
+
+async def test_a_clock_set_back_while_a_start_is_written_takes_nobody_off_the_phones_too_early() -> None:
+    """By the new time the meeting is an hour ahead."""
+    async with Office([amy()]) as office:
+        office.ledger.slow = lambda: office.clock.sleep(0.5)
+        await office.until(10)
+        office.meet("amy@x", (0, 5 * MINUTE))
+        await office.until(10.3)
+        office.clock.jump(-HOUR)
+        await office.until(HOUR - MINUTE)
+        early = office.aircall.of("update")
+        await office.until(HOUR + MINUTE)
+
+        assert early == []
+        assert office.aircall.status(1) == "unavailable"
+
+
+@pytest.mark.parametrize("jump", [40.0, 10 * MINUTE, -HOUR])
+async def test_a_way_back_that_a_machine_slept_on_does_not_undo_what_was_chosen_meanwhile(jump: float) -> None:
+    """What was seen before the sleep is too old to be relied on: the agent is looked at again."""
+    async with Office([amy()]) as office:
+        office.meet("amy@x", (60, 2 * HOUR))
+        await office.until(5 * MINUTE)
+        office.ledger.slow = lambda: office.clock.sleep(0.5)
+        office.meet("amy@x")
+        await office.a_while(0.3)
+        office.aircall.by_hand(1, "custom")
+        office.clock.jump(jump)
+        await office.a_while(20)
+
+        assert ("custom", False) == (office.aircall.status(1), office.held("amy@x"))
+
+
+@pytest.mark.parametrize("jump", [40.0, 10 * MINUTE, -HOUR])
+async def test_a_way_back_that_a_machine_slept_on_goes_once_the_agent_is_looked_at(jump: float) -> None:
+    """It is late by a look, no more."""
+    async with Office([amy()]) as office:
+        office.meet("amy@x", (60, 2 * HOUR))
+        await office.until(5 * MINUTE)
+        office.ledger.slow = lambda: office.clock.sleep(0.5)
+        office.meet("amy@x")
+        await office.a_while(0.3)
+        office.clock.jump(jump)
+        await office.a_while(3)
+
+        last = office.aircall.requests[-2:]
+        assert [("look", None), ("update", "available")] == [(one.kind, one.status) for one in last]
+        assert ("available", False) == (office.aircall.status(1), office.held("amy@x"))
 
 
 async def test_one_request_a_minute_is_enough_for_an_agent() -> None:

@@ -71,6 +71,15 @@ def test_windows_open_in_their_own_ways() -> None:
     assert opens == {"sliding": 150.0, "fixed": 120.0, "leaky": pytest.approx(120.0)}
 
 
+def test_what_is_counted_at_a_mark_belongs_to_the_minute_that_begins_there() -> None:
+    """By epoch seconds too, of which a float tells no more than some ten millionths."""
+    window = Window(2, 60.0, "fixed")
+    mark = 1_800_000_000.0
+
+    assert [window.take(mark) for _ in range(3)] == [True, True, False]
+    assert (0, mark + 60) == (window.remaining(mark + 59), window.reset_at(mark + 59))
+
+
 @given(
     st.sampled_from(["sliding", "fixed", "leaky"]),
     st.integers(1, 5),

@@ -250,6 +250,16 @@ async def test_history_is_in_order_and_ends_at_its_age(store: Store) -> None:
     assert await store.history() == [second, third]
 
 
+async def test_history_keeps_its_bounds(store: Store) -> None:
+    """Also those of a pause without an end."""
+    held = HistoryRow(10.0, AMY, "custom", "unavailable", "done", "a meeting", "event1", 1, "calsyncd")
+    held = replace(held, after=9.5, until=20.0, begins=10.0, ends=20.0, substatus="in_training")
+    paused = HistoryRow(11.0, AMY, None, None, "paused", "why", None, None, "lena", until=float("inf"))
+    await store.record([held, paused], 0.0)
+
+    assert await store.history() == [held, paused]
+
+
 async def test_the_last_change_of_each_agent_is_recalled(store: Store) -> None:
     """What was left alone is no change; an agent without a change has none."""
     held = HistoryRow(10.0, AMY, "custom", "unavailable", "done", "a meeting", None, 1, "calsyncd")

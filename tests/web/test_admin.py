@@ -70,6 +70,12 @@ class Desk:
     async def resume(self, email: str, actor: str, reason: str) -> None:
         self._do("resume", email, actor, reason)
 
+    async def skip(self, email: str, until: float | None, actor: str, reason: str) -> None:
+        self._do("skip", email, until, actor, reason)
+
+    async def extend(self, email: str, length: float | None, until: float | None, actor: str, reason: str) -> None:
+        self._do("extend", email, length, until, actor, reason)
+
     async def pause_all(self, until: float | None, actor: str, reason: str) -> None:
         self._do("pause", None, until, actor, reason)
         for agent in self.known.values():
@@ -85,6 +91,10 @@ class Desk:
 
     def outage(self) -> dict[str, Any] | None:
         return self.absence
+
+    async def explain(self, email: str, at: float | None) -> dict[str, Any]:
+        self._do("explain", email, at)
+        return {"email": email, "sentences": ["Auto."]}
 
     def health(self) -> Health:
         return Health(self.well, "" if self.well else "the loop stands still")
@@ -179,18 +189,36 @@ async def test_an_impossible_window_is_refused_in_words(session: aiohttp.ClientS
     assert desk.done == []
 
 
+async def test_why_is_asked_for_now_or_an_instant(session: aiohttp.ClientSession, desk: Desk) -> None:
+    """With any offset; what has none, or is not known here, is refused in words."""
+    where = f"/api/v1/agents/{AMY}/explain"
+    async with session.get(where) as answer:
+        assert await answer.json() == {"email": AMY, "sentences": ["Auto."]}
+    async with session.get(f"{where}?at=2026-11-18T01:00:00%2B01:00") as answer:
+        assert answer.status == 200
+    for query in ("at=2026-11-18T01:00:00", "at=10:15", "at=", "when=now"):
+        async with session.get(f"{where}?{query}") as answer:
+            assert answer.status == 400
+            assert (await answer.json())["error"]["message"]
+
+    assert desk.done == [("explain", AMY, None), ("explain", AMY, 1_794_960_000.0)]
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
         ("GET", "/api/v1/agents/nobody@example.com"),
         ("GET", "/api/v1/agents/nobody@example.com/timeline"),
+        ("GET", "/api/v1/agents/nobody@example.com/explain"),
         ("POST", "/api/v1/agents/nobody@example.com/sync"),
         ("POST", "/api/v1/agents/nobody@example.com/pause"),
         ("POST", "/api/v1/agents/nobody@example.com/resume"),
         ("GET", "/nothing"),
         ("GET", "/static/../admin.py"),
         ("GET", "/static/%2e%2e/admin.py"),
-        ("POST", "/api/v1/agents/amy@example.com/skip"),
+        ("POST", "/api/v1/agents/nobody@example.com/skip"),
+        ("POST", "/api/v1/agents/nobody@example.com/extend"),
+        ("POST", "/api/v1/agents/amy@example.com/shorten"),
     ],
 )
 async def test_what_is_not_there_is_404_in_json(
@@ -269,6 +297,51 @@ async def test_pause_ends_when_it_was_said(
 
 
 @pytest.mark.parametrize(
+    ("deed", "sent", "done"),
+    [
+        ("skip", None, (None, "operator", "")),
+        ("skip", {"reason": "all hands", "actor": "lena"}, (None, "lena", "all hands")),
+        ("skip", {"for": "2h"}, (NOW + 7200, "operator", "")),
+        ("skip", {"until": "2026-11-18T12:00:00Z"}, (1_795_003_200.0, "operator", "")),
+        ("extend", {"for": "15m", "actor": "lena"}, (900.0, None, "lena", "")),
+        ("extend", {"for": 90}, (90.0, None, "operator", "")),
+        ("extend", {"for": "12h"}, (43_200.0, None, "operator", "")),
+        ("extend", {"until": "2026-11-18T13:00:00+01:00"}, (None, 1_795_003_200.0, "operator", "")),
+    ],
+)
+async def test_a_meeting_is_skipped_or_extended(
+    session: aiohttp.ClientSession, desk: Desk, deed: str, sent: dict[str, Any] | None, done: tuple[object, ...]
+) -> None:
+    """What was said reaches the operator once, and the agent is answered."""
+    async with session.post(f"/api/v1/agents/{AMY}/{deed}", json=sent) as answer:
+        assert (answer.status, await answer.json()) == (200, desk.agent(AMY))
+
+    assert desk.done == [(deed, AMY, *done)]
+
+
+@pytest.mark.parametrize(
+    ("deed", "sent", "words"),
+    [
+        ("skip", {"for": "13h"}, "12 hours"),
+        ("skip", {"until": "2026-11-20T12:00:00Z"}, "12 hours"),
+        ("extend", {"for": "13h"}, "12 hours"),
+        ("extend", {"for": "15m", "until": "2026-11-18T12:00:00Z"}, "not both"),
+        ("extend", {}, "for how much longer"),
+        ("extend", {"for": "soon"}, "duration"),
+        ("extend", {"until": "2020-01-01T00:00:00Z"}, "future"),
+    ],
+)
+async def test_what_cannot_be_skipped_or_extended(
+    session: aiohttp.ClientSession, desk: Desk, deed: str, sent: dict[str, Any], words: str
+) -> None:
+    """It is refused in words, and nothing is done."""
+    async with session.post(f"/api/v1/agents/{AMY}/{deed}", json=sent) as answer:
+        assert (answer.status, words in (await answer.json())["error"]["message"]) == (400, True)
+
+    assert desk.done == []
+
+
+@pytest.mark.parametrize(
     "sent",
     [
         b"{",
@@ -298,7 +371,8 @@ async def test_pause_ends_when_it_was_said(
 async def test_body_that_cannot_be_meant_is_400(session: aiohttp.ClientSession, desk: Desk, sent: bytes) -> None:
     """A body that is not understood to its end does nothing, and the answer says why; for one agent as for all."""
     headers = {"Content-Type": "application/json"}
-    for path in (f"/api/v1/agents/{AMY}/pause", "/api/v1/pause"):
+    paths = [f"/api/v1/agents/{AMY}/{deed}" for deed in ("pause", "skip", "extend")]
+    for path in (*paths, "/api/v1/pause"):
         async with session.post(path, data=sent, headers=headers) as answer:
             assert answer.status == 400
             assert (await answer.json())["error"]["code"] == "bad_request"

@@ -1,0 +1,81 @@
+"""The table of agents."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from calsyncd.clock import local_time
+
+STATE_COLOURS = {
+    "held": "red",
+    "pending": "yellow",
+    "overridden": "magenta",
+    "kept": "cyan",
+    "left_alone": "magenta",
+    "paused": "blue",
+    "suspended": "bright_red",
+    "unsynced": "yellow",
+    "idle": "green",
+}
+
+
+def print_agents(agents: list[dict[str, Any]]) -> None:
+    """A line an agent; on a terminal the reason stands below it, elsewhere at its end."""
+    rows: list[tuple[str, ...]] = [("AGENT", "STATE", "SETTING", "WANTED", "UNTIL", "LAST SYNC", "PUSH")]
+    rows += [_row(agent) for agent in agents]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    terminal = sys.stdout.isatty()
+    click.secho(lines[0].rstrip() if terminal else f"{lines[0]}  WHY", bold=True)
+    for agent, row, line in zip(agents, rows[1:], lines[1:], strict=True):
+        state = row[1].ljust(widths[1])
+        shown = line.replace(state, click.style(state, fg=STATE_COLOURS.get(agent["state"]), bold=True), 1)
+        if terminal:
+            click.echo(shown.rstrip())
+            click.secho(f"  {_why(agent)}", dim=not agent["trouble"], fg="red" if agent["trouble"] else None)
+        else:
+            click.echo(f"{line}  {_why(agent)}")
+
+
+def _row(agent: dict[str, Any]) -> tuple[str, ...]:
+    calendars = agent["calendars"]
+    return (
+        agent["email"],
+        f"{agent['state']} (observed)" if agent.get("mode") == "observe" else agent["state"],
+        _setting_word(agent["setting"]),
+        _setting_word(agent["wanted"]),
+        short(agent["until"]),
+        short(min((calendar["synced_at"] or "" for calendar in calendars), default=None)),
+        ", ".join(sorted({calendar["push"] for calendar in calendars})) or "-",
+    )
+
+
+def _why(agent: dict[str, Any]) -> str:
+    trouble = agent["trouble"]
+    if trouble is None:
+        return str(agent["reason"])
+    return f"{agent['reason']} Trouble: {trouble['message']}. To do ({trouble['owner']}): {trouble['do']}."
+
+
+def _setting_word(setting: dict[str, str | None] | None) -> str:
+    if setting is None:
+        return "-"
+    substatus = setting["substatus"]
+    shown = setting["availability_status"] or "-"
+    return (
+        f"{shown} ({substatus})"
+        if substatus and shown == "unavailable" and not substatus.startswith("always")
+        else shown
+    )
+
+
+def short(at: str | None) -> str:
+    """A time as the local clock shows it, with its day unless that is today."""
+    if not at:
+        return "-"
+
+    local, today = local_time(at)
+    return local.strftime("%H:%M:%S" if today else "%a %H:%M")

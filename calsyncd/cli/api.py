@@ -1,0 +1,80 @@
+"""The running daemon, asked over its admin API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from calsyncd.cli.common import load_settings, wait_for
+from calsyncd.errors import UserError
+
+NO_DAEMON = 69
+ADMIN_SECONDS = 120.0
+PAGE = 500
+
+
+class NoDaemonError(UserError):
+    """No daemon listens where one was asked."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(f"no daemon answers at {where}: is `calsyncd run` running?", exit_code=NO_DAEMON)
+
+
+def escaped(email: str) -> str:
+    """The address as a part of a path."""
+    return quote(email, safe="@")
+
+
+def query(values: list[tuple[str, str]]) -> str:
+    """The query of these values."""
+    return urlencode(values)
+
+
+def where_it_listens(config_path: Path | None, admin: str | None) -> str:
+    """Where the daemon's admin API listens."""
+    return admin if admin is not None else str(load_settings(config_path)[0].server.admin_listen)
+
+
+def ask(config_path: Path | None, admin: str | None, method: str, path: str, body: Any = None) -> Any:
+    """What the daemon of the settings answers; UserError with its words if it refuses."""
+    return send(where_it_listens(config_path, admin), method, path, body)
+
+
+def send(where: str, method: str, path: str, body: Any = None) -> Any:
+    """What the daemon that listens there answers; UserError with its words if it refuses."""
+    return wait_for(_request(where, method, path, body))
+
+
+def pages(where: str, path: str, asked: list[tuple[str, str]]) -> Iterator[Any]:
+    """A long list, page by page."""
+    cursor: list[tuple[str, str]] = []
+    while True:
+        page = send(where, "GET", f"{path}?{query([*asked, *cursor, ('limit', str(PAGE))])}")
+        yield page
+        if page["cursor"] is None:
+            return
+        cursor = [("cursor", page["cursor"])]
+
+
+async def _request(where: str, method: str, path: str, body: Any) -> Any:
+    import aiohttp
+
+    connector: aiohttp.BaseConnector | None = None
+    base = where.rstrip("/") if "://" in where else f"http://{where.rstrip('/')}"
+    if where.startswith("unix:"):
+        connector, base = aiohttp.UnixConnector(where.removeprefix("unix:")), "http://localhost"
+    timeout = aiohttp.ClientTimeout(total=ADMIN_SECONDS, connect=5.0)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        try:
+            async with session.request(method, base + path, json=body) as answer:
+                data = await answer.json(content_type=None)
+                if answer.status >= 400:
+                    message = data.get("error", {}).get("message") if isinstance(data, dict) else None
+                    raise UserError(message or f"the daemon answered {answer.status}", exit_code=1)
+                return data
+        except (aiohttp.ClientConnectionError, OSError):
+            raise NoDaemonError(where) from None
+        except TimeoutError:
+            raise UserError(f"the daemon at {where} did not answer in {ADMIN_SECONDS:.0f} s", exit_code=1) from None

@@ -1,0 +1,145 @@
+"""Commands that do something to agents, by hand."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from calsyncd.cli.agents import print_agents, short
+from calsyncd.cli.api import NoDaemonError, ask, escaped
+from calsyncd.cli.common import (
+    ACTOR,
+    admin_option,
+    commands,
+    config_option,
+    duration,
+    load_settings,
+    reason_option,
+    wait_for,
+)
+
+
+@commands.command()
+@click.argument("email", required=False)
+@config_option
+@admin_option
+def sync(email: str | None, config_path: Path | None, admin: str | None) -> None:
+    """Read an agent's calendars now, or everybody's, and wait for the result."""
+    path = f"/api/v1/agents/{escaped(email)}/sync" if email else "/api/v1/sync"
+    body = ask(config_path, admin, "POST", path)
+    agents = body.get("agents", [body])
+    print_agents(agents)
+    if any(calendar["trouble"] for agent in agents for calendar in agent["calendars"]):
+        sys.exit(1)
+
+
+@commands.command()
+@config_option
+@admin_option
+@click.option("--all", "everybody", is_flag=True, required=True, help="Everybody: there is no other way to call it.")
+def release(config_path: Path | None, admin: str | None, *, everybody: bool) -> None:
+    """Put everybody back who is held, and leave all paused. Works with and without a running daemon."""
+    del everybody
+    try:
+        outcome = ask(config_path, admin, "POST", "/api/v1/release", {"actor": ACTOR})
+    except NoDaemonError:
+        from calsyncd import daemon, logs
+
+        settings, path = load_settings(config_path)
+        secrets = [secret.reveal() for secret in settings.secrets]
+        logs.configure("error", settings.log.format, secrets, sys.stderr)
+        outcome = wait_for(daemon.release_without_daemon(settings, path, os.environ))
+    for email in outcome["released"]:
+        click.echo(f"{email}: put back")
+    for email in outcome["still_held"]:
+        click.echo(f"{email}: still held; run this again when Aircall answers", err=True)
+    if "unwritten" in outcome:
+        click.echo(f"The pauses could not be written and end with the daemon: {outcome['unwritten']}", err=True)
+    else:
+        click.echo("All agents are paused; `calsyncd resume --all` follows their calendars again.")
+    if outcome["still_held"] or "unwritten" in outcome:
+        sys.exit(1)
+
+
+@commands.command()
+@click.argument("email", required=False)
+@click.option("--all", "everybody", is_flag=True, help="Everybody, at once: the incident switch.")
+@click.option(
+    "--for", "length", metavar="D", callback=duration, help="For so long: 90s, 15m, 2h, 7d; else until resumed."
+)
+@reason_option
+@config_option
+@admin_option
+def pause(
+    email: str | None,
+    length: str | None,
+    reason: str,
+    config_path: Path | None,
+    admin: str | None,
+    *,
+    everybody: bool,
+) -> None:
+    """Put an agent back who is held, and leave them alone."""
+    path = _deed(email, "pause", everybody=everybody)
+    body = ask(config_path, admin, "POST", path, {"for": length, "reason": reason, "actor": ACTOR})
+    for agent in body.get("agents", [body]):
+        until = agent["paused_until"] if length else "resumed"
+        held = "; still being put back" if agent["hold"] else ""
+        click.echo(f"{agent['email']}: paused until {until}{held}")
+
+
+@commands.command()
+@click.argument("email", required=False)
+@click.option("--all", "everybody", is_flag=True, help="Everybody who is paused.")
+@reason_option
+@config_option
+@admin_option
+def resume(email: str | None, reason: str, config_path: Path | None, admin: str | None, *, everybody: bool) -> None:
+    """Follow a paused agent's calendar again."""
+    path = _deed(email, "resume", everybody=everybody)
+    body = ask(config_path, admin, "POST", path, {"reason": reason, "actor": ACTOR})
+    for one in body.get("resumed", [email]):
+        click.echo(f"{one}: followed again")
+
+
+@commands.command()
+@click.argument("email")
+@click.option(
+    "--for", "length", metavar="D", callback=duration, help="All meetings of the next 2h or so; else only this one."
+)
+@reason_option
+@config_option
+@admin_option
+def skip(email: str, length: str | None, reason: str, config_path: Path | None, admin: str | None) -> None:
+    """Leave an agent available in the meeting that runs, else in the next one; end an extension."""
+    path = _deed(email, "skip", everybody=False)
+    agent = ask(config_path, admin, "POST", path, {"for": length, "reason": reason, "actor": ACTOR})
+    meetings = ", ".join(f"{short(one['start'])} to {short(one['end'])}" for one in agent["skipped"])
+    held = "; still being put back" if agent["hold"] and not agent["wanted"] else ""
+    click.echo(f"{agent['email']}: {f'skipped {meetings}' if meetings else 'not extended any more'}{held}")
+
+
+@commands.command()
+@click.argument("email")
+@click.option(
+    "--for", "length", metavar="D", callback=duration, required=True, help="For so much longer: 90s, 15m, 2h."
+)
+@reason_option
+@config_option
+@admin_option
+def extend(email: str, length: str, reason: str, config_path: Path | None, admin: str | None) -> None:
+    """Keep an agent unavailable for longer than the meeting that runs, or from now."""
+    path = _deed(email, "extend", everybody=False)
+    agent = ask(config_path, admin, "POST", path, {"for": length, "reason": reason, "actor": ACTOR})
+    paused = "; paused for now" if agent["state"] == "paused" else ""
+    click.echo(f"{agent['email']}: unavailable until {short(agent['extended_until'])}{paused}")
+
+
+def _deed(email: str | None, deed: str, *, everybody: bool) -> str:
+    """The path of what is done to one agent, or to all."""
+    if (email is None) != everybody:
+        raise click.UsageError("give an agent's e-mail address, or --all")
+    return f"/api/v1/agents/{escaped(email)}/{deed}" if email else f"/api/v1/{deed}"

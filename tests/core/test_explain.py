@@ -1,0 +1,369 @@
+"""From a history to what was so at one instant, and to the sentences that tell it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calsyncd.core.explain import Considered, Explanation, Stance, Story, near, run_start, stance_then
+from calsyncd.core.model import Event, HistoryRow, Observation, Setting, Span, Trouble
+from calsyncd.core.rules import Rules, judge
+from calsyncd.core.timeline import build
+from calsyncd.core.wording import sentences
+
+AMY = "amy@example.com"
+PARIS = ZoneInfo("Europe/Paris")
+TEN = datetime(2026, 11, 23, 9, tzinfo=UTC).timestamp()
+"""10:00 in Paris."""
+
+MINUTE = 60.0
+MEETING = "abcdefx7f"
+
+
+def row(at: float, outcome: str, before: str | None = None, to: str | None = None, **more: Any) -> HistoryRow:
+    """A line of Amy's history."""
+    told = {"why": "", "event": None, "late_ms": None, "actor": "calsyncd"} | more
+    return HistoryRow(at, AMY, before, to, outcome, **told)
+
+
+def held(at: float = TEN + 0.2, **more: Any) -> HistoryRow:
+    """Made unavailable for the meeting from 10:00 to 10:30."""
+    told: dict[str, Any] = {"why": "a meeting", "event": MEETING, "late_ms": 200, "after": at - 0.1}
+    told |= {"until": TEN + 30 * MINUTE, "begins": TEN, "ends": TEN + 30 * MINUTE}
+    return row(at, "done", "custom", "unavailable", **(told | more))
+
+
+def released(at: float = TEN + 30 * MINUTE + 0.1, **more: Any) -> HistoryRow:
+    """Put back after it."""
+    told: dict[str, Any] = {"why": "the meeting is over", "event": MEETING, "late_ms": 100, "after": at - 0.1}
+    return row(at, "done", "unavailable", "custom", **(told | {"until": at} | more))
+
+
+FIRST = row(TEN - 3600, "seen", None, "custom", why="seen for the first time", actor="aircall")
+
+
+def explained(rows: list[HistoryRow], at: float, now: float | None = None, **more: Any) -> Explanation:
+    """What there is to say of an instant, by this history and one declined event and one shown as free."""
+    now = at if now is None else now
+    then = Story(rows).at(min(at, now))
+    midnight = TEN - 10 * 3600
+    events = [
+        Event(MEETING, TEN, TEN + 30 * MINUTE),
+        Event("declined1", TEN + 15 * MINUTE, TEN + 45 * MINUTE, response="declined"),
+        Event("free1", midnight, midnight + 86400, all_day=True, transparent=True),
+    ]
+    timeline = build(events, Rules())
+    near_by = near([("primary", event) for event in events], timeline, at)
+    found = Explanation(
+        email=AMY,
+        at=at,
+        now=now,
+        tense="now" if at == now else "past" if at < now else "future",
+        zone=PARIS,
+        then=then,
+        stance=stance_then(then),
+        considered=tuple(Considered(event, calendar, judge(event, Rules())) for calendar, event in near_by),
+        span=timeline.span_at(at),
+        run_starts=run_start(timeline, at),
+        run_ends=timeline.stretch_end(at),
+        ahead=None,
+        kept_since=now - 86400,
+        planned_until=now + 3 * 86400,
+        read_until=now + 14 * 86400,
+    )
+    return replace(found, **more)
+
+
+def said(*arguments: Any, **more: Any) -> str:
+    """The same in words."""
+    return "\n".join(sentences(explained(*arguments, **more)))
+
+
+# -- what was so -------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_set_is_sure_but_while_it_changes() -> None:
+    """Until the update left, and from its answer on; between them it is one of the two."""
+    story = Story([FIRST, held(), released()])
+
+    assert story.at(TEN - 4000).possible == {None, "custom"}
+    assert (story.at(TEN).status, story.at(TEN + 0.1).status) == ("custom", "custom")
+    assert story.at(TEN + 0.15).status is None
+    assert story.at(TEN + 0.15).possible == {"custom", "unavailable"}
+    assert story.at(TEN + 0.2).status == "unavailable"
+    assert story.at(TEN + 86400).status == "custom"
+
+
+def test_a_change_by_hand_is_somewhere_since_the_last_look() -> None:
+    """The look that shows it says by when at the latest, the one before it since when at the earliest."""
+    change = row(TEN + 600, "seen", "unavailable", "available", why="changed in Aircall", actor="aircall")
+    story = Story([FIRST, held(), replace(change, after=TEN + 60)])
+
+    assert [story.at(TEN + at).status for at in (60, 61, 599, 600)] == ["unavailable", None, None, "available"]
+
+
+@pytest.mark.parametrize("landed", [True, False])
+def test_a_lost_answer_leaves_it_open_until_somebody_looks(landed: bool) -> None:
+    """From when the update left, though its loss was noticed ten seconds later."""
+    lost = row(TEN + 10, "lost", "custom", "unavailable", after=TEN, until=TEN + 1800, event=MEETING)
+    shown = row(TEN + 15, "seen", "custom", "unavailable", why="an update of ours whose answer was lost", after=TEN - 2)
+    story = Story([FIRST, lost, shown if landed else row(TEN + 70, "closed")])
+
+    assert story.at(TEN).status == (None if landed else "custom")
+    assert story.at(TEN + 5).possible == {"custom", "unavailable"}
+    after = story.at(TEN + 80)
+    assert (after.status, after.stance) == (("unavailable", "held") if landed else ("custom", "free"))
+    if landed:
+        assert (after.back, after.until, after.hold and after.hold.event) == ("custom", TEN + 1800, MEETING)
+
+
+def test_what_was_owed_is_told_by_the_update_that_came_late() -> None:
+    """From the boundary to the answer."""
+    story = Story([FIRST, held(TEN + 300, late_ms=300_000)])
+
+    assert [story.at(TEN + at).owed_since(TEN + at) for at in (-1, 0, 299, 300)] == [None, TEN, TEN, None]
+
+
+def test_each_stance_begins_and_ends() -> None:
+    """By its own rows, or by the end that it had."""
+    until = TEN + 1800
+    rows = [
+        row(TEN, "override", "available", until=until),
+        row(until + 10, "left_alone", "unavailable", until=until + 500),
+        row(until + 20, "over"),
+        row(until + 30, "kept", "available", until=until + 500),
+        row(until + 40, "over"),
+        row(until + 50, "observed", "available", "unavailable", until=until + 500),
+        row(until + 60, "observed", "unavailable", "available"),
+        row(until + 70, "paused", until=until + 100, actor="Dana"),
+        row(until + 110, "paused", until=float("inf")),
+        row(until + 120, "resumed"),
+        row(until + 130, "removed"),
+        row(until + 140, "followed"),
+        released(until + 150, late_ms=-5000, until=until + 158),
+    ]
+    story = Story(rows)
+
+    assert [story.at(until + at).stance for at in range(-5, 160, 10)] == [
+        *("override", "free", "left_alone", "free", "kept", "free", "observed", "free", "paused", "paused"),
+        *("paused", "free", "paused", "free", "unfollowed", "free", "early_end"),
+    ]
+
+
+def test_an_end_that_moves_is_told_as_it_was_known() -> None:
+    """Before the calendar changed, and after it."""
+    story = Story([FIRST, held(), row(TEN + 600, "moved", until=TEN + 3600), released(TEN + 3600)])
+
+    assert [story.at(TEN + at).until for at in (599, 600, 3601)] == [TEN + 1800, TEN + 3600, None]
+
+
+def test_what_would_be_held_ends_when_it_would() -> None:
+    """By the calendar as it was known last, where nothing else tells of it: the agent may be acted on by then."""
+    would = row(TEN, "observed", "custom", "unavailable", until=TEN + 1800)
+    story = Story([FIRST, would, row(TEN + 600, "moved", until=TEN + 3600)])
+
+    assert [story.at(TEN + at).stance for at in (0, 1800, 3599, 3600)] == ["observed", "observed", "observed", "free"]
+
+
+def test_a_history_from_before_the_bounds_were_kept() -> None:
+    """What was done came with its answer; what was seen may have come at any time before."""
+    old = [replace(one, after=None, until=None, begins=None, ends=None) for one in (FIRST, held(), released())]
+    seen = row(TEN + 4000, "seen", "custom", "available", actor="aircall")
+    story = Story([*old, seen])
+
+    assert story.at(TEN + 60).status == "unavailable"
+    assert story.at(TEN + 3000).possible == {"custom", "available"}
+    assert said([*old, seen], TEN + 60, TEN + 100).startswith(
+        "At 10:01:00: unavailable since 10:00:00 (0.2 s after it was due, in a meeting, event …x7f)."
+    )
+
+
+changes = st.lists(
+    st.tuples(
+        st.sampled_from(["done", "seen", "lost", "failed", "override", "closed", "moved", "kept", "over", "paused"]),
+        st.floats(0, 50),
+        st.sampled_from(["available", "custom", "unavailable"]),
+        st.one_of(st.none(), st.floats(0, 60)),
+    ),
+    max_size=12,
+)
+
+
+@given(changes, st.floats(-10, 700))
+def test_nothing_is_claimed_that_may_be_otherwise(told: list[tuple[str, float, str, float | None]], at: float) -> None:
+    """What is sure is the only possible setting, whatever the history holds; and it can always be said."""
+    rows, clock, status = [], 0.0, "available"
+    for outcome, seconds, to, back in told:
+        clock += seconds
+        ends = clock + (back or 0.0)
+        changed = outcome in ("done", "seen", "lost")
+        after = clock - back if back is not None and changed else None
+        rows.append(row(TEN + clock, outcome, status, to if changed else None, after=after and TEN + after, until=ends))
+        status = to if outcome in ("done", "seen") else status
+    then = Story(rows).at(TEN + at)
+
+    if then.sure:
+        assert then.possible == {then.status}
+        last = [one for one in rows if one.at <= TEN + at and one.outcome in ("done", "seen")]
+        assert then.status == last[-1].to
+    assert sentences(explained(rows, TEN + at, TEN + at + 5))
+    assert sentences(explained(rows, TEN + at))
+
+
+# -- in words ----------------------------------------------------------------------------------------------------------
+
+
+def test_now_in_words() -> None:
+    """Since when and why, what was not counted and why not, what was there before and when it comes back."""
+    seen = Observation(Setting("unavailable"), TEN + 600)
+
+    assert sentences(explained([FIRST, held()], TEN + 900, seen=seen)) == (
+        "Unavailable since 10:00:00 (0.2 s after the start of a meeting, 10:00\N{EN DASH}10:30, event …x7f).",
+        "Two events were not counted: all day, shown as free; 10:15 declined.",
+        "Before: Auto. Back to Auto at 10:30, unless Amy changes it.",
+        "Last seen in Aircall 5 min ago: unavailable.",
+    )
+
+
+def test_the_past_in_words() -> None:
+    """As it was known then, and what came of it; with the date, since it is not today's."""
+    told = sentences(explained([FIRST, held(), released()], TEN + 900, TEN + 86400 - 60))
+
+    cause = "0.2 s after the start of a meeting, 10:00\N{EN DASH}10:30, event …x7f"
+    assert told[0] == f"At Mon 23 Nov 10:15:00: unavailable since 10:00:00 ({cause})."
+    assert told[1] == "Before: Auto. It was to go back to Auto at 10:30, as known then."
+    assert told[2] == "Then Auto from 10:30:00 (put back by calsyncd 0.1 s after the end of the meeting)."
+    ignored = "all day, shown as free; 10:15 declined"
+    assert told[3:] == (f"As the calendar is stored now, two events were not counted: {ignored}.",)
+
+
+def test_events_that_are_not_kept_any_more() -> None:
+    """It is said that they are not."""
+    text = said([FIRST, held(), released()], TEN + 900, TEN + 5 * 86400)
+
+    assert "The events of then are not kept any more: they are since Fri 27 Nov 10:00." in text
+    assert "declined" not in text
+
+
+def test_a_meeting_of_which_the_history_has_nothing() -> None:
+    """It is not made up why nothing was done; an update that failed is told until the end of what it was for."""
+    assert "a meeting was on from 10:00 to 10:30, event …x7f: the history has nothing of it." in said(
+        [FIRST], TEN + 900, TEN + 4000
+    )
+    failed = row(
+        TEN + 5, "failed", "custom", "unavailable", why="Aircall did not take an update: 503", until=TEN + 1800
+    )
+    assert ["503" in said([FIRST, failed], TEN + at) for at in (900, 1900)] == [True, False]
+
+
+def test_the_future_in_words() -> None:
+    """As far as the calendar says now; and what nobody can know yet."""
+    text = said([FIRST], TEN + 900, TEN - 3600, stance=Stance("free", back="custom"))
+
+    assert text.startswith(
+        "At 10:15: will be unavailable from 10:00 to 10:30 because of a meeting, event …x7f,"
+        " as far as the calendar says now. Then back to Auto."
+    )
+    assert "Two events do not count" in text
+    far = said([FIRST], TEN + 900, TEN - 4 * 86400)
+    assert "Nothing later than Sun 22 Nov 10:00 is planned yet" in far
+    assert "nothing is known of" in said([FIRST], TEN + 900, TEN - 15 * 86400)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            held(TEN - 119.5, begins=TEN, late_ms=500),
+            "0.5 s after it was due, 2 min ahead of a meeting, 10:00\N{EN DASH}10:30",
+        ),
+        (
+            held(TEN - 3, late_ms=-3000),
+            "3.0 s before it was due, since many begin at once: a meeting, 10:00\N{EN DASH}10:30",
+        ),
+        (held(TEN + 600, late_ms=40), "40 ms after it was due, in a meeting, 10:00\N{EN DASH}10:30, event …x7f"),
+        (
+            held(why="changed by hand in a meeting, which the settings do not let stand"),
+            "(changed by hand in a meeting",
+        ),
+        (held(substatus="out_for_lunch"), "Unavailable (out for lunch) since 10:00:00"),
+        (released(TEN + 10, why="paused"), "Auto since 10:00:10 (put back by calsyncd 0.1 s after it was due: paused)"),
+        (released(TEN + 10, late_ms=-2000), "put back by calsyncd 2.0 s early, since many meetings end at once"),
+        (
+            row(TEN + 10, "seen", "custom", "available", why="changed in Aircall", actor="aircall", after=TEN - 60),
+            "Available since 10:00:10 at the latest (changed in Aircall, not by calsyncd, later than 09:59:00)",
+        ),
+    ],
+)
+def test_each_cause_in_words(change: HistoryRow, words: str) -> None:
+    """How late, before or after what, and by whom."""
+    assert words in said([FIRST, change], TEN + 1200)
+
+
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        (row(TEN + 5, "override", until=TEN + 1800), "Changed by hand in a meeting: left alone until 10:30."),
+        (row(TEN + 5, "left_alone", until=TEN + 1800), "Unavailable by their own choice: left alone until 10:30."),
+        (
+            row(TEN + 5, "paused", until=float("inf"), actor="Dana", why="paused until resumed: headset"),
+            "Paused by Dana since 10:00:05, until resumed: headset. The calendar is not followed.",
+        ),
+        (
+            row(TEN + 5, "kept", until=TEN + 1800, why="amy@example.com is kept available: at least 2 are to stay"),
+            "In a meeting until 10:30, and kept available: at least 2 are to stay.",
+        ),
+        (
+            row(TEN + 5, "observed", "custom", "unavailable", until=TEN + 1800),
+            "Only observed: would be unavailable until 10:30, then back to Auto.",
+        ),
+        (
+            row(TEN + 5, "failed", why="Aircall did not take an update: 503"),
+            "At 10:00:05 Aircall did not take an update",
+        ),
+        (row(TEN + 5, "extended", actor="Dana", why="extended until later: client"), "By Dana, at 10:00:05: extended"),
+        (
+            row(TEN + 10, "lost", "custom", "unavailable", after=TEN),
+            "Not known for sure: an update to unavailable was sent at 10:00:00 and its answer was lost; Auto before",
+        ),
+    ],
+)
+def test_each_stance_in_words(last: HistoryRow, words: str) -> None:
+    """Who, since when, until when and why."""
+    assert words in said([FIRST, last], TEN + 600)
+
+
+def test_a_rule_is_told_with_where_it_stands() -> None:
+    """The pattern and the layer of the settings; and what troubles the agent, with whose turn it is."""
+    event = Event("lunch1", TEN, TEN + 60, titles=("lunch",))
+    considered = Considered(event, "primary", judge(event, Rules(ignore_titles=("lunch",))), "team support")
+    trouble = Trouble("ledger", "the ledger cannot be written", "free disk space", "operator")
+    text = said([FIRST], TEN + 30, considered=(considered,), trouble=trouble, span=None)
+
+    assert "One event was not counted: 10:00 its title matches lunch (ignore_titles of team support)." in text
+    assert "Trouble: the ledger cannot be written. To do (operator): free disk space." in text
+
+
+def test_ids_are_shortened_and_long_lists_cut() -> None:
+    """Six events are named, and how many more there are."""
+    events = [Event(f"secret-id-{n:03}", TEN, TEN + 60) for n in range(10)]
+    considered = tuple(Considered(event, "primary", judge(event, Rules())) for event in events)
+    text = said([FIRST], TEN + 30, considered=considered, span=Span(TEN, TEN + 60, Setting("unavailable"), "x"))
+
+    assert "secret-id" not in text
+    assert "(…005), and 4 more." in text
+
+
+def test_by_the_agents_clock_on_the_day_that_it_is_set_back() -> None:
+    """The offset of each instant, not of the day."""
+    at = datetime(2026, 10, 25, 1, 30, tzinfo=UTC).timestamp()
+    start = datetime(2026, 10, 25, 0, 30, tzinfo=UTC).timestamp()
+    text = said([FIRST, held(start, late_ms=0, begins=start, ends=at + 60)], at)
+
+    assert "02:30\N{EN DASH}02:31" in text
