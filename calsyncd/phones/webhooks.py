@@ -37,6 +37,10 @@ QUIET_PATIENCE_SECONDS = 60 * 60.0
 FIRST_RETRY_SECONDS = 30.0
 RETRY_CAP_SECONDS = 60 * 60.0
 BUDGET_RETRY_SECONDS = 5.0
+NEXT_REQUEST_SECONDS = 60.0
+"""So long what a check has begun may wait for its next request; then it begins anew."""
+
+NEXT_TRY_SECONDS = 1.0
 HEARD_BEFORE_SECONDS = 60.0
 HEARD_AFTER_SECONDS = 30.0
 DISTRUST_SECONDS = 6 * 3600.0
@@ -116,6 +120,7 @@ class Webhooks:
         self._check_seconds = CHECK_SECONDS
         self._untold = False
         self._due_since: float | None = None
+        self._asked = False
         self._doubted_at: float | None = None
         self._missed_at = float("-inf")
         self._failures = 0
@@ -241,6 +246,7 @@ class Webhooks:
     async def _check(self) -> float:
         """Bring the webhook in order; seconds until the next check."""
         assert self._address is not None  # noqa: S101 - nothing is kept without one
+        self._asked = False
         needed = webhooks.upkeep(await self._list(self._sparing), self._address, self._tokens.ids)
         self._tokens.replace(needed.ours)
         for known in needed.ours:
@@ -293,13 +299,22 @@ class Webhooks:
         return list(found.values())
 
     async def _sparing(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Ask Aircall, if that delays nobody and the budget has something to spare; else _NoBudgetError."""
+        """Ask Aircall, if that delays nobody and the budget has something to spare; else _NoBudgetError.
+
+        What follows on a check's first request waits for its turn: else where requests pass one by one the first would
+        be made again and again.
+        """
         now = self._clock.now()
         patient = self._due_since is not None and now < self._due_since + QUIET_PATIENCE_SECONDS
-        if patient and not self._phones.is_quiet():
+        if patient and not self._asked and not self._phones.is_quiet():
             raise _NoBudgetError(max(self._budget.spare_at(now) or now, now + BUDGET_RETRY_SECONDS))
-        if not self._budget.take_spare(now):
-            raise _NoBudgetError(self._budget.spare_at(now) or now + BUDGET_RETRY_SECONDS)
+        wait_until = self._clock.monotonic() + (NEXT_REQUEST_SECONDS if self._asked else 0.0)
+        while not self._budget.take_spare(now):
+            if not self._kept or self._clock.monotonic() >= wait_until:
+                raise _NoBudgetError(self._budget.spare_at(now) or now + BUDGET_RETRY_SECONDS)
+            await self._clock.sleep(NEXT_TRY_SECONDS)
+            now = self._clock.now()
+        self._asked = True
         return await self._paid(call)
 
     async def _waiting(self, call: Callable[[], Awaitable[T]]) -> T:

@@ -450,6 +450,37 @@ async def test_what_is_owed_goes_first(company: Open) -> None:
     assert 18 == one.budget.remaining(one.clock.now())
 
 
+async def test_where_requests_pass_one_by_one_a_check_goes_on_where_it_was(company: Open) -> None:
+    """A minute that leaks grants the list and then, a moment later, what the list showed to be needed."""
+    one = company()
+    for second in (1, 3):
+        await one.until(second)
+        one.budget.limited(one.clock.now(), 1.0)
+
+    one.webhooks.keep()
+    await one.until(120)
+
+    assert [1, 1] == [len(one.registry.asked(kind)) for kind in ("list", "create")]
+
+
+async def test_who_removes_does_not_wait_for_a_check_that_waits(company: Open) -> None:
+    """It ends as soon as it is not wanted."""
+    one = company(per_minute=20)
+    for _ in range(9):
+        one.budget.take(one.clock.now())
+        one.budget.spent(one.clock.now())
+        one.budget.give_back()
+    one.webhooks.keep()
+    await one.until(5)
+    before = len(one.registry.requests)
+
+    removing = asyncio.create_task(one.webhooks.remove())
+    await one.until(10)
+
+    assert (1, True) == (before, removing.done())
+    assert [] == one.registry.asked("create")
+
+
 async def test_a_fault_of_ours_is_no_reason_to_die(company: Open) -> None:
     """It is logged, and the webhook is seen to an hour later."""
     one = company()
