@@ -194,6 +194,8 @@ class Webhooks:
         if doubted is None or not self._kept or not self._tokens or self._heard_at >= doubted - HEARD_BEFORE_SECONDS:
             return
         self._missed_at, self._checked_at = now, None
+        # That is worth a request in any minute.
+        self._due_since = float("-inf")
         log.warning("A look found a change that Aircall's webhook had not told: it is checked", action="webhook_missed")
         self._plan(now)
 
@@ -221,6 +223,7 @@ class Webhooks:
         now = self._clock.now()
         at = now if self._checked_at is None else self._check_at(self._checked_at)
         if now < at:
+            self._due_since = None
             self._plan(at)
         else:
             self._running = True

@@ -551,6 +551,20 @@ async def test_a_change_that_nothing_told_is_a_reason_to_check(company: Open, *,
     assert checked == ("webhook_missed" in {line["action"] for line in logs})
 
 
+async def test_what_is_wrong_is_looked_for_in_a_crowded_minute_too(company: Open) -> None:
+    """Half of the budget is enough for that."""
+    one = company()
+    one.webhooks.keep()
+    await one.until(600)
+    one.registry.webhooks["hook-1"] = replace(one.registry.webhooks["hook-1"], active=False)
+    one.quiet = False
+
+    one.webhooks.untold(one.clock.now())
+    await one.until(640)
+
+    assert one.registry.webhooks["hook-1"].active
+
+
 async def test_changes_that_nothing_tells_are_no_storm(company: Open) -> None:
     """A webhook that is on and stays silent is checked once in ten minutes at the most."""
     one = company()
