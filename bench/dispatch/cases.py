@@ -66,6 +66,16 @@ class Results:
         return sum(one.reads for one in self.ours) / sum(one.windows for one in self.ours)
 
     @property
+    def requests(self) -> float:
+        """Requests used in a day: updates, reads and refused ones."""
+        return sum(one.updates + one.reads + one.refused for one in self.ours) / len(self.ours)
+
+    @property
+    def astray(self) -> int:
+        """At the ends of all days, agents whose setting is not what the calendar says."""
+        return sum(one.astray for one in self.ours)
+
+    @property
     def refused(self) -> float:
         """Refused requests in a day."""
         return sum(one.refused for one in self.ours) / len(self.ours)
@@ -125,6 +135,8 @@ ZERO = Goal(
     lambda r: not any(one.wrong for one, bound in zip(r.ours, r.bounds, strict=True) if not bound),
 )
 TWO = Goal("updates a window ≤ 2.005", lambda r: f"{r.updates:.3f}", lambda r: r.updates <= 2.005)
+NONE_LOST = Goal("updates a window ≥ 1.995", lambda r: f"{r.updates:.3f}", lambda r: r.updates >= 1.995)
+SETTLED = Goal("agents not as the calendar says at 17:30: 0", lambda r: str(r.astray), lambda r: r.astray == 0)
 NO_REFUSAL = _refused(0)
 
 
@@ -147,7 +159,7 @@ class Case:
 
 
 def _base(agents: int, per_minute: int, *goals: Goal) -> Case:
-    common = (ZERO, TWO, NO_REFUSAL)
+    common = (ZERO, TWO, NO_REFUSAL, SETTLED)
     return Case(f"{agents:,} at {per_minute}", agents, Terms(per_minute), (*goals, *common), others=True)
 
 
@@ -168,35 +180,39 @@ _FULL = Terms(120)
 _THIRD = _share(1 / 3, "W ≤ a third of the sliding minute's")
 
 OTHERWISE = (
-    Case("200 at 120, without webhooks", 200, replace(_FULL, told=False), (_reads(0.3), NO_REFUSAL)),
-    Case("500 at 120, a minute of 61 s", 500, replace(_FULL, margin=1.0), (_ratio(1.05), NO_REFUSAL)),
-    Case("1,000 at 120, a minute of 61 s", 1000, replace(_FULL, margin=1.0), (_ratio(1.05), NO_REFUSAL)),
-    Case("500 at 120, 40 requests a second", 500, replace(_FULL, a_second=40.0), (_ratio(1.3), NO_REFUSAL)),
-    Case("1,000 at 120, 40 requests a second", 1000, replace(_FULL, a_second=40.0), (_ratio(1.08), NO_REFUSAL)),
+    Case("200 at 120, without webhooks", 200, replace(_FULL, told=False), (_reads(0.3), NO_REFUSAL, SETTLED)),
+    Case("500 at 120, a minute of 61 s", 500, replace(_FULL, margin=1.0), (_ratio(1.05), NO_REFUSAL, SETTLED)),
+    Case("1,000 at 120, a minute of 61 s", 1000, replace(_FULL, margin=1.0), (_ratio(1.05), NO_REFUSAL, SETTLED)),
+    Case("500 at 120, 40 requests a second", 500, replace(_FULL, a_second=40.0), (_ratio(1.3), NO_REFUSAL, SETTLED)),
+    Case(
+        "1,000 at 120, 40 requests a second", 1000, replace(_FULL, a_second=40.0), (_ratio(1.08), NO_REFUSAL, SETTLED)
+    ),
     Case(
         "500 at 120, by the clock's minutes",
         500,
         replace(_FULL, kind="fixed", headers=True),
-        (_THIRD, NO_REFUSAL),
+        (_THIRD, NO_REFUSAL, SETTLED),
         beside="500 at 120",
     ),
     Case(
         "1,000 at 120, by the clock's minutes",
         1000,
         replace(_FULL, kind="fixed", headers=True),
-        (_THIRD, NO_REFUSAL),
+        (_THIRD, NO_REFUSAL, SETTLED),
         beside="1,000 at 120",
     ),
     Case(
         "500 at 120, others take half",
         500,
         replace(_FULL, others=60),
-        (_ratio(1.1), _refused(100)),
+        (_ratio(1.1), NONE_LOST, _refused(100), SETTLED),
         bound_by=60,
     ),
-    Case("500 at 120, a strict leak", 500, replace(_FULL, kind="leaky", burst=1), (_refused(60),)),
-    Case("500 at 120, a leak with a bucket of 10", 500, replace(_FULL, kind="leaky", burst=10), (_refused(60),)),
-    Case("500 at 120, a leak with a bucket of 120", 500, replace(_FULL, kind="leaky"), (NO_REFUSAL,)),
+    Case("500 at 120, a strict leak", 500, replace(_FULL, kind="leaky", burst=1), (_refused(60), SETTLED)),
+    Case(
+        "500 at 120, a leak with a bucket of 10", 500, replace(_FULL, kind="leaky", burst=10), (_refused(60), SETTLED)
+    ),
+    Case("500 at 120, a leak with a bucket of 120", 500, replace(_FULL, kind="leaky"), (NO_REFUSAL, SETTLED)),
 )
 
 CASES: tuple[Case, ...] = (*BASE, *OTHERWISE)

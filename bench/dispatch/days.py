@@ -63,8 +63,12 @@ class Day:
 
     def is_busy(self, agent: int, at: float) -> bool:
         """Whether the calendar, as edited by `at`, says busy then."""
+        return any(start <= at < end for start, end in self.known(agent, at))
+
+    def known(self, agent: int, at: float) -> list[tuple[float, float]]:
+        """The meetings of the calendar as edited by `at`."""
         known = {change.meeting: change.span for change in self.of(agent) if change.at <= at}
-        return any(span is not None and span[0] <= at < span[1] for span in known.values())
+        return [span for span in known.values() if span is not None]
 
     @functools.cached_property
     def _by_agent(self) -> list[list[Change]]:

@@ -1,37 +1,61 @@
-"""A day by the daemon's own rooms: `calsyncd.phones` and `calsyncd.core` on virtual time, against the sandbox."""
+"""A day by the daemon's own rooms: `calsyncd.phones` and `calsyncd.core` on virtual time, against the sandbox.
+
+The webhook is part of it: made at the start, looked after, and told of each update by the sandbox.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable, Mapping
 
 from bench.dispatch.days import COUNTED_FROM, COUNTED_TO, MINUTE, Day
 from bench.dispatch.virtual import VirtualClock, VirtualLoop, play
 from bench.dispatch.world import MIDNIGHT, Played, Terms, World
 from calsyncd import logs
+from calsyncd.aircall.client import read_webhook
 from calsyncd.core.budget import Budget, Shown
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting, User
 from calsyncd.core.plan import Line
 from calsyncd.core.rules import Rules
 from calsyncd.core.timeline import build
+from calsyncd.core.webhooks import NAME, Delivery, Webhook
 from calsyncd.errors import RateLimited
 from calsyncd.metrics import Metrics
-from calsyncd.phones import Agent, Calls, Phones, Record, Roster, Spending
+from calsyncd.phones import Agent, Calls, Phones, Record, Roster, Spending, Webhooks
 from calsyncd.sandbox.aircall import AircallSandbox
+from calsyncd.sandbox.aircall_webhooks import show_webhook
+from calsyncd.sandbox.delivery import PUBLIC_ORIGIN, Postman
 from calsyncd.scheduler import Scheduler
+from calsyncd.web.public import read_delivery
 
 PER_PAGE = 50
 OPENED = COUNTED_FROM - 20 * MINUTE
 CHANCE = 0.5
+WEBHOOK_URL = f"{PUBLIC_ORIGIN}/webhooks/aircall"
+
+
+class _Post(Postman):
+    """Brings the sandbox's messages to the webhook in no time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.take: Callable[[Delivery], bool] = lambda _: False
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, seconds: float) -> int | None:  # noqa: ARG002 - its form
+        """200 if it is genuine."""
+        delivery = read_delivery(body)
+        return 200 if delivery is not None and self.take(delivery) else 404
 
 
 class _Wire:
-    """The requests of `phones.Calls`, as the sandbox's Aircall answers them."""
+    """The requests of `phones.Calls` and `phones.Webhooks`, as the sandbox's Aircall answers them."""
 
     def __init__(self, world: World, clock: VirtualClock, budget: Budget, scheduler: Scheduler) -> None:
         self._world = world
         self._clock = clock
         self._budget = budget
         self._scheduler = scheduler
+        self._hooks = world.aircall.webhooks
         self._next = 0.0
 
     async def page_of_users(self, page: int) -> tuple[list[User], bool]:
@@ -57,6 +81,33 @@ class _Wire:
         await self._ask(user, setting.availability_status)
         self._world.put(user, setting.availability_status)
         return setting
+
+    async def page_of_webhooks(self, page: int) -> tuple[list[Webhook], bool]:  # noqa: ARG002 - its form
+        """The company's webhooks, all on one page."""
+        await self._ask()
+        return [self._webhook(known) for known in self._hooks.by_id], False
+
+    async def create_webhook(self, url: str, events: Iterable[str]) -> Webhook:
+        """Make one."""
+        await self._ask()
+        return self._webhook(self._hooks.add({"custom_name": NAME, "url": url, "events": list(events)}).id)
+
+    async def update_webhook(self, webhook_id: str, url: str, events: Iterable[str]) -> Webhook:
+        """Switch one on."""
+        await self._ask()
+        body = {"active": True, "url": url, "events": list(events)}
+        self._hooks.change(self._hooks.by_id[webhook_id], body)
+        return self._webhook(webhook_id)
+
+    async def delete_webhook(self, webhook_id: str) -> None:
+        """Remove one."""
+        await self._ask()
+        del self._hooks.by_id[webhook_id]
+
+    def _webhook(self, webhook_id: str) -> Webhook:
+        shown = read_webhook(show_webhook(self._hooks.by_id[webhook_id], PUBLIC_ORIGIN))
+        assert shown is not None  # noqa: S101 - the sandbox shows whole ones
+        return shown
 
     def _user(self, user: int, at: float) -> User:
         known = self._world.aircall.users.by_id[user]
@@ -101,13 +152,14 @@ def ours(day: Day, terms: Terms) -> Played:
     logs.configure("error")
     loop = VirtualLoop()
     clock = VirtualClock(loop, MIDNIGHT + OPENED)
-    world = World(day, terms, AircallSandbox(clock.now))
+    post = _Post()
+    world = World(day, terms, AircallSandbox(clock.now, post))
     world.hire()
-    play(loop, _play(world, clock))
+    play(loop, _play(world, clock, post))
     return world.judge()
 
 
-async def _play(world: World, clock: VirtualClock) -> None:
+async def _play(world: World, clock: VirtualClock, post: _Post) -> None:
     day, terms = world.day, world.terms
     scheduler = Scheduler(clock)
     roster = Roster(clock.now)
@@ -115,9 +167,10 @@ async def _play(world: World, clock: VirtualClock) -> None:
     metrics = Metrics("bench")
     paper = _Paper()
     record = Record(paper, paper, clock)
+    wire = _Wire(world, clock, budget, scheduler)
     calls = Calls(
         clock,
-        aircall=_Wire(world, clock, budget, scheduler),
+        aircall=wire,
         record=record,
         roster=roster,
         budget=budget,
@@ -135,8 +188,19 @@ async def _play(world: World, clock: VirtualClock) -> None:
         chance=lambda: CHANCE,
         spending=Spending(early=terms.early),
     )
-    phones.listen(lambda _: None, lambda: terms.told)
+    webhooks = Webhooks(
+        scheduler,
+        aircall=wire,
+        phones=phones,
+        address=WEBHOOK_URL if terms.told else None,
+        budget=budget,
+        learned=lambda _: None,
+        chance=lambda: CHANCE,
+    )
+    post.take = webhooks.take
+    phones.listen(webhooks.untold, lambda: webhooks.alive)
     phones.follow(Agent(f"a{number}@example.com", number + 1) for number in range(day.agents))
+    webhooks.keep()
     loop = asyncio.create_task(scheduler.run())
     calendars: list[dict[str, tuple[float, float]]] = [{} for _ in range(day.agents)]
     changes = list(day.changes)

@@ -6,11 +6,10 @@ takes no time of its own; a request takes as long as the rate of requests says, 
 
 from __future__ import annotations
 
-import bisect
 from collections import deque
 from dataclasses import dataclass, field
 
-from bench.dispatch.days import COUNTED_FROM, COUNTED_TO, MINUTE, Day
+from bench.dispatch.days import COUNTED_FROM, COUNTED_TO, MINUTE, Day, united
 from calsyncd.sandbox.aircall import AircallSandbox
 from calsyncd.sandbox.aircall_users import Setting, User
 from calsyncd.sandbox.limits import Kind, Window
@@ -57,6 +56,8 @@ class Played:
     reads: int = 0
     refused: int = 0
     windows: int = 0
+    astray: int = 0
+    """Whose setting at the end is not what the calendar says."""
 
     @property
     def wrong(self) -> float:
@@ -118,6 +119,7 @@ class World:
         played = Played(refused=self.refused, windows=sum(map(len, busy)))
         played.updates = sum(one.user is not None for one in self.counted)
         played.reads = len(self.counted) - played.updates
+        played.astray = sum(map(self._is_astray, range(self.day.agents)))
         for number, spans in enumerate(busy):
             user = self.aircall.users.by_id[number + 1]
             if strict:
@@ -133,16 +135,26 @@ class World:
             if beyond - first < MINUTE - TOLERANCE_SECONDS:
                 raise VoidError(f"more than {self.terms.per_minute} requests in the minute after {first - MIDNIGHT}")
 
+    def _is_astray(self, number: int) -> bool:
+        off = self.aircall.setting(number + 1).status == UNAVAILABLE
+        return off != self.day.is_busy(number, COUNTED_TO)
+
     def _check_early(self, number: int, user: User) -> None:
-        boundaries = sorted({at for change in self.day.of(number) if change.span for at in change.span})
-        # A request that takes its time was right when it was sent.
-        sent_before = 0.0 if self.terms.a_second is None else LONGEST_WAY_SECONDS
+        """Each turn is what the calendar, as it was known when its update was sent, says within `early` of then."""
+        early = self.terms.early + TOLERANCE_SECONDS
+        # What became known at the very instant was not known yet, and a request that takes its time was sent before.
+        sent_before = TOLERANCE_SECONDS if self.terms.a_second is None else LONGEST_WAY_SECONDS
         for at, after in _turns(user):
-            index = bisect.bisect_right(boundaries, at + self.terms.early + TOLERANCE_SECONDS) - 1
-            soon = index >= 0 and boundaries[index] > at - sent_before
-            right = any(self.day.is_busy(number, when) == (after == UNAVAILABLE) for when in (at, at - sent_before))
-            if not right and not soon:
+            sent = (at, at - sent_before)
+            if not any(self._is_wanted(number, when, when + early, busy=after == UNAVAILABLE) for when in sent):
                 raise VoidError(f"agent {number} became {after} at {at}, too early or for nothing")
+
+    def _is_wanted(self, number: int, since: float, until: float, *, busy: bool) -> bool:
+        """Whether the calendar, as it is known at `since`, says so at some instant of these."""
+        spans = united(self.day.known(number, since))
+        if busy:
+            return any(start <= until and since < end for start, end in spans)
+        return not any(start <= since and until < end for start, end in spans)
 
 
 def _turns(user: User) -> list[tuple[float, str]]:

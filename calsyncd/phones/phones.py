@@ -180,6 +180,11 @@ class Phones:
         """Somebody joined or left the company: list everybody soon, but not all the time."""
         self.lists.changed()
 
+    def is_quiet(self) -> bool:
+        """Whether a request that nobody waits for delays nobody now: its minute has no price, and there is enough."""
+        now = self._clock.now()
+        return not self._price(now) and self._has_spare(now)
+
     def listen(self, untold: Callable[[float], None], alive: Callable[[], bool]) -> None:
         """Call `untold(at)` when a look of `at` found a change that no webhook had told; `alive` says if they tell."""
         self._calls.untold, self.lists.told = untold, alive
@@ -492,8 +497,7 @@ class Phones:
 
     def _show_minute(self, mark: float, now: float) -> None:
         """Let a list that goes across a mark of the clock show, before a crowd, whether it might go across it too."""
-        quiet = not self.lists.running and not self._price(now) and self._has_spare(now)
-        if quiet and self._budget.may_show_minute(now, self.lists.pages):
+        if not self.lists.running and self.is_quiet() and self._budget.may_show_minute(now, self.lists.pages):
             self._budget.shows_minute(now)
             self.lists.across(now, mark + MARK_MARGIN_SECONDS)
 

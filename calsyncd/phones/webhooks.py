@@ -2,7 +2,14 @@
 
 Its messages are hints: they say whose setting to look at, and looking goes on without them. So nothing that fails here
 stops anything; it is said once, and tried again, ever more slowly. Its requests are paid for from what is spare of the
-budget. Taking a message compares a token and sets flags in memory, so that it is answered in a moment.
+budget, in minutes in which they delay nobody. Taking a message compares a token and sets flags in memory, so that it is
+answered in a moment.
+
+Whether it is still switched on is asked about an hour after the last message, or after the last check while none comes:
+one that Aircall has switched off says nothing more, so that it is seen within that time, however many came before.
+While they come, every fourth hour is enough for what else may be amiss, such as its list of events. A change that a
+look found and no message told is a reason not to wait so long, and where nothing at all was heard around it, to ask at
+once.
 """
 
 from __future__ import annotations
@@ -21,9 +28,19 @@ from calsyncd.logs import get_logger
 from calsyncd.scheduler import Scheduler
 
 CHECK_SECONDS = 60 * 60.0
+HEARD_CHECKS = 4
+"""While messages come, a check is so many times as rare."""
+
+QUIET_PATIENCE_SECONDS = 60 * 60.0
+"""So long a check waits for a minute in which it delays nobody, then only for half of the budget."""
+
 FIRST_RETRY_SECONDS = 30.0
 RETRY_CAP_SECONDS = 60 * 60.0
 BUDGET_RETRY_SECONDS = 5.0
+NEXT_REQUEST_SECONDS = 60.0
+"""So long what a check has begun may wait for its next request; then it begins anew."""
+
+NEXT_TRY_SECONDS = 1.0
 HEARD_BEFORE_SECONDS = 60.0
 HEARD_AFTER_SECONDS = 30.0
 DISTRUST_SECONDS = 6 * 3600.0
@@ -57,7 +74,7 @@ class Aircall(Protocol):
 
 
 class Hinted(Protocol):
-    """Who is told what messages say."""
+    """Who is told what messages say, and spends most of the budget."""
 
     def told(self, user: int, status: str | None, at: float | None) -> None:
         """A message named this `availability_status` of a user, or none; it happened at `at`, if that is known."""
@@ -65,6 +82,10 @@ class Hinted(Protocol):
 
     def users_changed(self) -> None:
         """Somebody joined or left the company."""
+        ...
+
+    def is_quiet(self) -> bool:
+        """Whether a request that nobody waits for delays nobody now."""
         ...
 
 
@@ -94,6 +115,12 @@ class Webhooks:
         self._lock = asyncio.Lock()
         self._tokens = Tokens()
         self._heard_at = float("-inf")
+        # None: however much is heard, it is to be checked.
+        self._checked_at: float | None = None
+        self._check_seconds = CHECK_SECONDS
+        self._untold = False
+        self._due_since: float | None = None
+        self._asked = False
         self._doubted_at: float | None = None
         self._missed_at = float("-inf")
         self._failures = 0
@@ -107,7 +134,7 @@ class Webhooks:
     def keep(self) -> None:
         """See to the webhook now, and from now on."""
         if self._address is not None and not self._kept:
-            self._kept = True
+            self._kept, self._checked_at, self._due_since = True, None, None
             self._scheduler.at("webhooks", "", self._clock.now())
 
     async def remove(self) -> None:
@@ -143,7 +170,9 @@ class Webhooks:
         """Take one message; False if it is not genuine."""
         if not self._tokens.includes(delivery.token):
             return False
-        self._heard_at = self._clock.now()
+        if delivery.event in EVENTS:
+            # Others tell nothing of whether ours still come.
+            self._heard_at = self._clock.now()
         if delivery.event in (CREATED, DELETED):
             self._phones.users_changed()
         elif delivery.event in EVENTS and delivery.user is not None:
@@ -152,6 +181,10 @@ class Webhooks:
 
     def untold(self, at: float) -> None:
         """A look of `at` found a change that no message had told: if nothing at all is heard, see what is wrong."""
+        if not self._untold and self._checked_at is not None:
+            self._untold = True
+            if self._kept:
+                self._plan(max(at, self._check_at(self._checked_at)))
         if self._doubted_at is None and at >= self._missed_at + MISSED_PAUSE_SECONDS:
             self._doubted_at = at
             self._scheduler.at("silence", "", at + HEARD_AFTER_SECONDS)
@@ -160,7 +193,9 @@ class Webhooks:
         doubted, self._doubted_at = self._doubted_at, None
         if doubted is None or not self._kept or not self._tokens or self._heard_at >= doubted - HEARD_BEFORE_SECONDS:
             return
-        self._missed_at = now
+        self._missed_at, self._checked_at = now, None
+        # That is worth a request in any minute.
+        self._due_since = float("-inf")
         log.warning("A look found a change that Aircall's webhook had not told: it is checked", action="webhook_missed")
         self._plan(now)
 
@@ -169,16 +204,30 @@ class Webhooks:
     def _stepped(self, now: float) -> None:
         """The clock jumped: what was timed by it is forgotten."""
         self._heard_at, self._missed_at, self._doubted_at = min(self._heard_at, now), float("-inf"), None
+        self._checked_at = self._due_since = None
         if self._kept:
             self._scheduler.at("webhooks", "", now)
+
+    def _check_at(self, checked_at: float) -> float:
+        """When the next check is due after one of `checked_at`, by what has been heard since."""
+        sure_at = checked_at if self._untold else max(checked_at, self._heard_at)
+        return min(sure_at + self._check_seconds, checked_at + HEARD_CHECKS * self._check_seconds)
 
     def _plan(self, due: float) -> None:
         planned = self._scheduler.due_at("webhooks", "")
         self._scheduler.at("webhooks", "", due if planned is None else min(due, planned))
 
     def _due(self) -> None:
-        if self._kept and not self._running:
+        if not self._kept or self._running:
+            return
+        now = self._clock.now()
+        at = now if self._checked_at is None else self._check_at(self._checked_at)
+        if now < at:
+            self._due_since = None
+            self._plan(at)
+        else:
             self._running = True
+            self._due_since = now if self._due_since is None else self._due_since
             self._scheduler.start(self._upkeep(), "webhooks")
 
     async def _upkeep(self) -> None:
@@ -192,7 +241,7 @@ class Webhooks:
         except Exception:
             # It is not worth the process: looking goes on without it.
             log.exception("Aircall's webhook is not seen to for a while", action="webhook_failed")
-            wait = CHECK_SECONDS
+            self._checked_at, wait = None, CHECK_SECONDS
         self._running = False
         if self._kept:
             self._plan(self._clock.now() + wait)
@@ -200,6 +249,7 @@ class Webhooks:
     async def _check(self) -> float:
         """Bring the webhook in order; seconds until the next check."""
         assert self._address is not None  # noqa: S101 - nothing is kept without one
+        self._asked = False
         needed = webhooks.upkeep(await self._list(self._sparing), self._address, self._tokens.ids)
         self._tokens.replace(needed.ours)
         for known in needed.ours:
@@ -222,7 +272,9 @@ class Webhooks:
         if how != "found" or self._said != "":
             log.info("Aircall tells of changes made in its app", action="webhook_ready", webhook=keep.id, how=how)
         self._failures, self._said = 0, ""
-        return spread(CHECK_SECONDS, self._chance())
+        self._checked_at, self._due_since, self._untold = self._clock.now(), None, False
+        self._check_seconds = spread(CHECK_SECONDS, self._chance())
+        return self._check_seconds
 
     async def _change(self, webhook_id: str, address: str) -> Webhook:
         try:
@@ -250,10 +302,22 @@ class Webhooks:
         return list(found.values())
 
     async def _sparing(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Ask Aircall, if the budget has something to spare; else _NoBudgetError."""
+        """Ask Aircall, if that delays nobody and the budget has something to spare; else _NoBudgetError.
+
+        What follows on a check's first request waits for its turn: else where requests pass one by one the first would
+        be made again and again.
+        """
         now = self._clock.now()
-        if not self._budget.take_spare(now):
-            raise _NoBudgetError(self._budget.spare_at(now) or now + BUDGET_RETRY_SECONDS)
+        patient = self._due_since is not None and now < self._due_since + QUIET_PATIENCE_SECONDS
+        if patient and not self._asked and not self._phones.is_quiet():
+            raise _NoBudgetError(max(self._budget.spare_at(now) or now, now + BUDGET_RETRY_SECONDS))
+        wait_until = self._clock.monotonic() + (NEXT_REQUEST_SECONDS if self._asked else 0.0)
+        while not self._budget.take_spare(now):
+            if not self._kept or self._clock.monotonic() >= wait_until:
+                raise _NoBudgetError(self._budget.spare_at(now) or now + BUDGET_RETRY_SECONDS)
+            await self._clock.sleep(NEXT_TRY_SECONDS)
+            now = self._clock.now()
+        self._asked = True
         return await self._paid(call)
 
     async def _waiting(self, call: Callable[[], Awaitable[T]]) -> T:
@@ -272,6 +336,7 @@ class Webhooks:
         """Seconds until the next try; a failure of a kind is said once."""
         now = self._clock.now()
         self._failures += 1
+        self._checked_at = self._due_since = None
         if isinstance(error, RateLimited):
             self._budget.limited(now, wait_after_429(error.retry_after, error.reset, now, self._chance()))
         wait = backoff(self._failures, self._chance(), first=FIRST_RETRY_SECONDS, cap=RETRY_CAP_SECONDS)

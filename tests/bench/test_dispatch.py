@@ -181,6 +181,56 @@ def test_what_breaks_a_rule_voids_the_run() -> None:
         judged(day, Terms(10), (TEN, 0, "unavailable"), (TEN + 300, 0, "available"))
 
 
+def test_the_judge_knows_starts_from_ends() -> None:
+    """What is near an update excuses it only if it turns the phone the same way, and is a boundary of the whole."""
+    nested = Day(0, 1, (meeting(0, TEN, TEN + 600), meeting(0, TEN + 120, TEN + 240)))
+    joined = Day(0, 1, (meeting(0, TEN, TEN + 600), meeting(0, TEN + 600, TEN + 900)))
+
+    for day, at in ((nested, TEN + 90), (nested, TEN + 200), (joined, TEN + 570)):
+        with pytest.raises(VoidError):
+            judged(day, Terms(10), (TEN, 0, "unavailable"), (at, 0, "available"))
+
+
+def test_the_judge_knows_what_was_known() -> None:
+    """A meeting that is made later excuses nothing before, nor does one that was moved away; on time it does."""
+    span = (TEN, TEN + 600)
+    made = Day(0, 1, (Change(TEN - 20, 0, "m", span),))
+    moved = Day(0, 1, (meeting(0, *span), Change(TEN - 40, 0, f"m{TEN}", (TEN + 1800, TEN + 2400))))
+
+    assert judged(made, Terms(10), (TEN - 20, 0, "unavailable"), (TEN + 600, 0, "available")) == pytest.approx(20)
+    # Sent before it was moved, and taken back.
+    assert judged(moved, Terms(10), (TEN - 41, 0, "unavailable"), (TEN - 39, 0, "available")) == pytest.approx(1202)
+    for day, at in ((made, TEN - 21), (moved, TEN - 39)):
+        with pytest.raises(VoidError):
+            judged(day, Terms(10), (at, 0, "unavailable"))
+
+
+def test_who_ends_the_day_astray_is_counted() -> None:
+    """An update that was lost shows in the end."""
+    day = Day(0, 2, (meeting(0, TEN, TEN + 600), meeting(1, TEN, TEN + 600)))
+    now = MIDNIGHT + TEN
+    world = World(day, Terms(10), AircallSandbox(lambda: now))
+    world.hire()
+    for user in (1, 2):
+        assert world.passes(now, user, "unavailable")
+        world.put(user, "unavailable")
+    now = MIDNIGHT + TEN + 600
+    assert world.passes(now, 1, "available")
+    world.put(1, "available")
+
+    assert world.judge().astray == 1
+
+
+def test_the_webhook_is_looked_after_and_its_requests_count() -> None:
+    """A list that makes it, and two more checks; a company of one page's users is looked at no less for it."""
+    day = company_day(1, 20)
+
+    told, untold = ours(day, Terms(120)), ours(day, Terms(120, told=False))
+
+    assert told.astray == untold.astray == 0
+    assert told.reads == untold.reads + 4
+
+
 def test_the_minute_is_checked_apart_from_the_sandbox() -> None:
     """The judge counts for itself."""
     day = Day(0, 3, tuple(meeting(agent, TEN, TEN + 600) for agent in range(3)))
@@ -194,16 +244,8 @@ def test_the_minute_is_checked_apart_from_the_sandbox() -> None:
         world.judge()
 
 
-MISSED = {
-    ("500 at 120", "W / bound ≤ 1.05 on any day"),
-    ("500 at 120, by the clock's minutes", "W ≤ a third of the sliding minute's"),
-    ("1,000 at 120, by the clock's minutes", "W ≤ a third of the sliding minute's"),
-}
-"""What is known to be missed, and so said on the page."""
-
-
 def test_the_published_page_keeps_its_goals_and_its_prices_prove_its_bounds() -> None:
-    """No goal is missed but those known, and prices that were published prove the bound of their day anew."""
+    """Each goal is reached, and prices that were published prove the bound of their day anew."""
     text = (DOCS / "dispatch.md").read_text(encoding="utf-8")
     published = json.loads((DOCS / "dispatch-prices.json").read_text(encoding="utf-8"))
     sparse = published["[1, 500, 60]"]
@@ -211,7 +253,7 @@ def test_the_published_page_keeps_its_goals_and_its_prices_prove_its_bounds() ->
 
     goals = re.findall(r"^\| ([^|]+) \| ([^|]+) \| [^|]+ \| (yes|no) \|$", text, re.MULTILINE)
     assert len(goals) == sum(len(case.goals) for case in CASES)
-    assert {(case, words) for case, words, reached in goals if reached == "no"} == MISSED
+    assert [] == [(case, words) for case, words, reached in goals if reached != "yes"]
     day = company_day(1, 500)
     assert bound.check(day, prices, bound.Terms(60)) == pytest.approx(bound_of(day, 60))
 

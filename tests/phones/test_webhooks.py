@@ -92,6 +92,7 @@ class Company:
         self.budget = Budget(per_minute)
         self.registry = Registry(self.clock, self.budget)
         self.secrets: list[str] = []
+        self.quiet = True
         self.heard: list[tuple[int, str | None] | tuple[int, str | None, float] | str] = []
         self.webhooks = self.keeper(address)
         self.loop = asyncio.create_task(self.scheduler.run())
@@ -113,6 +114,9 @@ class Company:
 
     def users_changed(self) -> None:
         self.heard.append("users changed")
+
+    def is_quiet(self) -> bool:
+        return self.quiet
 
     async def until(self, time: float) -> None:
         """Let time pass; what kills the loop is raised here."""
@@ -216,6 +220,86 @@ async def test_one_that_was_switched_off_is_switched_on_again(company: Open) -> 
 
     assert one.registry.webhooks["hook-1"].active
     assert ["switched on"] == [line["how"] for line in logs if line["action"] == "webhook_ready"]
+
+
+async def listening(one: Company, hours: float, event: str = "user.closed.v2") -> None:
+    """So many hours with a message every ten minutes."""
+    for _ in range(round(6 * hours)):
+        one.take("token-1", event)
+        await one.until(one.clock.monotonic() + 600)
+
+
+async def test_while_messages_come_checks_are_rare(company: Open) -> None:
+    """Every fourth hour, since a webhook that is switched off says nothing."""
+    one = company()
+    one.webhooks.keep()
+    await one.until(10)
+
+    await listening(one, 13)
+
+    assert [0, 4, 8, 12] == [round(at / HOUR) for at in one.registry.asked("list")]
+
+
+@pytest.mark.parametrize("heard_hours", [0.0, 0.5, 1.5, 3.0])
+async def test_silence_brings_a_check_within_an_hour(company: Open, heard_hours: float) -> None:
+    """However many messages came before it was switched off."""
+    one = company()
+    one.webhooks.keep()
+    await one.until(10)
+    await listening(one, heard_hours)
+    off_at = one.clock.monotonic()
+    one.registry.webhooks["hook-1"] = replace(one.registry.webhooks["hook-1"], active=False)
+
+    await one.until(off_at + HOUR + 10)
+
+    assert one.registry.webhooks["hook-1"].active
+
+
+async def test_messages_that_are_not_ours_are_no_sign_of_life(company: Open) -> None:
+    """Who has given it other events is not taken for a company in which nothing is amiss."""
+    one = company()
+    one.webhooks.keep()
+    await one.until(10)
+    one.registry.webhooks["hook-1"] = replace(one.registry.webhooks["hook-1"], events=frozenset({"call.created"}))
+
+    await listening(one, 1.2, "call.created")
+
+    assert frozenset(EVENTS) == one.registry.webhooks["hook-1"].events
+
+
+async def test_a_change_that_nothing_told_among_messages_is_a_reason_not_to_wait(company: Open) -> None:
+    """It may tell of some changes and not of others: it is checked an hour after the last check."""
+    one = company()
+    one.webhooks.keep()
+    await one.until(10)
+    hook = one.registry.webhooks["hook-1"]
+    one.registry.webhooks["hook-1"] = replace(hook, events=frozenset({"user.closed.v2"}))
+
+    await listening(one, 0.5)
+    one.webhooks.untold(one.clock.now())
+    await listening(one, 0.6)
+
+    assert frozenset(EVENTS) == one.registry.webhooks["hook-1"].events
+
+
+async def test_a_check_waits_for_a_minute_in_which_it_delays_nobody(company: Open) -> None:
+    """For an hour; then half of the budget is enough."""
+    one = company()
+    one.quiet = False
+    one.webhooks.keep()
+    await one.until(HOUR - 10)
+    before = len(one.registry.requests)
+    await one.until(HOUR + 10)
+    late = len(one.registry.requests)
+    one.quiet = True
+    await one.until(2 * HOUR - 10)
+    one.quiet = False
+    await one.until(2 * HOUR + 60)
+    second = len(one.registry.requests)
+    one.quiet = True
+    await one.until(2 * HOUR + 70)
+
+    assert (0, 2, 2, 3) == (before, late, second, len(one.registry.requests))
 
 
 async def test_checks_are_silent_while_all_is_well(company: Open) -> None:
@@ -366,6 +450,37 @@ async def test_what_is_owed_goes_first(company: Open) -> None:
     assert 18 == one.budget.remaining(one.clock.now())
 
 
+async def test_where_requests_pass_one_by_one_a_check_goes_on_where_it_was(company: Open) -> None:
+    """A minute that leaks grants the list and then, a moment later, what the list showed to be needed."""
+    one = company()
+    for second in (1, 3):
+        await one.until(second)
+        one.budget.limited(one.clock.now(), 1.0)
+
+    one.webhooks.keep()
+    await one.until(120)
+
+    assert [1, 1] == [len(one.registry.asked(kind)) for kind in ("list", "create")]
+
+
+async def test_who_removes_does_not_wait_for_a_check_that_waits(company: Open) -> None:
+    """It ends as soon as it is not wanted."""
+    one = company(per_minute=20)
+    for _ in range(9):
+        one.budget.take(one.clock.now())
+        one.budget.spent(one.clock.now())
+        one.budget.give_back()
+    one.webhooks.keep()
+    await one.until(5)
+    before = len(one.registry.requests)
+
+    removing = asyncio.create_task(one.webhooks.remove())
+    await one.until(10)
+
+    assert (1, True) == (before, removing.done())
+    assert [] == one.registry.asked("create")
+
+
 async def test_a_fault_of_ours_is_no_reason_to_die(company: Open) -> None:
     """It is logged, and the webhook is seen to an hour later."""
     one = company()
@@ -434,6 +549,20 @@ async def test_a_change_that_nothing_told_is_a_reason_to_check(company: Open, *,
 
     assert checked == one.registry.webhooks["hook-1"].active
     assert checked == ("webhook_missed" in {line["action"] for line in logs})
+
+
+async def test_what_is_wrong_is_looked_for_in_a_crowded_minute_too(company: Open) -> None:
+    """Half of the budget is enough for that."""
+    one = company()
+    one.webhooks.keep()
+    await one.until(600)
+    one.registry.webhooks["hook-1"] = replace(one.registry.webhooks["hook-1"], active=False)
+    one.quiet = False
+
+    one.webhooks.untold(one.clock.now())
+    await one.until(640)
+
+    assert one.registry.webhooks["hook-1"].active
 
 
 async def test_changes_that_nothing_tells_are_no_storm(company: Open) -> None:
