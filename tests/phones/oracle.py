@@ -37,6 +37,9 @@ BLIND_SECONDS = 60.0
 BUDGET_SECONDS = 61.0
 BEFORE_CROWD_SECONDS = 2.0
 LONGEST_WAY_SECONDS = 3.0
+SECOND_LOOK_SECONDS = 5.0
+HINT_SECONDS = 5.0
+UNREAD_SECONDS = 6.0
 CALLS = ("in_call", "after_call_work", "ringing")
 
 _USER = re.compile(r"/v[12]/users/(\d+)$")
@@ -56,6 +59,17 @@ def busy(meetings: Meetings, bridge: float) -> list[tuple[float, float]]:
     return united
 
 
+def running_until(meetings: Meetings, bridge: float, at: float) -> float:
+    """The last end among the meetings that run at `at`, or begin within a minute; a bridge to the next is none."""
+    begins = min((start for start, _ in meetings if at < start <= at + EARLIEST_SECONDS), default=at)
+    moments = (at,) if any(start <= at < end for start, end in meetings) else (at, begins)
+    running = [end for moment in moments for start, end in meetings if start <= moment < end]
+    last = max(running, default=at)
+    bridged = [start for start, _ in meetings if last <= start < last + bridge]
+    goes_on = any(start <= last < end for start, end in meetings)
+    return last if goes_on else min(bridged, default=last)
+
+
 @dataclass
 class Person:
     """One agent. `ours` while what is set is our `unavailable`; `chosen_at` is when they last changed it by hand.
@@ -63,6 +77,12 @@ class Person:
     `answer_at` is when the answer to an update of ours last showed what was `asked`, `unseen_since` the first of the
     looks in a row that failed. `misread_since` is the first of the looks in a row that showed `unavailable` because of
     a call, `doubted_at` the last one of those at which that had lasted as long as a doubt is looked after.
+
+    While a hold of theirs `may_be_open`, a look that shows their choice is a reason to stand back until the last end of
+    what runs then: `spared_until` is the latest such end. It is `judged` once it must have been. `left` are the times in
+    which what was shown last was their own `unavailable`. `owed` is what an agent whose changes are not to stand had
+    before they made one, and `held_at` when the hold began in which they made it. `known` is what was shown last,
+    `told_at` when a message told of something else.
     """
 
     email: str
@@ -96,6 +116,18 @@ class Person:
     enforce: bool = False
     paused_until: float | None = None
     touchable_until: float = 0.0
+    may_be_open: bool = False
+    judged_at: float | None = None
+    counted_at: float | None = None
+    spared_at: list[float] = field(default_factory=list)
+    spared_until: float = 0.0
+    left: list[tuple[float, float | None]] = field(default_factory=list)
+    owed: set[str] | None = None
+    held_at: float = 0.0
+    backs: set[str] = field(default_factory=set)
+    known: str | None = None
+    told_at: float | None = None
+    latest_end: float = 0.0
 
     def is_touchable(self, now: float) -> bool:
         """Whether the settings and the operator let us take the agent off the phones."""
@@ -111,6 +143,10 @@ class Person:
         while len(self.calendars) > 1 and self.calendars[1][0] < now - 10 * MINUTE:
             self.calendars.popleft()
         self.meetings = meetings
+        self.latest_end = max([self.latest_end, *(end for _, end in meetings)])
+        for at in self.spared_at:
+            # What the look of a moment ago means is decided by the calendar of now.
+            self.spared_until = max(self.spared_until, running_until(meetings, self.bridge, at))
 
     def timeline(self, rules: Rules) -> Timeline:
         """The same for the daemon."""
@@ -128,6 +164,20 @@ class Person:
             for meetings in known
             for start, end in busy(meetings, self.bridge)
         )
+
+    def begun_at(self, now: float) -> float:
+        """When the stretch began that is on."""
+        return max(start for start, end in busy(self.meetings, self.bridge) if start <= now < end)
+
+    def is_same_hold(self, now: float) -> bool:
+        """Whether what holds the agent now must be what held them at `held_at`: nothing has ended it since."""
+        if not self.in_meeting(now) or self.held_at < self.begun_at(now) - EARLIEST_SECONDS - WRITING_SECONDS:
+            return False
+        return max(self.changed_at, self.touchable_until) < self.held_at and self.is_touchable(now)
+
+    def was_left(self, since: float) -> bool:
+        """Whether what was shown last was the agent's own `unavailable`, at some time since then."""
+        return any(until is None or until >= since for _, until in self.left)
 
     @property
     def seen_at(self) -> float:
@@ -177,6 +227,7 @@ class Oracle:
         self._told = told
         self._told_at = float("-inf")
         self._limited = False
+        self._began_at = now()
         self._out = 0
         self._ended: deque[float] = deque()
         self._people = {email: Person(email, user, now()) for email, user in users.items()}
@@ -218,6 +269,11 @@ class Oracle:
                 # A hold may be in the ledger that was decided before the choice could be seen.
                 person.own = person.own | person.before_choice
             person.unseen_since = None
+            person.told_at = None
+            if person.judged_at is not None and person.judged_at > self._now() - WRITING_SECONDS:
+                # It was not written down yet that it was judged.
+                person.judged_at = None
+            person.counted_at = None
         self._arrivals.clear()
         self._wait_until = 0.0
         self._ended.clear()
@@ -226,6 +282,7 @@ class Oracle:
     def began(self) -> None:
         """The daemon was started again: for a minute the ledger's word has to be looked at."""
         self.tell("the daemon begins")
+        self._began_at = self._now()
         for person in self.people:
             person.open_puts = 0
             self._doubt(person, LOST_SECONDS)
@@ -236,6 +293,7 @@ class Oracle:
         self._ended = deque(at + seconds for at in self._ended)
         for person in self.people:
             person.shown_at = 0.0
+            person.told_at = person.counted_at = None
             self._doubt(person, LOST_SECONDS)
 
     def _doubt(self, person: Person, seconds: float) -> None:
@@ -265,8 +323,10 @@ class Oracle:
             return
         person.open_puts += 1
         person.asked = body["availability_status"]
+        self._relies_on_what_was_told(person)
         if body["availability_status"] == "unavailable":
             self._takes_off(person)
+            person.may_be_open = True
             if not person.is_touchable(now) and now > person.touchable_until + self.grace:
                 self.wrong(f"{person.email} is not ours to take off the phones")
             if not person.was_wanted(now, EARLIEST_SECONDS + 0.01, self.grace):
@@ -298,6 +358,25 @@ class Oracle:
         if age > (max(allowed, DOUBT_SECONDS) if self._was_doubtful(person) else allowed):
             world = f"{self._pages} pages, {told=}, {crowded=}"
             self.wrong(f"{person.email} is {what} unseen for {age:.1f} s ({world})")
+
+    def told(self, user: int, status: str | None) -> None:
+        """The daemon was told by a webhook that a user is set to `status`."""
+        person = self._by_user.get(user)
+        if person is None or status is None or person.open_puts or person.known in (None, status):
+            # Nobody can compare it, or it may tell of our own update.
+            return
+        self.tell(f"  told: {person.email} is {status}")
+        person.told_at = self._now() if person.told_at is None else person.told_at
+
+    def _relies_on_what_was_told(self, person: Person) -> None:
+        """Whoever is said to have changed is looked at before an update; but what was just seen counts for a while."""
+        now = self._now()
+        if person.told_at is None or self._may_be_blind(person) or (person.ours and person.asked == "unavailable"):
+            return
+        # While a read may lag behind an update of ours, nobody looks for the sake of a message.
+        since = max(person.told_at + HINT_SECONDS, person.put_at + SETTLING_SECONDS)
+        if now > since + WRITING_SECONDS:
+            self.wrong(f"{person.email} is updated {now - person.told_at:.1f} s after a change was told, and not seen")
 
     def _was_doubtful(self, person: Person) -> bool:
         """Whether what was seen last may have been a call's doing: then it is looked at again only after a while."""
@@ -351,6 +430,7 @@ class Oracle:
         person = self._person(_USER, path)
         if method == "PUT" and person is not None:
             person.open_puts = max(0, person.open_puts - 1)
+            person.known = None
             self._doubt(person, LOST_SECONDS if may_land else 0.0)
 
     def answered(self, method: str, path: str, status: int, headers: Mapping[str, str], data: Any) -> None:
@@ -373,14 +453,20 @@ class Oracle:
             person.open_puts = max(0, person.open_puts - 1)
             if status == 200:
                 person.put_at = now
-                if data["user"]["availability_status"] == person.asked:
+                person.known = data["user"]["availability_status"]
+                self._leave(person, left=False)
+                if person.known == person.asked:
                     person.answer_at = now
+                    if person.asked != "unavailable" and now >= person.doubtful_until:
+                        person.may_be_open = False
             elif status >= 500:
                 self._doubt(person, LOST_SECONDS)
         elif status == 200 and person is not None:
             self._read(person, data["user"]["availability_status"])
         elif status == 200 and live is not None:
             live.seen_live.append((now, data["availability"]))
+            if live.counted_at is not None and now >= live.counted_at + SECOND_LOOK_SECONDS:
+                self._judge(live, if_live=data["availability"])
         elif status == 200 and re.match(r"/v[12]/users\?", path):
             for user in data["users"]:
                 self._read(self._by_user[user["id"]], user["availability_status"])
@@ -394,8 +480,47 @@ class Oracle:
                 person.doubted_at = now
         elif status != "unavailable":
             person.misread_since = None
+        person.known, person.told_at = status, None
         if not person.ours and status == person.status and person.shown_at < person.chosen_at:
             person.shown_at = now
+        self._leave(person, left=status == "unavailable" == person.status and not person.ours)
+        if status != "unavailable":
+            self._spare(person, status)
+
+    def _leave(self, person: Person, *, left: bool) -> None:
+        """What was shown last is the agent's own `unavailable`, or is not: by this they are left alone."""
+        now = self._now()
+        if person.left and person.left[-1][1] is None:
+            if not left:
+                person.left[-1] = (person.left[-1][0], now)
+        elif left:
+            person.left.append((now, None))
+
+    def _spare(self, person: Person, status: str) -> None:
+        """Whoever is seen to have come back in a meeting is left alone until the last end of what runs now."""
+        now = self._now()
+        if person.enforce or not person.may_be_open or person.judged_at is not None:
+            return
+        known = [person.meetings, *(before for until, before in person.calendars if until >= now - WRITING_SECONDS)]
+        ends = [running_until(meetings, person.bridge, now) for meetings in known]
+        if now < self._began_at + UNREAD_SECONDS:
+            # Whoever has not read the calendar yet knows only when the hold was to end.
+            ends.append(person.latest_end)
+        person.spared_at.append(now)
+        person.spared_until = max([person.spared_until, *ends])
+        if person.ours or status != person.status or person.is_doubtful(now):
+            return
+        if person.counted_at is None:
+            person.counted_at = now
+        if status not in person.backs:
+            # Nothing of ours can have done it: no second look is needed.
+            self._judge(person)
+
+    def _judge(self, person: Person, if_live: str | None = None) -> None:
+        """The choice was seen, beyond doubt: until when it is to stand is written down now."""
+        if if_live in CALLS:
+            return
+        person.judged_at, person.spared_at, person.may_be_open = self._now(), [], False
 
     def _person(self, pattern: re.Pattern[str], path: str) -> Person | None:
         found = pattern.match(path)
@@ -423,7 +548,13 @@ class Oracle:
             return
         was_shown = person.ours or person.has_been_shown(person.status, person.chosen_at)
         person.before_choice = person.own if was_shown else person.own | person.before_choice
+        person.judged_at = person.counted_at = None
+        person.spared_at = []
         in_meeting = person.ours or person.was_wanted(now, EARLIEST_SECONDS, 0.0)
+        if person.ours:
+            person.backs = set(person.own)
+            if person.enforce and person.owed is None and person.is_same_hold(now):
+                person.owed = set(person.own)
         if person.is_doubtful(now) or (in_meeting and person.enforce):
             person.own = person.own | {status}
         elif person.ours:
@@ -442,6 +573,13 @@ class Oracle:
         person.chosen_at = now
 
     def _taken_off(self, person: Person) -> None:
+        now = self._now()
+        if not person.is_same_hold(now):
+            person.held_at = now
+        elif person.owed is not None:
+            # Put again: what is owed is what was there before the hold.
+            person.own = person.owed
+        person.owed = None
         person.ours = True
         person.returned_at = None
 
@@ -469,9 +607,15 @@ class Oracle:
             return person.own
         if person.own == {"unavailable"}:
             return person.own
-        begun = max(start for start, end in busy(person.meetings, person.bridge) if start <= now)
-        if max(person.chosen_at, person.shown_at) >= begun - EARLIEST_SECONDS - LOST_SECONDS:
-            # An override lasts from when it is seen, and to the last end among what runs then.
+        begun = person.begun_at(now)
+        if person.was_left(begun - EARLIEST_SECONDS - WRITING_SECONDS):
+            # Whoever was unavailable by their own choice is left alone to the end of the stretch, whatever they choose.
+            return person.own | {"unavailable"}
+        if not person.ours and person.shown_at < person.chosen_at:
+            # Nobody can know of it yet.
+            return person.own | {"unavailable"}
+        if now < (person.shown_at if person.enforce else person.spared_until) + 2 * LOST_SECONDS:
+            # Where a change is to stand, it does to the last end among what ran when it was seen.
             return person.own | {"unavailable"}
         if person.doubted_at >= begun + LONGEST_DOUBT_SECONDS:
             # Whoever reads as unavailable in a call for ten minutes of a meeting is left alone in it.

@@ -429,7 +429,7 @@ def _hardly_logged() -> Iterator[None]:
     structlog.configure(**before)
 
 
-@pytest.mark.timeout(0 if MORE else 120)
+@pytest.mark.timeout(0 if MORE else 300)
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")  # who dies before a task's first step leaves it so
 def test_once_all_is_quiet_every_phone_is_as_the_table_says() -> None:
     """Whatever happened before, in whatever order."""
