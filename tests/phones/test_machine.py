@@ -37,6 +37,7 @@ SETTLED_SECONDS = 16 * MINUTE
 MOST_AGENTS = 8
 
 who = st.integers(0, MOST_AGENTS - 1)
+evenings = st.sampled_from(["comes back", "comes back", "is in a call", "leaves", "nothing"])
 statuses = st.sampled_from(["available", "custom", "unavailable"])
 moments = st.sampled_from([0.3, 2.0, 4.0, 6.0, 20.0, 61.0, 180.0, 600.0])
 beside_boundary = st.sampled_from([-62.0, -59.0, -2.1, -1.9, -0.15, -0.05, 0.0, 0.02, 0.2, 1.0, 4.0, 6.0, 61.0])
@@ -68,6 +69,9 @@ class Machine(RuleBasedStateMachine):
         calls_read_unavailable=st.booleans(),
         small_pages=st.booleans(),
         second=st.sampled_from([0.0, 0.5, 17.0, 59.9]),
+        evening=st.lists(evenings, min_size=MOST_AGENTS, max_size=MOST_AGENTS),
+        back_to=st.sampled_from(["available", "custom"]),
+        leaves=st.sampled_from([-55.0, -20.0, 0.5]),
     )
     def open(
         self,
@@ -85,7 +89,11 @@ class Machine(RuleBasedStateMachine):
         calls_read_unavailable: bool,
         small_pages: bool,
         second: float,
+        evening: list[str],
+        back_to: str,
+        leaves: float,
     ) -> None:
+        self.evening, self.back_to, self.leaves = evening, back_to, leaves
         agents = [Agent(f"a{n}@x", 500 + n, Rules(bridge=bridge, enforce=n < enforced)) for n in range(team)]
         client.PER_PAGE = 2 if small_pages else self.per_page
         self.firm = Firm(
@@ -384,11 +392,20 @@ class Machine(RuleBasedStateMachine):
                 oracle.wrong(f"{person.email} is {status}, not {' or '.join(sorted(allowed))}")
 
     async def _owes_nobody(self) -> None:
-        """A last meeting for everybody, and then nothing is owed."""
+        """Two last meetings for everybody, the second right after the first, and then nothing is owed."""
         firm = self.firm
         start = firm.clock.now() + 3 * MINUTE
         for email in firm.people:
-            self._calendar(email, ((start, start + 24 * MINUTE),))
+            self._calendar(email, ((start, start + 5 * MINUTE), (start + 5 * MINUTE, start + 24 * MINUTE)))
+        firm.oracle.tell(f"the evening: {self.evening}")
+        for email in await self._in_the_evening("is in a call", start - 10.0 if self.leaves >= 0 else start - 60.0):
+            firm.set_live(email, "in_call")
+        for email in await self._in_the_evening("leaves", start + self.leaves):
+            firm.by_hand(email, "unavailable")
+        for email in await self._in_the_evening("comes back", start + 2 * MINUTE):
+            firm.by_hand(email, self.back_to)
+        for email in await self._in_the_evening("is in a call", start + 3 * MINUTE):
+            firm.set_live(email, None)
         while firm.clock.now() < start + 24 * MINUTE + SETTLED_SECONDS + MINUTE:
             await firm.pass_time(MINUTE)
             self._compare()
@@ -399,6 +416,11 @@ class Machine(RuleBasedStateMachine):
         owed = [entry.email for entry in daemon.disk.ledger.entries.values() if hasattr(entry.stance, "back")]
         if owed:
             firm.oracle.wrong(f"the ledger says that {owed} are owed a way back")
+
+    async def _in_the_evening(self, what: str, at: float) -> list[str]:
+        """At that time, those of whom the evening's plan says this."""
+        await self.firm.pass_time(at - self.firm.clock.now())
+        return [email for email, one in zip(self.firm.people, self.evening, strict=False) if one == what]
 
     def teardown(self) -> None:
         """At the end of each day."""
