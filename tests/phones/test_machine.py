@@ -402,8 +402,12 @@ class Machine(RuleBasedStateMachine):
             firm.set_live(email, "in_call")
         for email in await self._in_the_evening("leaves", start + self.leaves):
             firm.by_hand(email, "unavailable")
-        for email in await self._in_the_evening("comes back", start + 2 * MINUTE):
+        early = [email for email in self._those_who("comes back") if firm.oracle.person(email).ours]
+        for email in early:
             firm.by_hand(email, self.back_to)
+        for email in await self._in_the_evening("comes back", start + 2 * MINUTE):
+            if email not in early:
+                firm.by_hand(email, self.back_to)
         for email in await self._in_the_evening("is in a call", start + 3 * MINUTE):
             firm.set_live(email, None)
         while firm.clock.now() < start + 24 * MINUTE + SETTLED_SECONDS + MINUTE:
@@ -420,6 +424,9 @@ class Machine(RuleBasedStateMachine):
     async def _in_the_evening(self, what: str, at: float) -> list[str]:
         """At that time, those of whom the evening's plan says this."""
         await self.firm.pass_time(at - self.firm.clock.now())
+        return self._those_who(what)
+
+    def _those_who(self, what: str) -> list[str]:
         return [email for email, one in zip(self.firm.people, self.evening, strict=False) if one == what]
 
     def teardown(self) -> None:
