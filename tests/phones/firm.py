@@ -153,7 +153,7 @@ class Post(Postman):
         assert delivery is not None
         daemon = self._firm.daemon
         if daemon is not None and daemon.webhooks.take(delivery) and delivery.event in EVENTS and delivery.user:
-            self._firm.oracle.told(delivery.user, delivery.status)
+            self._firm.oracle.heard(delivery.user, delivery.status)
 
 
 @dataclass

@@ -4,7 +4,11 @@ It knows nothing of stances, plans or the ledger. Of each person it keeps `own`:
 meeting of theirs is on. That is one status, their last choice, except where the table in the design lets either of two
 stand: a change by hand within the settling seconds of an update of ours, or while one may still land; a change that no
 answer could have shown before our next update went; a return by hand from a meeting, taken back before it was seen; a
-change during a meeting where changes are not to stand.
+change during a meeting where changes are not to stand, until it is undone: then what was there before is owed again.
+
+In a meeting it is `unavailable`, except: to the last end among what ran when a choice was seen; to the end of the
+stretch for who was shown as unavailable by their own choice, or in a call for ten minutes, at its start or in it; and
+while no answer has shown the choice.
 """
 
 from __future__ import annotations
@@ -12,25 +16,19 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from calsyncd.core import looks
-from calsyncd.core.model import Event
 from calsyncd.core.plan import FRESH_SECONDS
 from calsyncd.core.prices import minute_of
-from calsyncd.core.rules import Rules
-from calsyncd.core.timeline import Timeline, build
 from calsyncd.sandbox.aircall_users import Update
 
-MINUTE = 60.0
-SETTLING_SECONDS = 6.5
+from .person import EARLIEST_SECONDS, MINUTE, SETTLING_SECONDS, WRITING_SECONDS, Person, busy, running_until
+
 LOST_SECONDS = 75.0
-EARLIEST_SECONDS = 60.0
 PATIENCE_SECONDS = 11.0
 REFUSALS = (400, 404, 405, 410, 422)
-WRITING_SECONDS = 1.0
 DOUBT_SECONDS = 30.0
 LONGEST_DOUBT_SECONDS = 10 * MINUTE - DOUBT_SECONDS - 10.0
 BLIND_SECONDS = 60.0
@@ -44,166 +42,6 @@ CALLS = ("in_call", "after_call_work", "ringing")
 
 _USER = re.compile(r"/v[12]/users/(\d+)$")
 _LIVE = re.compile(r"/v1/users/(\d+)/availability$")
-
-Meetings = tuple[tuple[float, float], ...]
-
-
-def busy(meetings: Meetings, bridge: float) -> list[tuple[float, float]]:
-    """When the agent is in meetings: united, and with gaps shorter than `bridge` closed."""
-    united: list[tuple[float, float]] = []
-    for start, end in sorted(meetings):
-        if united and (start <= united[-1][1] or start - united[-1][1] < bridge):
-            united[-1] = (united[-1][0], max(united[-1][1], end))
-        else:
-            united.append((start, end))
-    return united
-
-
-def running_until(meetings: Meetings, bridge: float, at: float) -> float:
-    """The last end among the meetings that run at `at`, or begin within a minute; a bridge to the next is none."""
-    begins = min((start for start, _ in meetings if at < start <= at + EARLIEST_SECONDS), default=at)
-    moments = (at,) if any(start <= at < end for start, end in meetings) else (at, begins)
-    running = [end for moment in moments for start, end in meetings if start <= moment < end]
-    last = max(running, default=at)
-    bridged = [start for start, _ in meetings if last <= start < last + bridge]
-    goes_on = any(start <= last < end for start, end in meetings)
-    return last if goes_on else min(bridged, default=last)
-
-
-@dataclass
-class Person:
-    """One agent. `ours` while what is set is our `unavailable`; `chosen_at` is when they last changed it by hand.
-
-    `answer_at` is when the answer to an update of ours last showed what was `asked`, `unseen_since` the first of the
-    looks in a row that failed. `misread_since` is the first of the looks in a row that showed `unavailable` because of
-    a call, `doubted_at` the last one of those at which that had lasted as long as a doubt is looked after.
-
-    While a hold of theirs `may_be_open`, a look that shows their choice is a reason to stand back until the last end of
-    what runs then: `spared_until` is the latest such end. It is `judged` once it must have been. `left` are the times in
-    which what was shown last was their own `unavailable`. `owed` is what an agent whose changes are not to stand had
-    before they made one, and `held_at` when the hold began in which they made it. `known` is what was shown last,
-    `told_at` when a message told of something else.
-    """
-
-    email: str
-    user: int
-    opened: float
-    status: str = "available"
-    own: set[str] = field(default_factory=lambda: {"available"})
-    ours: bool = False
-    chosen_at: float = 0.0
-    shown_at: float = 0.0
-    before_return: set[str] = field(default_factory=set)
-    before_choice: set[str] = field(default_factory=set)
-    returned_at: float | None = None
-    live: str | None = None
-    doubtful_until: float = 0.0
-    open_puts: int = 0
-    put_at: float = 0.0
-    seen: list[tuple[float, str]] = field(default_factory=list)
-    seen_live: list[tuple[float, str]] = field(default_factory=list)
-    asked: str = ""
-    answer_at: float = 0.0
-    unseen_since: float | None = None
-    misread_since: float | None = None
-    doubted_at: float = 0.0
-    called_at: float = 0.0
-    meetings: Meetings = ()
-    bridge: float = 0.0
-    calendars: deque[tuple[float, Meetings]] = field(default_factory=deque)
-    configured: bool = True
-    observed: bool = False
-    enforce: bool = False
-    paused_until: float | None = None
-    touchable_until: float = 0.0
-    may_be_open: bool = False
-    judged_at: float | None = None
-    counted_at: float | None = None
-    spared_at: list[float] = field(default_factory=list)
-    spared_until: float = 0.0
-    left: list[tuple[float, float | None]] = field(default_factory=list)
-    owed: set[str] | None = None
-    held_at: float = 0.0
-    backs: set[str] = field(default_factory=set)
-    known: str | None = None
-    told_at: float | None = None
-    latest_end: float = 0.0
-
-    def is_touchable(self, now: float) -> bool:
-        """Whether the settings and the operator let us take the agent off the phones."""
-        return self.configured and not self.observed and not self.is_paused(now)
-
-    def is_paused(self, now: float) -> bool:
-        """Whether the operator's pause is on."""
-        return self.paused_until is not None and now < self.paused_until
-
-    def meet(self, meetings: Meetings, now: float) -> None:
-        """The calendar says exactly this from now on."""
-        self.calendars.append((now, self.meetings))
-        while len(self.calendars) > 1 and self.calendars[1][0] < now - 10 * MINUTE:
-            self.calendars.popleft()
-        self.meetings = meetings
-        self.latest_end = max([self.latest_end, *(end for _, end in meetings)])
-        for at in self.spared_at:
-            # What the look of a moment ago means is decided by the calendar of now.
-            self.spared_until = max(self.spared_until, running_until(meetings, self.bridge, at))
-
-    def timeline(self, rules: Rules) -> Timeline:
-        """The same for the daemon."""
-        return build((Event(f"m{start}", start, end) for start, end in self.meetings), rules)
-
-    def in_meeting(self, at: float) -> bool:
-        """Whether a meeting is on."""
-        return any(start <= at < end for start, end in busy(self.meetings, self.bridge))
-
-    def was_wanted(self, now: float, ahead: float, grace: float) -> bool:
-        """Whether a meeting was on, or near, by any calendar that was in force a moment ago."""
-        known = [self.meetings, *(before for until, before in self.calendars if until >= now - grace)]
-        return any(
-            start <= now + ahead and now - grace < end
-            for meetings in known
-            for start, end in busy(meetings, self.bridge)
-        )
-
-    def begun_at(self, now: float) -> float:
-        """When the stretch began that is on."""
-        return max(start for start, end in busy(self.meetings, self.bridge) if start <= now < end)
-
-    def is_same_hold(self, now: float) -> bool:
-        """Whether what holds the agent now must be what held them at `held_at`: nothing has ended it since."""
-        if not self.in_meeting(now) or self.held_at < self.begun_at(now) - EARLIEST_SECONDS - WRITING_SECONDS:
-            return False
-        return max(self.changed_at, self.touchable_until) < self.held_at and self.is_touchable(now)
-
-    def was_left(self, since: float) -> bool:
-        """Whether what was shown last was the agent's own `unavailable`, at some time since then."""
-        return any(until is None or until >= since for _, until in self.left)
-
-    @property
-    def seen_at(self) -> float:
-        """When an answer showed them last."""
-        return self.seen[-1][0] if self.seen else 0.0
-
-    @property
-    def changed_at(self) -> float:
-        """When the calendar changed last."""
-        return self.calendars[-1][0] if self.calendars else 0.0
-
-    def boundaries(self) -> list[float]:
-        """Every start and end."""
-        return sorted(at for pair in busy(self.meetings, self.bridge) for at in pair)
-
-    def is_doubtful(self, now: float) -> bool:
-        """Whether an update of ours is too near for a change to be surely the agent's own."""
-        return self.open_puts > 0 or now < max(self.doubtful_until, self.put_at + SETTLING_SECONDS)
-
-    def has_been_shown(self, status: str, since: float, by: float = float("inf")) -> bool:
-        """Whether an answer has shown this choice of `since`, beyond doubt and until `by`."""
-        since = max(since, self.put_at + SETTLING_SECONDS, self.doubtful_until)
-        shown = any(since <= at <= by and one == status for at, one in self.seen)
-        if status != "unavailable":
-            return shown
-        return shown and any(since <= at <= by and one in ("do_not_disturb", "offline") for at, one in self.seen_live)
 
 
 class Oracle:
@@ -359,7 +197,7 @@ class Oracle:
             world = f"{self._pages} pages, {told=}, {crowded=}"
             self.wrong(f"{person.email} is {what} unseen for {age:.1f} s ({world})")
 
-    def told(self, user: int, status: str | None) -> None:
+    def heard(self, user: int, status: str | None) -> None:
         """The daemon was told by a webhook that a user is set to `status`."""
         person = self._by_user.get(user)
         if person is None or status is None or person.open_puts or person.known in (None, status):
@@ -465,8 +303,8 @@ class Oracle:
             self._read(person, data["user"]["availability_status"])
         elif status == 200 and live is not None:
             live.seen_live.append((now, data["availability"]))
-            if live.counted_at is not None and now >= live.counted_at + SECOND_LOOK_SECONDS:
-                self._judge(live, if_live=data["availability"])
+            if not live.ours and live.counted_at is not None and now >= live.counted_at + SECOND_LOOK_SECONDS:
+                self._judge(live, live=data["availability"])
         elif status == 200 and re.match(r"/v[12]/users\?", path):
             for user in data["users"]:
                 self._read(self._by_user[user["id"]], user["availability_status"])
@@ -516,9 +354,9 @@ class Oracle:
             # Nothing of ours can have done it: no second look is needed.
             self._judge(person)
 
-    def _judge(self, person: Person, if_live: str | None = None) -> None:
-        """The choice was seen, beyond doubt: until when it is to stand is written down now."""
-        if if_live in CALLS:
+    def _judge(self, person: Person, live: str | None = None) -> None:
+        """The choice was seen, beyond doubt: until when it is to stand is written down now. Not while in a call."""
+        if live in CALLS:
             return
         person.judged_at, person.spared_at, person.may_be_open = self._now(), [], False
 
