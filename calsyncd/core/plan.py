@@ -731,7 +731,10 @@ def _override(case: _Case, seen: Observation) -> Decision:
     if settles is not None:
         return case.look_at(settles)
     timeline = case.orders.timeline
-    running = timeline.running_until(seen.at) if timeline is not None else None
+    # Who comes back between an early update and its boundary does so in the meeting that is about to begin.
+    is_ahead = seen.at < case.held.effective <= seen.at + EARLIEST_SECONDS
+    changed_at = case.held.effective if is_ahead else seen.at
+    running = timeline.running_until(changed_at) if timeline is not None else None
     until = running or case.held.until
     if until <= case.now:
         return _decide(FREE, case.orders, case.facts, case.now)

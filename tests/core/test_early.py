@@ -92,6 +92,23 @@ def test_a_meeting_that_is_cancelled_or_moved_after_its_early_start_is_put_back(
         assert 0 <= driver.sendings[2].at - (NOON + later * MINUTE) <= 1
 
 
+def test_who_comes_back_before_an_early_starts_boundary_is_left_alone_in_that_meeting_only() -> None:
+    """The hold serves the meeting that is about to begin, so the change is about that one: the next counts anew."""
+    driver = started_early()
+    driver.timeline = day(meeting(10, 20, "a"), meeting(20, 40, "b"))
+    driver.choose("custom", START - 40)
+    driver.run(START - 39)
+    driver.hint("custom")
+    driver.run(START)
+    stance = driver.stance
+
+    driver.run(END - MINUTE)
+
+    assert isinstance(stance, StandingBack)
+    assert ("override", NOON + 20 * MINUTE) == (stance.why, stance.until)
+    assert "unavailable" == driver.status
+
+
 def test_a_meeting_that_is_moved_a_little_forward_stays_held() -> None:
     """It begins in a few seconds instead of half a minute."""
     driver = started_early()

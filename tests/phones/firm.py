@@ -29,6 +29,7 @@ from calsyncd.aircall.client import AircallApi, basic_authorization
 from calsyncd.core.budget import Budget
 from calsyncd.core.model import HistoryRow, Observation
 from calsyncd.core.plan import Line
+from calsyncd.core.webhooks import EVENTS
 from calsyncd.errors import Unavailable
 from calsyncd.http import Answer, _answer
 from calsyncd.ledger import Ledger
@@ -150,8 +151,9 @@ class Post(Postman):
         await self._firm.clock.sleep(delay)
         delivery = read_delivery(body)
         assert delivery is not None
-        if self._firm.daemon is not None:
-            self._firm.daemon.webhooks.take(delivery)
+        daemon = self._firm.daemon
+        if daemon is not None and daemon.webhooks.take(delivery) and delivery.event in EVENTS and delivery.user:
+            self._firm.oracle.heard(delivery.user, delivery.status)
 
 
 @dataclass

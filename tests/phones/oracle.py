@@ -4,7 +4,11 @@ It knows nothing of stances, plans or the ledger. Of each person it keeps `own`:
 meeting of theirs is on. That is one status, their last choice, except where the table in the design lets either of two
 stand: a change by hand within the settling seconds of an update of ours, or while one may still land; a change that no
 answer could have shown before our next update went; a return by hand from a meeting, taken back before it was seen; a
-change during a meeting where changes are not to stand.
+change during a meeting where changes are not to stand, until it is undone: then what was there before is owed again.
+
+In a meeting it is `unavailable`, except: to the last end among what ran when a choice was seen; to the end of the
+stretch for who was shown as unavailable by their own choice, or in a call for ten minutes, at its start or in it; and
+while no answer has shown the choice.
 """
 
 from __future__ import annotations
@@ -12,148 +16,32 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from calsyncd.core import looks
-from calsyncd.core.model import Event
 from calsyncd.core.plan import FRESH_SECONDS
 from calsyncd.core.prices import minute_of
-from calsyncd.core.rules import Rules
-from calsyncd.core.timeline import Timeline, build
 from calsyncd.sandbox.aircall_users import Update
 
-MINUTE = 60.0
-SETTLING_SECONDS = 6.5
+from .person import EARLIEST_SECONDS, MINUTE, SETTLING_SECONDS, WRITING_SECONDS, Person, busy, running_until
+
 LOST_SECONDS = 75.0
-EARLIEST_SECONDS = 60.0
 PATIENCE_SECONDS = 11.0
 REFUSALS = (400, 404, 405, 410, 422)
-WRITING_SECONDS = 1.0
 DOUBT_SECONDS = 30.0
 LONGEST_DOUBT_SECONDS = 10 * MINUTE - DOUBT_SECONDS - 10.0
 BLIND_SECONDS = 60.0
 BUDGET_SECONDS = 61.0
 BEFORE_CROWD_SECONDS = 2.0
 LONGEST_WAY_SECONDS = 3.0
+SECOND_LOOK_SECONDS = 5.0
+HINT_SECONDS = 5.0
+UNREAD_SECONDS = 6.0
 CALLS = ("in_call", "after_call_work", "ringing")
 
 _USER = re.compile(r"/v[12]/users/(\d+)$")
 _LIVE = re.compile(r"/v1/users/(\d+)/availability$")
-
-Meetings = tuple[tuple[float, float], ...]
-
-
-def busy(meetings: Meetings, bridge: float) -> list[tuple[float, float]]:
-    """When the agent is in meetings: united, and with gaps shorter than `bridge` closed."""
-    united: list[tuple[float, float]] = []
-    for start, end in sorted(meetings):
-        if united and (start <= united[-1][1] or start - united[-1][1] < bridge):
-            united[-1] = (united[-1][0], max(united[-1][1], end))
-        else:
-            united.append((start, end))
-    return united
-
-
-@dataclass
-class Person:
-    """One agent. `ours` while what is set is our `unavailable`; `chosen_at` is when they last changed it by hand.
-
-    `answer_at` is when the answer to an update of ours last showed what was `asked`, `unseen_since` the first of the
-    looks in a row that failed. `misread_since` is the first of the looks in a row that showed `unavailable` because of
-    a call, `doubted_at` the last one of those at which that had lasted as long as a doubt is looked after.
-    """
-
-    email: str
-    user: int
-    opened: float
-    status: str = "available"
-    own: set[str] = field(default_factory=lambda: {"available"})
-    ours: bool = False
-    chosen_at: float = 0.0
-    shown_at: float = 0.0
-    before_return: set[str] = field(default_factory=set)
-    before_choice: set[str] = field(default_factory=set)
-    returned_at: float | None = None
-    live: str | None = None
-    doubtful_until: float = 0.0
-    open_puts: int = 0
-    put_at: float = 0.0
-    seen: list[tuple[float, str]] = field(default_factory=list)
-    seen_live: list[tuple[float, str]] = field(default_factory=list)
-    asked: str = ""
-    answer_at: float = 0.0
-    unseen_since: float | None = None
-    misread_since: float | None = None
-    doubted_at: float = 0.0
-    called_at: float = 0.0
-    meetings: Meetings = ()
-    bridge: float = 0.0
-    calendars: deque[tuple[float, Meetings]] = field(default_factory=deque)
-    configured: bool = True
-    observed: bool = False
-    enforce: bool = False
-    paused_until: float | None = None
-    touchable_until: float = 0.0
-
-    def is_touchable(self, now: float) -> bool:
-        """Whether the settings and the operator let us take the agent off the phones."""
-        return self.configured and not self.observed and not self.is_paused(now)
-
-    def is_paused(self, now: float) -> bool:
-        """Whether the operator's pause is on."""
-        return self.paused_until is not None and now < self.paused_until
-
-    def meet(self, meetings: Meetings, now: float) -> None:
-        """The calendar says exactly this from now on."""
-        self.calendars.append((now, self.meetings))
-        while len(self.calendars) > 1 and self.calendars[1][0] < now - 10 * MINUTE:
-            self.calendars.popleft()
-        self.meetings = meetings
-
-    def timeline(self, rules: Rules) -> Timeline:
-        """The same for the daemon."""
-        return build((Event(f"m{start}", start, end) for start, end in self.meetings), rules)
-
-    def in_meeting(self, at: float) -> bool:
-        """Whether a meeting is on."""
-        return any(start <= at < end for start, end in busy(self.meetings, self.bridge))
-
-    def was_wanted(self, now: float, ahead: float, grace: float) -> bool:
-        """Whether a meeting was on, or near, by any calendar that was in force a moment ago."""
-        known = [self.meetings, *(before for until, before in self.calendars if until >= now - grace)]
-        return any(
-            start <= now + ahead and now - grace < end
-            for meetings in known
-            for start, end in busy(meetings, self.bridge)
-        )
-
-    @property
-    def seen_at(self) -> float:
-        """When an answer showed them last."""
-        return self.seen[-1][0] if self.seen else 0.0
-
-    @property
-    def changed_at(self) -> float:
-        """When the calendar changed last."""
-        return self.calendars[-1][0] if self.calendars else 0.0
-
-    def boundaries(self) -> list[float]:
-        """Every start and end."""
-        return sorted(at for pair in busy(self.meetings, self.bridge) for at in pair)
-
-    def is_doubtful(self, now: float) -> bool:
-        """Whether an update of ours is too near for a change to be surely the agent's own."""
-        return self.open_puts > 0 or now < max(self.doubtful_until, self.put_at + SETTLING_SECONDS)
-
-    def has_been_shown(self, status: str, since: float, by: float = float("inf")) -> bool:
-        """Whether an answer has shown this choice of `since`, beyond doubt and until `by`."""
-        since = max(since, self.put_at + SETTLING_SECONDS, self.doubtful_until)
-        shown = any(since <= at <= by and one == status for at, one in self.seen)
-        if status != "unavailable":
-            return shown
-        return shown and any(since <= at <= by and one in ("do_not_disturb", "offline") for at, one in self.seen_live)
 
 
 class Oracle:
@@ -177,6 +65,7 @@ class Oracle:
         self._told = told
         self._told_at = float("-inf")
         self._limited = False
+        self._began_at = now()
         self._out = 0
         self._ended: deque[float] = deque()
         self._people = {email: Person(email, user, now()) for email, user in users.items()}
@@ -218,6 +107,11 @@ class Oracle:
                 # A hold may be in the ledger that was decided before the choice could be seen.
                 person.own = person.own | person.before_choice
             person.unseen_since = None
+            person.told_at = None
+            if person.judged_at is not None and person.judged_at > self._now() - WRITING_SECONDS:
+                # It was not written down yet that it was judged.
+                person.judged_at = None
+            person.counted_at = None
         self._arrivals.clear()
         self._wait_until = 0.0
         self._ended.clear()
@@ -226,6 +120,7 @@ class Oracle:
     def began(self) -> None:
         """The daemon was started again: for a minute the ledger's word has to be looked at."""
         self.tell("the daemon begins")
+        self._began_at = self._now()
         for person in self.people:
             person.open_puts = 0
             self._doubt(person, LOST_SECONDS)
@@ -236,6 +131,7 @@ class Oracle:
         self._ended = deque(at + seconds for at in self._ended)
         for person in self.people:
             person.shown_at = 0.0
+            person.told_at = person.counted_at = None
             self._doubt(person, LOST_SECONDS)
 
     def _doubt(self, person: Person, seconds: float) -> None:
@@ -265,8 +161,10 @@ class Oracle:
             return
         person.open_puts += 1
         person.asked = body["availability_status"]
+        self._relies_on_what_was_told(person)
         if body["availability_status"] == "unavailable":
             self._takes_off(person)
+            person.may_be_open = True
             if not person.is_touchable(now) and now > person.touchable_until + self.grace:
                 self.wrong(f"{person.email} is not ours to take off the phones")
             if not person.was_wanted(now, EARLIEST_SECONDS + 0.01, self.grace):
@@ -298,6 +196,25 @@ class Oracle:
         if age > (max(allowed, DOUBT_SECONDS) if self._was_doubtful(person) else allowed):
             world = f"{self._pages} pages, {told=}, {crowded=}"
             self.wrong(f"{person.email} is {what} unseen for {age:.1f} s ({world})")
+
+    def heard(self, user: int, status: str | None) -> None:
+        """The daemon was told by a webhook that a user is set to `status`."""
+        person = self._by_user.get(user)
+        if person is None or status is None or person.open_puts or person.known in (None, status):
+            # Nobody can compare it, or it may tell of our own update.
+            return
+        self.tell(f"  told: {person.email} is {status}")
+        person.told_at = self._now() if person.told_at is None else person.told_at
+
+    def _relies_on_what_was_told(self, person: Person) -> None:
+        """Whoever is said to have changed is looked at before an update; but what was just seen counts for a while."""
+        now = self._now()
+        if person.told_at is None or self._may_be_blind(person) or (person.ours and person.asked == "unavailable"):
+            return
+        # While a read may lag behind an update of ours, nobody looks for the sake of a message.
+        since = max(person.told_at + HINT_SECONDS, person.put_at + SETTLING_SECONDS)
+        if now > since + WRITING_SECONDS:
+            self.wrong(f"{person.email} is updated {now - person.told_at:.1f} s after a change was told, and not seen")
 
     def _was_doubtful(self, person: Person) -> bool:
         """Whether what was seen last may have been a call's doing: then it is looked at again only after a while."""
@@ -351,6 +268,7 @@ class Oracle:
         person = self._person(_USER, path)
         if method == "PUT" and person is not None:
             person.open_puts = max(0, person.open_puts - 1)
+            person.known = None
             self._doubt(person, LOST_SECONDS if may_land else 0.0)
 
     def answered(self, method: str, path: str, status: int, headers: Mapping[str, str], data: Any) -> None:
@@ -373,14 +291,20 @@ class Oracle:
             person.open_puts = max(0, person.open_puts - 1)
             if status == 200:
                 person.put_at = now
-                if data["user"]["availability_status"] == person.asked:
+                person.known = data["user"]["availability_status"]
+                self._leave(person, left=False)
+                if person.known == person.asked:
                     person.answer_at = now
+                    if person.asked != "unavailable" and now >= person.doubtful_until:
+                        person.may_be_open = False
             elif status >= 500:
                 self._doubt(person, LOST_SECONDS)
         elif status == 200 and person is not None:
             self._read(person, data["user"]["availability_status"])
         elif status == 200 and live is not None:
             live.seen_live.append((now, data["availability"]))
+            if not live.ours and live.counted_at is not None and now >= live.counted_at + SECOND_LOOK_SECONDS:
+                self._judge(live, live=data["availability"])
         elif status == 200 and re.match(r"/v[12]/users\?", path):
             for user in data["users"]:
                 self._read(self._by_user[user["id"]], user["availability_status"])
@@ -394,8 +318,47 @@ class Oracle:
                 person.doubted_at = now
         elif status != "unavailable":
             person.misread_since = None
+        person.known, person.told_at = status, None
         if not person.ours and status == person.status and person.shown_at < person.chosen_at:
             person.shown_at = now
+        self._leave(person, left=status == "unavailable" == person.status and not person.ours)
+        if status != "unavailable":
+            self._spare(person, status)
+
+    def _leave(self, person: Person, *, left: bool) -> None:
+        """What was shown last is the agent's own `unavailable`, or is not: by this they are left alone."""
+        now = self._now()
+        if person.left and person.left[-1][1] is None:
+            if not left:
+                person.left[-1] = (person.left[-1][0], now)
+        elif left:
+            person.left.append((now, None))
+
+    def _spare(self, person: Person, status: str) -> None:
+        """Whoever is seen to have come back in a meeting is left alone until the last end of what runs now."""
+        now = self._now()
+        if person.enforce or not person.may_be_open or person.judged_at is not None:
+            return
+        known = [person.meetings, *(before for until, before in person.calendars if until >= now - WRITING_SECONDS)]
+        ends = [running_until(meetings, person.bridge, now) for meetings in known]
+        if now < self._began_at + UNREAD_SECONDS:
+            # Whoever has not read the calendar yet knows only when the hold was to end.
+            ends.append(person.latest_end)
+        person.spared_at.append(now)
+        person.spared_until = max([person.spared_until, *ends])
+        if person.ours or status != person.status or person.is_doubtful(now):
+            return
+        if person.counted_at is None:
+            person.counted_at = now
+        if status not in person.backs:
+            # Nothing of ours can have done it: no second look is needed.
+            self._judge(person)
+
+    def _judge(self, person: Person, live: str | None = None) -> None:
+        """The choice was seen, beyond doubt: until when it is to stand is written down now. Not while in a call."""
+        if live in CALLS:
+            return
+        person.judged_at, person.spared_at, person.may_be_open = self._now(), [], False
 
     def _person(self, pattern: re.Pattern[str], path: str) -> Person | None:
         found = pattern.match(path)
@@ -423,7 +386,13 @@ class Oracle:
             return
         was_shown = person.ours or person.has_been_shown(person.status, person.chosen_at)
         person.before_choice = person.own if was_shown else person.own | person.before_choice
+        person.judged_at = person.counted_at = None
+        person.spared_at = []
         in_meeting = person.ours or person.was_wanted(now, EARLIEST_SECONDS, 0.0)
+        if person.ours:
+            person.backs = set(person.own)
+            if person.enforce and person.owed is None and person.is_same_hold(now):
+                person.owed = set(person.own)
         if person.is_doubtful(now) or (in_meeting and person.enforce):
             person.own = person.own | {status}
         elif person.ours:
@@ -442,6 +411,13 @@ class Oracle:
         person.chosen_at = now
 
     def _taken_off(self, person: Person) -> None:
+        now = self._now()
+        if not person.is_same_hold(now):
+            person.held_at = now
+        elif person.owed is not None:
+            # Put again: what is owed is what was there before the hold.
+            person.own = person.owed
+        person.owed = None
         person.ours = True
         person.returned_at = None
 
@@ -469,9 +445,15 @@ class Oracle:
             return person.own
         if person.own == {"unavailable"}:
             return person.own
-        begun = max(start for start, end in busy(person.meetings, person.bridge) if start <= now)
-        if max(person.chosen_at, person.shown_at) >= begun - EARLIEST_SECONDS - LOST_SECONDS:
-            # An override lasts from when it is seen, and to the last end among what runs then.
+        begun = person.begun_at(now)
+        if person.was_left(begun - EARLIEST_SECONDS - WRITING_SECONDS):
+            # Whoever was unavailable by their own choice is left alone to the end of the stretch, whatever they choose.
+            return person.own | {"unavailable"}
+        if not person.ours and person.shown_at < person.chosen_at:
+            # Nobody can know of it yet.
+            return person.own | {"unavailable"}
+        if now < (person.shown_at if person.enforce else person.spared_until) + 2 * LOST_SECONDS:
+            # Where a change is to stand, it does to the last end among what ran when it was seen.
             return person.own | {"unavailable"}
         if person.doubted_at >= begun + LONGEST_DOUBT_SECONDS:
             # Whoever reads as unavailable in a call for ten minutes of a meeting is left alone in it.
