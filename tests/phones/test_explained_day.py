@@ -19,7 +19,7 @@ from calsyncd.phones import Agent
 from calsyncd.sandbox.aircall_users import Update
 
 from .firm import Firm, Memory
-from .oracle import Meetings, busy
+from .person import Meetings, busy
 
 HOUR = 3600.0
 HOURS = 9
