@@ -133,7 +133,7 @@ class Control:
             followed = {calendar.key for calendar in self._syncer.of_agent(agent.email)}
             own = tuple(one for one in events.get(agent.email, ()) if one[0] in followed)
             rules = self._syncer.rules(agent.email) or agent.rules
-            diary = Diary(own, rules, self._roster.by_hand(agent.email))
+            diary = Diary(own, rules, self._roster.by_hand(agent.email), self._syncer.untold(agent.email))
             view = timeline_view(agent, diary, past.get(agent.email, ()), (low, high), self._clock.now())
             found.append({**view, "zone": str(self._zone(agent.email))})
         return found

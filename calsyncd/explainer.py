@@ -96,7 +96,12 @@ class Explainer:
     ) -> Explanation:
         tense: Tense = "now" if at == now else "past" if at < now else "future"
         email = agent.email
-        diary = Diary(tuple(events), self._syncer.rules(email) or agent.rules, self._syncer.by_hand(email))
+        diary = Diary(
+            tuple(events),
+            self._syncer.rules(email) or agent.rules,
+            self._syncer.by_hand(email),
+            self._syncer.untold(email),
+        )
         planned_until = now + PLAN_AHEAD_SECONDS
         stored = diary.timeline
         in_force = agent.timeline is not None and now - PLAN_BEFORE_SECONDS <= at <= planned_until
@@ -111,7 +116,7 @@ class Explainer:
             ahead = replace(ahead, end=timeline.stretch_end(ahead.start) or ahead.end)
         considered = []
         for calendar, event in near(events, timeline, at):
-            verdict = diary.verdict(event, timeline)
+            verdict = diary.verdict(calendar, event, timeline)
             origin = self._origin(email, verdict.rule) if verdict.rule and verdict.rule not in _NO_SETTING else None
             considered.append(Considered(event, calendar.removeprefix(f"{email}/"), verdict, origin))
         stance = stance_then(then) if tense == "past" else _stance(agent, then, now, at)

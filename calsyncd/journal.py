@@ -45,7 +45,7 @@ class Book(Protocol):
         ...
 
     async def save_directory(self, emails: dict[int, str], zones: dict[int, str]) -> None:
-        """Keep the company's users, and the zone of those who have one."""
+        """Keep the company's users, and their zone, "" for none."""
         ...
 
 
@@ -73,7 +73,7 @@ class Journal:
         self._news.set()
 
     def listed(self, emails: dict[int, str], zones: dict[int, str]) -> None:
-        """The company's users were listed: e-mail by user, and the zone of those who have one."""
+        """The company's users were listed: e-mail by user, and their zone, "" for none."""
         self._users = emails, zones
         self._news.set()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -76,21 +76,27 @@ def agent_view(
 class Diary:
     """An agent's events, each with its calendar's key, and the rules and words by hand under which they count.
 
+    What the rules ask of events is not known of those whose calendar is in `untold`.
+
     There are events from before and after what is shown: what a hold is depends on its neighbours.
     """
 
     events: tuple[tuple[str, Event], ...]
     rules: Rules
     by_hand: ByHand = NOTHING
+    untold: frozenset[str] = frozenset()
 
     @property
     def timeline(self) -> Timeline:
         """What is wanted for them."""
-        return build((event for _, event in self.events), self.rules, self.by_hand)
+        return build((self._as_told(*one) for one in self.events), self.rules, self.by_hand)
 
-    def verdict(self, event: Event, timeline: Timeline) -> Verdict:
+    def _as_told(self, calendar: str, event: Event) -> Event:
+        return replace(event, told=False) if calendar in self.untold else event
+
+    def verdict(self, calendar: str, event: Event, timeline: Timeline) -> Verdict:
         """Why one of the events counts or does not; on each calendar that it stands in an event is judged apart."""
-        judged = verdict(event, self.rules, self.by_hand)
+        judged = verdict(self._as_told(calendar, event), self.rules, self.by_hand)
         return OUTSIDE if judged.counts and event.id in timeline.outside else judged
 
 
@@ -128,7 +134,7 @@ def timeline_view(
     """
     low, high = window
     timeline = diary.timeline
-    verdicts = [diary.verdict(event, timeline) for _, event in diary.events]
+    verdicts = [diary.verdict(*one, timeline) for one in diary.events]
     spans = timeline.spans
     until = min(high, now)
     return {

@@ -21,7 +21,7 @@ from calsyncd.core.byhand import NOTHING, ByHand
 from calsyncd.core.channels import Channel, Health
 from calsyncd.core.model import Event
 from calsyncd.core.retry import backoff, spread
-from calsyncd.core.rules import Rules
+from calsyncd.core.rules import Reads, Rules
 from calsyncd.core.sync import (
     NOTHING_MORE,
     BaselineNeededError,
@@ -109,7 +109,7 @@ class Syncer:
         pace: Pace,
         chance: Callable[[], float],
         withdraw: Withdraw = lambda _email, _timeline: False,
-        zone: Callable[[str], str | None] = lambda _email: None,
+        zone: Callable[[str], str | None] = lambda _email: "",
         by_hand: Callable[[str], ByHand] = lambda _email: NOTHING,
     ) -> None:
         self.calendars: dict[str, Calendar] = {}
@@ -185,15 +185,35 @@ class Syncer:
                 self._mark(calendar, "rules")
 
     def rules(self, email: str) -> Rules | None:
-        """The rules in force for an agent: new ones count once a calendar was read for them."""
+        """The rules in force for an agent: new ones count once every calendar that can be read was read for them."""
         rules = self._rules.get(email)
         if rules is None:
             return None
         marks = [one.bookmark for one in self.of_agent(email) if one.bookmark is not None]
-        former = self._former_rules.get(email)
-        if former is not None and not any(tells(mark.fingerprint, rules.reads) for mark in marks):
-            rules = former
+        if self._untold(email, rules):
+            rules = self._former_rules.get(email, rules)
         return rules.at_home_in(self._zone(email), *(mark.time_zone for mark in marks))
+
+    def untold(self, email: str) -> frozenset[str]:
+        """The agent's calendars, by key, that were not read for the rules in force: what those ask is unknown there."""
+        rules = self.rules(email)
+        return self._untold(email, rules) if rules is not None else frozenset()
+
+    def _untold(self, email: str, rules: Rules) -> frozenset[str]:
+        read = [one for one in self.of_agent(email) if one.bookmark is not None and not one.suspended]
+        return frozenset(
+            one.key for one in read if one.bookmark is not None and not tells(one.bookmark.fingerprint, rules.reads)
+        )
+
+    def _reads(self, email: str) -> Reads:
+        """What is read of an agent's events: also what the former rules need, while those are in force."""
+        rules, former = self._rules.get(email), self._former_rules.get(email)
+        if rules is None:
+            return NOTHING_MORE
+        if former is not None and not self._untold(email, rules):
+            del self._former_rules[email]
+            former = None
+        return rules.reads | former.reads if former is not None else rules.reads
 
     def by_hand(self, email: str) -> ByHand:
         """What was said by hand of an agent's meetings."""
@@ -325,7 +345,7 @@ class Syncer:
     async def _fetch_and_apply(self, calendar: Calendar, cause: Cause, now: float) -> float:
         """Seconds until the next poll. Everything is applied, or nothing."""
         charged = quota_user(calendar.agent)
-        reads = self._rules[calendar.agent].reads if calendar.agent in self._rules else NOTHING_MORE
+        reads = self._reads(calendar.agent)
         bookmark = calendar.bookmark
         if bookmark is not None and calendar.confirm:
             await self._distrust(calendar, bookmark)
@@ -507,15 +527,17 @@ class Syncer:
         """The agent's timeline from what is stored, and whether that is complete; None if it cannot be worked out."""
         # A calendar that never could be read, and only a human can mend, is no reason why anybody is held.
         mine = [one for one in self.of_agent(email) if one.bookmark is not None or not one.suspended]
-        usable = [
-            one.key
-            for one in mine
-            if one.bookmark is not None
-            and not self._is_stale(one, now)
-            and tells(one.bookmark.fingerprint, rules.reads)
-        ]
+        usable = [one.key for one in mine if one.bookmark is not None and not self._is_stale(one, now)]
+        if rules.working_hours is not None and rules.working_hours.zone is None:
+            # They are in a zone that Aircall is to tell.
+            usable = []
+        untold = self._untold(email, rules)
+        low, high = now - PLAN_BEFORE_SECONDS, now + PLAN_AHEAD_SECONDS
         try:
-            events = await self._cache.events(email, usable, now - PLAN_BEFORE_SECONDS, now + PLAN_AHEAD_SECONDS)
+            events = await self._cache.events(email, set(usable) - untold, low, high)
+            if untold:
+                silent = await self._cache.events(email, set(usable) & untold, low, high)
+                events += [replace(event, told=False) for event in silent]
         except ServiceError as error:
             # What is in memory stays in force; the next poll tries again.
             self._told_at.pop(email, None)

@@ -72,7 +72,8 @@ class Event:
     shows in chats. `mark` is what a program wrote into the event's private property `calsyncd`: ignore or busy.
     What follows is known only while a rule needs it: `titles` are the patterns of the settings that its title matched,
     `color` and `label` are Google's ids, `guests` counts those invited beside the agent and rooms, `conference` says
-    whether there is a link to one.
+    whether there is a link to one. Where they cannot be known the event is not `told`, and no rule about them takes it
+    away.
     """
 
     id: str
@@ -91,6 +92,7 @@ class Event:
     label: str | None = None
     guests: int | None = None
     conference: bool | None = None
+    told: bool = True
 
 
 @dataclass(frozen=True, slots=True)

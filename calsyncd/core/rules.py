@@ -7,7 +7,6 @@ the mark `busy`, which a program may have put on an event. Each refusal says whi
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -60,12 +59,20 @@ class Reads:
     labels: bool = False
 
     @property
-    def digest(self) -> str:
-        """A name for it, "" for nothing: what was read under another one does not tell what this needs."""
-        if self == Reads():
-            return ""
-        needs = [self.titles, self.guests, self.conference, self.colors, self.labels]
-        return hashlib.sha256(json.dumps(needs).encode()).hexdigest()[:16]
+    def parts(self) -> frozenset[str]:
+        """A short name for each of them: what was read with all of these names tells all that this needs."""
+        titles = {hashlib.sha256(pattern.encode()).hexdigest()[:12] for pattern in self.titles}
+        flags = ("guests", "conference", "colors", "labels")
+        return frozenset(titles | {flag for flag in flags if getattr(self, flag)})
+
+    def __or__(self, other: Reads) -> Reads:
+        return Reads(
+            tuple(sorted({*self.titles, *other.titles})),
+            guests=self.guests or other.guests,
+            conference=self.conference or other.conference,
+            colors=self.colors or other.colors,
+            labels=self.labels or other.labels,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +134,15 @@ class Rules:
             labels=bool(self.ignore_labels or self.only_labels),
         )
 
-    def at_home_in(self, *zones: str | None) -> Rules:
-        """These rules, with working hours that name no zone in the first of `zones` that is known."""
+    def at_home_in(self, own: str | None, *others: str) -> Rules:
+        """These rules, with working hours that name no zone in the agent's own, or else in the first of `others`.
+
+        `own` is "" where the agent has none; while it is None it is not known, and the hours stay without a zone.
+        """
         hours = self.working_hours
-        if hours is None or hours.zone is not None:
+        if hours is None or hours.zone is not None or own is None:
             return self
-        known = next((zone for zone in zones if zone_of(zone) is not None), None)
+        known = next((zone for zone in (own, *others) if zone_of(zone) is not None), "UTC")
         return replace(self, working_hours=replace(hours, zone=known))
 
 
@@ -165,12 +175,10 @@ def judge(event: Event, rules: Rules) -> Verdict:
         return Verdict(counts=False, words="marked to be ignored", rule="extendedProperties.private.calsyncd")
     if event.mark == BUSY:
         return Verdict(counts=True, words="marked as busy", rule="extendedProperties.private.calsyncd")
-    return (
-        _free_in_google(event)
-        or _answered_otherwise(event, rules)
-        or _of_a_kind(event, rules)
-        or (_by_title(event, rules) or _by_look(event, rules) or _by_company(event, rules) or COUNTS)
-    )
+    refused = _free_in_google(event) or _answered_otherwise(event, rules) or _of_a_kind(event, rules)
+    if refused is None and event.told:
+        refused = _by_title(event, rules) or _by_look(event, rules) or _by_company(event, rules)
+    return refused or COUNTS
 
 
 def _no(words: str, rule: str | None = None) -> Verdict:

@@ -34,6 +34,9 @@ ITEM = (
     "id,status,start,end,transparency,eventType,recurringEventId,updated"
     ",focusTimeProperties/chatStatus,extendedProperties/private"
 )
+FREE_BUSY_ONLY = "freeBusyReader"
+"""The `accessRole` of who sees when somebody is busy, and nothing else."""
+
 MARK = "calsyncd"
 """The private extended property by which a program may say whether an event counts."""
 
@@ -110,6 +113,7 @@ class Fetch:
     _gone: dict[str, str] = field(default_factory=dict)
     _skipped: list[Skipped] = field(default_factory=list)
     _zone_name: str = ""
+    _access_role: str = ""
 
     def request(self) -> dict[str, str]:
         """The query of the next request."""
@@ -151,6 +155,7 @@ class Fetch:
         return self._changes(token)
 
     def _take_zone(self, page: Mapping[str, Any]) -> None:
+        self._access_role = _text_in(page, "accessRole") or self._access_role
         name = page.get("timeZone")
         zone_name = name if isinstance(name, str) else ""
         if self.bookmark is not None and zone_name and zone_name != self.bookmark.time_zone:
@@ -185,7 +190,7 @@ class Fetch:
             self._gone[event_id] = stamp
             return
         try:
-            event = parse_event(item, self._zone_name, self.reads)
+            event = parse_event(item, self._zone_name, self.reads, self._access_role)
         except (ValueError, OverflowError) as error:
             self._skipped.append(Skipped(event_id, str(error)))
             return
@@ -260,12 +265,12 @@ def fingerprint(quota_user: str, horizon: float, reads: Reads = NOTHING_MORE) ->
     Its tail tells what was read of events: see `tells`.
     """
     text = json.dumps([constant_parameters(quota_user, reads), horizon, "events-2"], sort_keys=True)
-    return f"{hashlib.sha256(text.encode()).hexdigest()[:16]}-{reads.digest}"
+    return f"{hashlib.sha256(text.encode()).hexdigest()[:16]}-{'.'.join(sorted(reads.parts))}"
 
 
 def tells(fingerprint: str, reads: Reads) -> bool:
     """Whether what was read under `fingerprint` tells all that `reads` needs."""
-    return not reads.digest or fingerprint.partition("-")[2] == reads.digest
+    return reads.parts <= set(fingerprint.partition("-")[2].split("."))
 
 
 def next_baseline(calendar: str, baseline_at: float) -> float:
@@ -276,8 +281,11 @@ def next_baseline(calendar: str, baseline_at: float) -> float:
     return own_time + days * DAY_SECONDS
 
 
-def parse_event(item: Mapping[str, Any], zone_name: str, reads: Reads = NOTHING_MORE) -> Event:
-    """Read one item that is not cancelled; ValueError says what cannot be read. Its title is compared and let go of."""
+def parse_event(item: Mapping[str, Any], zone_name: str, reads: Reads = NOTHING_MORE, access_role: str = "") -> Event:
+    """Read one item that is not cancelled; ValueError says what cannot be read. Its title is compared and let go of.
+
+    Who may see no more than free and busy is told nothing else of it: seen on the real service, not documented.
+    """
     start, all_day = _instant(item.get("start"), zone_name, "start")
     end, _ = _instant(item.get("end"), zone_name, "end")
     if not EARLIEST <= start <= LATEST or not EARLIEST <= end <= LATEST:
@@ -302,6 +310,7 @@ def parse_event(item: Mapping[str, Any], zone_name: str, reads: Reads = NOTHING_
         label=_text_in(item, "eventLabelId") if reads.labels else None,
         guests=_guests(item) if reads.guests else None,
         conference=_has_conference(item) if reads.conference else None,
+        told=access_role != FREE_BUSY_ONLY,
     )
 
 

@@ -40,6 +40,8 @@ def fault(pattern: str) -> str | None:
         return f"is longer than {MOST_CHARACTERS} characters"
     expression = _expression(pattern)
     if expression is None:
+        if len(pattern) > 1 and pattern.startswith("/"):
+            return "a regular expression ends with / or /i; for a text that begins with a slash write /[/]text/"
         return None
     if not expression[0]:
         return "the regular expression is empty and would match every title"

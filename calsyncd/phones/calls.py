@@ -158,7 +158,7 @@ class Calls:
             return True
         self.pages = page
         directory = {user.id: user.email for user in listed.values()}
-        zones = {user.id: user.time_zone for user in listed.values() if user.time_zone is not None}
+        zones = {user.id: user.time_zone or "" for user in listed.values()}
         self._roster.list_users(directory, zones)
         self._record.journal.listed(directory, zones)
         # Whoever was bound only now has been seen too.

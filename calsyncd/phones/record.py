@@ -38,7 +38,7 @@ class Journal(Protocol):
         ...
 
     def listed(self, emails: dict[int, str], zones: dict[int, str]) -> None:
-        """The company's users were listed: e-mail by user, and the zone of those who have one."""
+        """The company's users were listed: e-mail by user, and their zone, "" for none."""
         ...
 
 

@@ -26,7 +26,8 @@ log = get_logger(__name__)
 class Roster:
     """The agents by e-mail. `directory` is Aircall's users, e-mail by id; `listed` once it was read whole.
 
-    `zones` are the users' own zones, as far as they have one. `moved` is called with each agent whose zone has changed.
+    `zones` are the users' own zones, "" for none, as far as they are known. `moved` is called with each agent whose zone
+    has changed.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -130,7 +131,7 @@ class Roster:
         return until if until is not None and until > self._now() else None
 
     def zone(self, email: str) -> str | None:
-        """The zone of the agent's Aircall user, if it is known."""
+        """The zone of the agent's Aircall user, "" for none; None while that is not known."""
         agent = self.agents.get(email)
         return self.zones.get(agent.user) if agent is not None and agent.user is not None else None
 

@@ -73,6 +73,7 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE events ADD COLUMN label TEXT;
     ALTER TABLE events ADD COLUMN guests INTEGER;
     ALTER TABLE events ADD COLUMN conference INTEGER CHECK (conference IN (0, 1));
+    ALTER TABLE events ADD COLUMN told INTEGER NOT NULL DEFAULT 1 CHECK (told IN (0, 1));
     ALTER TABLE directory ADD COLUMN time_zone TEXT;
     """,
     """

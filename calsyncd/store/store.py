@@ -30,7 +30,7 @@ KEEP_DAMAGED = 3
 HIGHEST_VERSION = 999
 _EVENT_COLUMNS = (
     'id, start, "end", series, all_day, kind, transparent, response, updated, chat, mark, titles, color, label, guests,'
-    " conference"
+    " conference, told"
 )
 _HISTORY_COLUMNS = 'at, agent, "from", "to", outcome, why, event, late_ms, actor, after, until, begins, ends, substatus'
 
@@ -205,7 +205,7 @@ class Store:
         return {row[0]: Observation(Setting(row[1], row[2]), row[4], row[3]) for row in rows}
 
     async def save_directory(self, emails: dict[int, str], zones: dict[int, str]) -> None:
-        """Keep the company's Aircall users: e-mail by user, and the zone of those who have one."""
+        """Keep the company's Aircall users: e-mail by user, and their zone, "" for none."""
         listed = [(user, email, zones.get(user)) for user, email in emails.items()]
 
         def work(db: sqlite3.Connection) -> None:
@@ -301,6 +301,7 @@ def _event(row: Sequence[Any]) -> Event:
         label=row[13],
         guests=row[14],
         conference=None if row[15] is None else bool(row[15]),
+        told=bool(row[16]),
     )
 
 
@@ -324,6 +325,7 @@ def _event_row(key: str, agent: str, event: Event) -> tuple[Any, ...]:
         event.label,
         event.guests,
         event.conference,
+        event.told,
     )
 
 

@@ -142,7 +142,7 @@ class Diary:
         self.told: dict[str, tuple[Timeline | None, bool]] = {}
         self.tellings = 0
         self.said: dict[str, ByHand] = {}
-        self.zones: dict[str, str] = {}
+        self.zones: dict[str, str | None] = {}
 
     async def __aenter__(self) -> Self:
         self._opened = Store.open(self._path)
@@ -168,7 +168,7 @@ class Diary:
             chance=lambda: 0.5,
             withdraw=self._withdraw,
             by_hand=lambda email: self.said.get(email, NOTHING),
-            zone=self.zones.get,
+            zone=lambda email: self.zones.get(email, ""),
         )
         self._loop = asyncio.create_task(self.scheduler.run())
         return self

@@ -55,13 +55,15 @@ async def test_rules_that_need_titles_count_once_they_were_read(tmp_path: Path) 
         assert not diary.busy()
 
 
-async def test_of_two_calendars_the_one_that_was_read_counts(tmp_path: Path) -> None:
-    """The other tells nothing of what the rules need: what it holds is neither freed by it nor begun."""
+async def test_new_rules_wait_for_the_last_calendar(tmp_path: Path) -> None:
+    """Until then the former ones hold for all of them, also for what was read anew: that tells what both need."""
     async with Diary(tmp_path) as diary:
         for calendar in ("primary", "second"):
             diary.event(calendar, f"talk-{calendar}", -100, 6000)
             diary.google.events[calendar][f"talk-{calendar}"]["summary"] = "Lunch"
-        follow(diary, Rules(), ("primary", "second"))
+        diary.event("primary", "phone", 7000, 8000)
+        diary.google.events["primary"]["phone"]["summary"] = "#phone"
+        follow(diary, Rules(ignore_titles=("#phone",)), ("primary", "second"))
         await diary.a_while(5)
         fault = Unavailable("503", service="google", code="server", status=503)
         diary.google.fault = lambda calendar, _query: fault if calendar == "second" else None
@@ -69,20 +71,26 @@ async def test_of_two_calendars_the_one_that_was_read_counts(tmp_path: Path) -> 
         follow(diary, Rules(ignore_titles=("lunch",)), ("primary", "second"))
         await diary.a_while(5)
 
-        timeline, complete = diary.told[AMY]
-        assert timeline is not None
-        assert (timeline.spans, complete) == ((), False)
+        def spans() -> list[tuple[str, float]]:
+            timeline, complete = diary.told[AMY]
+            assert timeline is not None
+            assert complete
+            return [(span.event, span.end - span.start) for span in timeline.spans]
+
+        assert "summary" in diary.google.lists[-1][2]["fields"]
+        assert spans() == [("talk-primary", 6100)]
 
         diary.google.fault = lambda _calendar, _query: None
         await diary.a_while(120)
-        assert diary.told[AMY][1]
+        assert spans() == [("phone", 1000)]
 
 
-async def test_what_was_read_for_other_rules_is_not_acted_on(tmp_path: Path) -> None:
-    """After a restart with new titles in the settings what is stored tells nothing of them until it is read anew."""
+async def test_what_was_read_for_other_rules_counts_until_it_was_read_for_these(tmp_path: Path) -> None:
+    """After a restart with new titles in the settings what is stored tells nothing of them: unknown is not free."""
     async with Diary(tmp_path) as diary:
         diary.event("primary", "talk", -100, 6000)
         item = diary.google.events["primary"]["talk"]
+        item["summary"] = "Lunch"
         bookmark = Bookmark("t", fingerprint(quota_user(AMY), WEEK), "UTC", diary.clock.now())
         event = parse_event(item, "UTC")
         changes = Changes(baseline=True, events=(event,), gone=frozenset(), skipped=(), bookmark=bookmark)
@@ -92,11 +100,12 @@ async def test_what_was_read_for_other_rules_is_not_acted_on(tmp_path: Path) -> 
         follow(diary, Rules(ignore_titles=("lunch",)))
         diary.syncer.restore({KEY: Stored(bookmark, diary.clock.now())}, [])
         await diary.a_while(10)
-        assert diary.told[AMY] == (None, False)
+        assert diary.busy()
+        assert diary.syncer.untold(AMY) == {KEY}
 
         await diary.a_while(30)
-        assert diary.busy()
-        assert diary.told[AMY][1]
+        assert not diary.busy()
+        assert diary.syncer.untold(AMY) == frozenset()
 
 
 async def test_what_needs_no_reading_counts_at_once(tmp_path: Path) -> None:
@@ -123,11 +132,16 @@ async def test_the_agents_own_zone_is_that_of_the_hours(tmp_path: Path) -> None:
         assert diary.syncer.rules(AMY) == Rules(working_hours=replace(hours, zone="UTC"))
         tellings = diary.tellings
 
+        diary.zones[AMY] = None
+        diary.syncer.retell(AMY)
+        await diary.a_while(1)
+        assert diary.told[AMY] == (None, False), "while Aircall's word is missing nothing begins or ends by the hours"
+
         diary.zones[AMY] = "Europe/Paris"
         diary.syncer.retell(AMY)
         await diary.a_while(1)
 
-        assert diary.tellings == tellings + 1
+        assert diary.tellings == tellings + 2
         assert diary.syncer.rules(AMY) == Rules(working_hours=replace(hours, zone="Europe/Paris"))
         diary.zones[AMY] = "Eastern Time (US & Canada)"
         assert diary.syncer.rules(AMY) == Rules(working_hours=replace(hours, zone="UTC"))

@@ -62,12 +62,12 @@ def tell(
 ) -> Told:
     """The items of one calendar of that zone, as the daemon reads and shows them."""
     events = tuple(parse_event(item, zone, rules.reads) for item in items)
-    diary = Diary(tuple(("primary", event) for event in events), rules.at_home_in(agent_zone, zone), by_hand)
+    diary = Diary(tuple(("primary", event) for event in events), rules.at_home_in(agent_zone or "", zone), by_hand)
     timeline = diary.timeline
     refused = {
         event.id: verdict.words + (f" ({verdict.rule})" if verdict.rule else "")
         for event in events
-        if not (verdict := diary.verdict(event, timeline)).counts
+        if not (verdict := diary.verdict("primary", event, timeline)).counts
     }
     return Told(events, timeline, refused)
 
