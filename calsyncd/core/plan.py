@@ -422,6 +422,11 @@ def _timed_anew(stance: Stance, now: float) -> Stance:
     )
 
 
+def under_way_at_step(sent: Sent, now: float) -> Sent:
+    """A PUT that was under way when the clock jumped: what it leaves behind is timed anew like the stance."""
+    return replace(sent, before=_timed_anew(sent.before, now), written=_timed_anew(sent.written, now))
+
+
 def is_doubtful(observation: Observation) -> bool | None:
     """Whether an observed `unavailable` may be a call's doing; None when the live state was not asked for."""
     if observation.status != UNAVAILABLE:

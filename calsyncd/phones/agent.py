@@ -8,7 +8,7 @@ from calsyncd.core.dispatch import is_spare
 from calsyncd.core.drift import Drift, Left
 from calsyncd.core.guard import Kept
 from calsyncd.core.model import Trouble
-from calsyncd.core.plan import FREE, Decision, Facts, Held, Stance
+from calsyncd.core.plan import FREE, Decision, Facts, Held, Sent, Stance
 from calsyncd.core.rules import Rules
 from calsyncd.core.timeline import Timeline
 
@@ -42,7 +42,7 @@ class Agent:
     `bound_to` is what the settings say: an Aircall id or an e-mail; `configured` whether they name the agent.
     `ready` once the calendars were read: nobody is judged before. `known_at` is when what is wanted was learned.
     `hinting` while the request under way is a look that only a hint asked for; `updating` from when an update is
-    written down until what became of it is, `putting` while its answer is out.
+    written down until what became of it is, `putting` while the answer to the update `sent` is out.
     `look_alone` once the list of everybody was waited for in vain. `unwritten` while the ledger lacks the stance.
     `failures` counts the looks in a row that failed; `failed_updates` the updates, however many looks were answered
     between.
@@ -77,6 +77,7 @@ class Agent:
     look_alone: bool = False
     updating: bool = False
     putting: bool = False
+    sent: Sent | None = None
     trouble: Trouble | None = None
     unwritten: bool = False
     owes_since: float | None = None

@@ -283,15 +283,15 @@ class Calls:
                 agent.stance, agent.facts = plan.stepped(agent.stance, agent.facts, now)
             await self._record.stance(agent, RELEASE_PATIENCE_SECONDS)
             return
-        agent.putting = True
+        agent.putting, agent.sent = True, sent
         sent_at = self._clock.now()
         try:
             shown = await self._aircall.update(agent.user, put.setting)
         except ServiceError as error:
-            agent.putting = False
+            sent = self._ended(agent, sent)
             await self._update_failed(agent, sent, error, sent_at)
             return
-        agent.putting = False
+        sent = self._ended(agent, sent)
         now = self._clock.now()
         agent.failed_updates = 0
         agent.stance, agent.facts = plan.answered(sent, shown, agent.facts, now)
@@ -301,6 +301,12 @@ class Calls:
             self._succeeded(agent, by_update=True)
             self._done(agent, sent, now, sent_at)
         await self._record.stance(agent, RELEASE_PATIENCE_SECONDS)
+
+    @staticmethod
+    def _ended(agent: Agent, sent: Sent) -> Sent:
+        """The request is over: what was sent, timed anew where the clock jumped meanwhile."""
+        sent, agent.sent, agent.putting = agent.sent or sent, None, False
+        return sent
 
     async def _written(self, agent: Agent, patience: float) -> bool:
         """Whether the agent's stance is on disk; often it was put there before the boundary came."""

@@ -269,6 +269,8 @@ class Phones:
         self._budget.stepped(seconds)
         for agent in self._roster.agents.values():
             agent.stance, agent.facts = plan.stepped(agent.stance, agent.facts, now)
+            if agent.sent is not None:
+                agent.sent = plan.under_way_at_step(agent.sent, now)
             agent.known_at, agent.indexed = now, None
         self._doubts_at = 0.0
         self._touched.update(self._roster.agents)

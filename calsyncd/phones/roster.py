@@ -26,8 +26,8 @@ log = get_logger(__name__)
 class Roster:
     """The agents by e-mail. `directory` is Aircall's users, e-mail by id; `listed` once it was read whole.
 
-    `zones` are the users' own zones, "" for none, as far as they are known. `moved` is called with each agent whose zone
-    has changed.
+    `zones` are the users' own zones, "" for none, as far as they are known. `moved` is called with each agent whose
+    zone has changed.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:

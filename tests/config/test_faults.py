@@ -473,8 +473,8 @@ def test_no_value_is_repeated(home: Home, content: str) -> None:
         ("only_titles: ['/(?=a)b/']",
          "8:23: rules.only_titles[0]: not a regular expression that RE2 knows (invalid perl operator: (?=)"),
         ("only_titles: ['/lunch|dinner/g']",
-         "8:23: rules.only_titles[0]: a regular expression ends with / or /i; for a text that begins with a slash"
-         " write /[/]text/"),
+         ("8:23: rules.only_titles[0]: a regular expression ends with / or /i; for a text that begins with a slash"
+         " write /[/]text/")),
         ("only_titles: [//]",
          "8:23: rules.only_titles[0]: the regular expression is empty and would match every title"),
         (f"only_titles: [{'x' * 201}]", "8:23: rules.only_titles[0]: is longer than 200 characters"),

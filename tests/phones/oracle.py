@@ -204,7 +204,8 @@ class Oracle:
             # Nobody can compare it, or it may tell of our own update.
             return
         self.tell(f"  told: {person.email} is {status}")
-        person.told_at = self._now() if person.told_at is None else person.told_at
+        if person.told_at is None:
+            person.told_at, person.told = self._now(), status
 
     def _relies_on_what_was_told(self, person: Person) -> None:
         """Whoever is said to have changed is looked at before an update; but what was just seen counts for a while."""
@@ -292,6 +293,9 @@ class Oracle:
             if status == 200:
                 person.put_at = now
                 person.known = data["user"]["availability_status"]
+                if person.known == person.told:
+                    # A message of a moment ago may have told of this update.
+                    person.told_at = None
                 self._leave(person, left=False)
                 if person.known == person.asked:
                     person.answer_at = now

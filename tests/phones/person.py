@@ -52,7 +52,7 @@ class Person:
     decided: a choice of what they were before (`backs`) needs a second look, the first one counting from `counted_at`.
     `left` are the times in which what was shown last was their own `unavailable`. `held_at` is when the hold began, and
     `owed` what an agent had then whose changes are not to stand and who has made one. `known` is what was shown last,
-    `told_at` when a message first told of something else.
+    `told_at` when a message first told of something else, `told` what it told.
     """
 
     email: str
@@ -97,6 +97,7 @@ class Person:
     backs: set[str] = field(default_factory=set)
     known: str | None = None
     told_at: float | None = None
+    told: str | None = None
     latest_end: float = 0.0
 
     def is_touchable(self, now: float) -> bool:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from calsyncd.phones import Agent
+
 from .company import HOUR, Office, amy, down
+from .firm import Firm
 
 WANTED_FROM, WANTED_TO = 60.0, 1800.0
 
@@ -68,3 +73,27 @@ async def test_the_clock_is_set_while_backing_off(jump: float) -> None:
         await office.a_while(60)
         assert office.aircall.status(1) == "available"
         assert not office.held("amy@x")
+
+
+async def test_the_machine_sleeps_while_the_way_back_is_out_and_a_lost_hold_lands_after_that(tmp_path: Path) -> None:
+    """The sleep makes the hold's lost update no older: it may land yet, so the debt stays."""
+    firm = Firm(tmp_path / "ledger", [Agent("amy@x", 500)], per_minute=20, hooked=False)
+    person, opened = firm.oracle.person("amy@x"), firm.clock.now()
+    firm.start()
+    await firm.pass_time(5.0)
+    firm.update_fates.append("late")
+    firm.lateness = 40.0
+    person.meet(((opened + 5.0, opened + 17.0),), opened + 5.0)
+    firm.tell("amy@x")
+    await firm.pass_time(12.0)
+    firm.latency = 6.0
+    await firm.pass_time(1.0)
+    while person.open_puts == 0 or person.asked == "unavailable":
+        await firm.pass_time(0.5)
+    firm.clock.jump(700.0)
+    firm.oracle.stepped(700.0)
+    await firm.pass_time(300.0)
+    status = firm.status("amy@x")
+    await firm.close()
+
+    assert status == "available"
