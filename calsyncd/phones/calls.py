@@ -18,6 +18,7 @@ from calsyncd.core.model import UNAVAILABLE, Observation, Setting, User
 from calsyncd.core.plan import DOUBT_LIMIT_SECONDS, SETTLE_SECONDS, Decision, Doubt, Held, Look, Put, Sent, is_doubtful
 from calsyncd.core.retry import backoff
 from calsyncd.core.sync import rfc3339
+from calsyncd.core.timeline import Timeline
 from calsyncd.errors import CREDENTIALS, USER_GONE, RateLimited, Refused, ServiceError, Unavailable
 from calsyncd.logs import get_logger
 from calsyncd.metrics import Metrics
@@ -333,7 +334,7 @@ class Calls:
         self._metrics.wrong_state("unreachable" if put.releases else "ringing", late)
         self._metrics.wrong_state("ringing" if put.releases else "unreachable", early)
         if put.releases:
-            action, from_, why = "released", held.put, _why_released(agent, now)
+            action, from_, why = "released", held.put, _why_released(agent, put, held, now)
             sentence = f"{agent.email} is back to {put.setting.availability_status}"
         elif put.enforces:
             changed = Setting(agent.status) if agent.status is not None else held.back
@@ -461,13 +462,21 @@ class Calls:
         self._roster.company("aircall_credentials", on=False)
 
 
-def _why_released(agent: Agent, now: float) -> str:
+def _why_released(agent: Agent, put: Put, held: Held, now: float) -> str:
     if not agent.configured:
         return "no longer in the settings"
     if agent.paused_until is not None:
         return "paused"
-    skipped = agent.timeline is not None and agent.timeline.is_skipped(now)
-    return "skipped by hand" if skipped else "the meeting is over"
+    timeline = agent.timeline or Timeline()
+    if timeline.is_skipped(now):
+        return "skipped by hand"
+    ends_early = put.due < held.until
+    if held.event == EXTENSION:
+        return "the extension was taken back" if ends_early else "the extension is over"
+    if not ends_early:
+        return "the meeting is over"
+    counts = any(one.event == held.event for one in timeline.padded)
+    return "the meeting was moved" if counts else "the meeting was cancelled or does not count any more"
 
 
 def _arrived(observation: Observation, now: float) -> Observation:

@@ -236,6 +236,43 @@ async def test_after_a_crash_with_the_ledger_alone(deed: str) -> None:
         assert restarted.aircall.status(1) == "available"
 
 
+@pytest.mark.parametrize(
+    ("deed", "why"),
+    [
+        ("cancel", "the meeting was cancelled or does not count any more"),
+        ("move", "the meeting was moved"),
+        ("end", "the meeting is over"),
+        ("skip", "skipped by hand"),
+        ("take back", "the extension was taken back"),
+        ("skip what is extended", "the extension was taken back"),
+        ("end what is extended", "the extension is over"),
+    ],
+)
+async def test_why_the_setting_came_back(deed: str, why: str) -> None:
+    """The meeting is over only where its time is: else its calendar, or a person, has ended the hold."""
+    async with Office([amy()]) as office:
+        counter = Counter(office)
+        await counter.meet(AMY, *([] if "extended" in deed or deed == "take back" else [(60, 600)]))
+        await office.until(80)
+        if "extended" in deed or deed == "take back":
+            await counter.extend(400)
+        await office.until(300)
+        match deed:
+            case "cancel":
+                await counter.meet(AMY)
+            case "move":
+                await counter.meet(AMY, (2000, 2600))
+            case "skip" | "skip what is extended":
+                await counter.skip()
+            case "take back":
+                await counter.wishes.take_back(AMY, "lena", "")
+            case _:
+                await office.until(700)
+        await office.until(702)
+
+        assert [row.why for row in office.journal.rows if row.outcome == "done"][1:] == [why]
+
+
 async def test_with_nothing_to_skip_nothing_is_done() -> None:
     """It is said in words, and neither written nor told."""
     async with Office([amy()]) as office:
