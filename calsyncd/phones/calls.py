@@ -325,6 +325,7 @@ class Calls:
         """Say what an update did: to the log, the metrics and the history."""
         put, held = sent.put, sent.written
         assert isinstance(held, Held)  # noqa: S101 - every PUT serves a hold
+        event = held.event
         early, late = max(0.0, put.due - now), max(0.0, now - max(put.due, agent.known_at))
         self._metrics.update("done")
         if put.enforces:
@@ -349,7 +350,8 @@ class Calls:
             )
         else:
             action, from_ = "held", held.back
-            why = "extended by hand" if held.event == EXTENSION else "a meeting"
+            event = EXTENSION if _is_by_extension(agent, sent, now) else held.event
+            why = "extended by hand" if event == EXTENSION else "a meeting"
             sentence = f"{agent.email} is unavailable until {rfc3339(held.until)}"
         agent.status, agent.left, agent.drift = put.setting.availability_status, None, None
         agent.status_at = now
@@ -361,7 +363,7 @@ class Calls:
             why=why,
             from_=from_.availability_status,
             to=put.setting.availability_status,
-            event=held.event,
+            event=event,
             late_ms=late_ms,
             after=sent_at,
             until=max(put.due, now) if put.releases else held.until,
@@ -460,6 +462,17 @@ class Calls:
     def _credentials_good(self) -> None:
         self.credentials_bad = False
         self._roster.company("aircall_credentials", on=False)
+
+
+def _is_by_extension(agent: Agent, sent: Sent, now: float) -> bool:
+    """Whether a hold begins because of an extension: a meeting that ran before it had not taken the agent off."""
+    held = sent.written
+    if isinstance(sent.before, Held) or not isinstance(held, Held) or agent.timeline is None:
+        return False
+    extension = agent.timeline.extension_at(now)
+    if held.event == EXTENSION or extension is None:
+        return held.event == EXTENSION
+    return held.effective < extension.start <= agent.known_at
 
 
 def _why_released(agent: Agent, put: Put, held: Held, now: float) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from calsyncd.core.byhand import NOTHING
+from calsyncd.core.byhand import EXTENSION, NOTHING
 from calsyncd.core.guard import Floor
 from calsyncd.core.model import Event, Setting
 from calsyncd.core.rules import Rules
@@ -193,7 +193,10 @@ async def test_the_operators_later_word_counts() -> None:
         assert (state, again, looked) == ("overridden", "unavailable", 1)
         assert (later["state"], later["override"]["until"]) == ("overridden", stamp(office, 2300))
         assert office.aircall.status(1) == "available"
-        assert [row.late_ms for row in office.journal.rows if row.outcome == "done"][1] in range(300)
+        done = [row for row in office.journal.rows if row.outcome == "done"][1]
+        assert done.late_ms in range(300)
+        assert (done.why, done.event) == ("extended by hand", EXTENSION)
+        assert (done.begins, done.ends) == (office.opened + 300, office.opened + 2300)
 
 
 async def test_whose_own_choice_it_is_stays_so() -> None:
