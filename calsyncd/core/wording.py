@@ -6,6 +6,7 @@ it is the same. Ids of events are shortened, and there are no titles.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from calsyncd.core.byhand import EXTENSION
@@ -18,6 +19,9 @@ MOST_EVENTS = 6
 SAME_SECONDS = 0.0015
 NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 FOREVER = float("inf")
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
+_TOLD = re.compile(rf"(extended|skipped)(?: until|:) ({_INSTANT.pattern}(?:(?: to |, ){_INSTANT.pattern})*)(: .*)?")
+"""What was done by hand in the words of a history row, its instants in UTC, and the reason that was given."""
 
 
 def sentences(explanation: Explanation) -> tuple[str, ...]:
@@ -329,7 +333,26 @@ class _Voice:
 
     def _said(self) -> str:
         row = self._it.then.said
-        return f"By {row.actor}, at {self._clock(row.at, exact=True)}: {row.why}." if row is not None else ""
+        if row is None:
+            return ""
+        return f"By {row.actor}, at {self._clock(row.at, exact=True)}: {self._word_by_hand(row)}."
+
+    def _word_by_hand(self, row: HistoryRow) -> str:
+        """What was said, and the reason given: by the instants in the row; where it has none, by those in its words."""
+        told = _TOLD.fullmatch(row.why)
+        what, times, reason = told.groups(default="") if told is not None else ("", "", "")
+        if told is None:
+            what, colon, rest = row.why.partition(": ")
+            reason = colon + rest
+        if row.outcome == "extended" and row.until is not None:
+            return f"extended until {self._clock(row.until)}{reason}"
+        instants = [datetime.fromisoformat(one).timestamp() for one in _INSTANT.findall(times)]
+        if row.outcome == "skipped" and row.begins is not None and row.ends is not None and len(instants) <= 2:
+            return f"{what}, {self._from_to(row.begins, row.ends)}{reason}"
+        if len(instants) == 1:
+            return f"{what} until {self._clock(instants[0])}{reason}"
+        spans = [self._from_to(*pair) for pair in zip(instants[::2], instants[1::2], strict=False)]
+        return f"{what}{''.join(f', {one}' for one in spans)}{reason}"
 
     def _owed(self) -> str:
         it = self._it

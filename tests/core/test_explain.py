@@ -418,6 +418,42 @@ def test_each_cause_in_words(change: HistoryRow, words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("outcome", "why", "more", "words"),
+    [
+        ("extended", "extended until 2026-11-23T09:45:00Z: client", {}, "extended until 10:45: client."),
+        ("extended", "extended until 2026-11-23T09:45:00.250Z", {}, "extended until 10:45."),
+        ("extended", "extended: client: late", {"until": TEN + 2700}, "extended until 10:45: client: late."),
+        ("extended", "extended", {"until": TEN + 2700}, "extended until 10:45."),
+        (
+            "extended",
+            "extended until 2026-11-23T09:45:00Z: at 2026-11-23T09:45:00Z",
+            {"until": TEN + 2700},
+            "extended until 10:45: at 2026-11-23T09:45:00Z.",
+        ),
+        ("skipped", "skipped: all hands", {"begins": TEN, "ends": TEN + 1800}, "skipped, 10:00-10:30: all hands."),
+        (
+            "skipped",
+            "skipped: 2026-11-23T09:00:00Z to 2026-11-23T09:30:00Z, 2026-11-23T10:00:00Z to 2026-11-23T10:30:00Z: ill",
+            {},
+            "skipped, 10:00-10:30, 11:00-11:30: ill.",
+        ),
+        (
+            "skipped",
+            "skipped: 2026-11-23T08:58:00Z to 2026-11-23T09:32:00Z",
+            {"begins": TEN, "ends": TEN + 1800},
+            "skipped, 10:00-10:30.",
+        ),
+        ("skipped", "the extension is over: a mistake", {}, "the extension is over: a mistake."),
+    ],
+)
+def test_words_by_hand_are_told_by_the_agents_clock(outcome: str, why: str, more: dict[str, Any], words: str) -> None:
+    """By the instants of the row, or by those in the words of an older one; the reason stays as it was typed."""
+    text = said([FIRST, row(TEN + 5, outcome, actor="Dana", why=why, **more)], TEN + 600)
+
+    assert f"By Dana, at 10:00:05: {words}".replace("0-1", "0\N{EN DASH}1") in text
+
+
+@pytest.mark.parametrize(
     ("last", "words"),
     [
         (row(TEN + 5, "override", until=TEN + 1800), "Changed by hand in a meeting: left alone until 10:30."),
