@@ -488,8 +488,10 @@ def _why_released(agent: Agent, put: Put, held: Held, now: float) -> str:
         return "the extension was taken back" if ends_early else "the extension is over"
     if not ends_early:
         return "the meeting is over"
-    counts = any(one.event == held.event for one in timeline.padded)
-    return "the meeting was moved" if counts else "the meeting was cancelled or does not count any more"
+    meeting = next((one for one in timeline.padded if one.event == held.event), None)
+    if meeting is None or meeting.event in timeline.outside:
+        return "the meeting was cancelled or does not count any more"
+    return "the calendar says an earlier end now" if meeting.end <= put.due else "the meeting was moved"
 
 
 def _arrived(observation: Observation, now: float) -> Observation:

@@ -244,6 +244,7 @@ async def test_after_a_crash_with_the_ledger_alone(deed: str) -> None:
     [
         ("cancel", "the meeting was cancelled or does not count any more"),
         ("move", "the meeting was moved"),
+        ("shorten", "the calendar says an earlier end now"),
         ("end", "the meeting is over"),
         ("skip", "skipped by hand"),
         ("take back", "the extension was taken back"),
@@ -265,6 +266,8 @@ async def test_why_the_setting_came_back(deed: str, why: str) -> None:
                 await counter.meet(AMY)
             case "move":
                 await counter.meet(AMY, (2000, 2600))
+            case "shorten":
+                await counter.meet(AMY, (60, 200))
             case "skip" | "skip what is extended":
                 await counter.skip()
             case "take back":

@@ -399,7 +399,7 @@ def _why_back(diary: Diary, email: str, row: HistoryRow) -> str:
         return "the meeting is over"
     was = next(start for start, end in diary.meetings(email, due - GRACE_SECONDS) if end + rules.lag == run[1])
     kept = any(start == was for start, _ in diary.meetings(email, row.at))
-    return "the meeting was moved" if kept else "the meeting was cancelled or does not count any more"
+    return "the calendar says an earlier end now" if kept else "the meeting was cancelled or does not count any more"
 
 
 def _clock(at: float) -> str:
