@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import tzinfo
 from typing import Any, Protocol
 
@@ -19,11 +19,13 @@ from calsyncd.core.explain import (
     Tense,
     Then,
     near,
+    parts_of,
     run_start,
     stance_then,
 )
 from calsyncd.core.model import AVAILABLE, CUSTOM, Event, HistoryRow, Setting, Trouble
 from calsyncd.core.plan import Held, StandingBack
+from calsyncd.core.rules import COLOURS, Rules
 from calsyncd.phones import Agent
 from calsyncd.view import Diary, time_out, trouble_view
 
@@ -141,6 +143,9 @@ class Explainer:
             under_way=tense == "now" and agent.putting,
             observe=agent.observe,
             trouble=self._trouble(agent) if tense != "past" else None,
+            parts=parts_of(timeline, diary.rules, ahead.start if ahead is not None else at) if tense != "past" else (),
+            rules=diary.rules,
+            origins={key: self._origin(email, key) for key in rules_view(diary.rules)},
         )
 
     def _read_until(self, email: str, now: float) -> float:
@@ -227,8 +232,41 @@ def explanation_view(it: Explanation) -> dict[str, Any]:
         "events": [_event(one) for one in it.considered],
         "events_kept_since": time_out(it.kept_since),
         "planned_until": time_out(it.planned_until),
+        "until_by": [
+            {"kind": part.kind, "start": time_out(part.start), "until": time_out(part.until), "event": part.event}
+            for part in it.parts
+        ],
+        "rules": {key: {"value": value, "origin": it.origins.get(key)} for key, value in rules_view(it.rules).items()},
         "trouble": trouble_view(it.trouble),
     }
+
+
+def rules_view(rules: Rules) -> dict[str, Any]:
+    """The rules by the keys and in the words of the settings; durations in seconds."""
+    found = {one.name: getattr(rules, one.name) for one in fields(rules)}
+    for key, value in found.items():
+        if key.startswith("substatus_by_"):
+            found[key] = dict(value)
+        elif key.endswith("_colors"):
+            found[key] = [name for name, number in COLOURS.items() if number in value]
+        elif isinstance(value, tuple):
+            found[key] = list(value)
+    hours = rules.working_hours
+    if hours is not None:
+        found["working_hours"] = {
+            "timezone": hours.zone,
+            "days": [name for day, name in enumerate(_DAYS) if day in hours.days],
+            "from": _clock_time(hours.opens),
+            "to": _clock_time(hours.closes),
+        }
+    return found | {"on_manual_change": "enforce" if found.pop("enforce") else "respect"}
+
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def _clock_time(seconds: int) -> str:
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}"
 
 
 def _event(one: Considered) -> dict[str, Any]:

@@ -133,6 +133,8 @@ def history(
 @admin_option
 def explain(email: str, at: str | None, config_path: Path | None, admin: str | None, *, as_json: bool) -> None:
     """Say why an agent is set as they are; or were, or will be at another time."""
+    from calsyncd.terminal.paper import Paper
+
     path = f"/api/v1/agents/{escaped(email)}/explain"
     moment = _moment(at) if at is not None else None
     if moment is None or moment.instant is None:
@@ -141,7 +143,8 @@ def explain(email: str, at: str | None, config_path: Path | None, admin: str | N
         instant = moment.instant if moment.instant is not None else _instant(moment, body["zone"], body["now"])
         stamp = datetime.fromtimestamp(instant, UTC).isoformat().replace("+00:00", "Z")
         body = ask(config_path, admin, "GET", f"{path}?at={stamp}")
-    click.echo(json.dumps(body, indent=2) if as_json else "\n".join(body["sentences"]))
+    paper = Paper.of(sys.stdout, os.environ)
+    click.echo(json.dumps(body, indent=2) if as_json else "\n".join(map(paper.text, body["sentences"])))
 
 
 @contextlib.contextmanager

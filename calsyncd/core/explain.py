@@ -9,15 +9,16 @@ now, which may be another thing than what they were.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from itertools import accumulate
 from typing import Literal
 
+from calsyncd.core.byhand import EXTENSION
 from calsyncd.core.model import UNAVAILABLE, Event, HistoryRow, Observation, Span, Trouble
 from calsyncd.core.past import CHANGES
-from calsyncd.core.rules import Verdict
+from calsyncd.core.rules import Rules, Verdict
 from calsyncd.core.timeline import Timeline
 
 AROUND_SECONDS = 3600.0
@@ -236,13 +237,24 @@ class Stance:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One reason for which a hold lasts: `event`, which fills `[start, until)` as known now, or what is behind one."""
+
+    kind: Literal["meeting", "lag", "bridge", "extension"]
+    start: float
+    until: float
+    event: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """The answer to "why?" for one agent and instant; `core/wording` says it in sentences.
 
     `span` is what the calendars want at `at`, as they are stored now, `run_starts` and `run_ends` what the run of
     meetings around it fills, and `ahead` the next run, where none holds. `kept_since` is how far back events are kept,
     `planned_until` and `read_until` how far ahead holds are planned and events are read. `seen` is the last
-    observation. `under_way` while the answer to an update is out.
+    observation. `under_way` while the answer to an update is out. `parts` are what makes the end of the run around
+    `span`, or of `ahead`, `rules` those in force now, and `origins` tells of each of their keys where its value stands.
     """
 
     email: str
@@ -265,6 +277,9 @@ class Explanation:
     under_way: bool = False
     observe: bool = False
     trouble: Trouble | None = None
+    parts: tuple[Part, ...] = ()
+    rules: Rules = field(default_factory=Rules)
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def counted(self) -> list[Considered]:
@@ -321,3 +336,38 @@ def run_start(timeline: Timeline, at: float) -> float:
     while start in starts:
         start = starts[start]
     return start
+
+
+def parts_of(timeline: Timeline, rules: Rules, at: float) -> tuple[Part, ...]:
+    """What makes the run of spans that holds at `at` last until its end, in order: each reaches to the next."""
+    end, reach = timeline.stretch_end(at), at
+    parts: list[Part] = []
+    while end is not None and reach < end:
+        part = _reaching(timeline, rules, reach)
+        if part is None:
+            break
+        if part.kind == "lag" and not parts:
+            parts += [_body(one, rules) for one in timeline.padded if (one.event, one.end) == (part.event, part.until)]
+        parts.append(part)
+        reach = part.until
+    return tuple(parts)
+
+
+def _body(meeting: Span, rules: Rules) -> Part:
+    return Part("meeting", meeting.start + rules.lead, meeting.end - rules.lag, meeting.event)
+
+
+def _reaching(timeline: Timeline, rules: Rules, at: float) -> Part | None:
+    """What reaches the furthest from `at`: a meeting, else an extension or a lag, else the bridge to what is next."""
+    running = [one for one in timeline.padded if one.start <= at < one.end]
+    meetings = [one for one in running if one.event != EXTENSION and at < one.end - rules.lag]
+    if meetings:
+        last = max(meetings, key=lambda one: (one.end, -one.start))
+        return _body(last, rules)
+    if running:
+        last = max(running, key=lambda one: (one.end, one.event == EXTENSION))
+        if last.event == EXTENSION:
+            return Part("extension", last.start, last.end, last.event)
+        return Part("lag", last.end - rules.lag, last.end, last.event)
+    following = min((one.start for one in timeline.padded if one.start > at), default=None)
+    return Part("bridge", at, following) if following is not None else None

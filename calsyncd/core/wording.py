@@ -6,10 +6,11 @@ it is the same. Ids of events are shortened, and there are no titles.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from calsyncd.core.byhand import EXTENSION
-from calsyncd.core.explain import Considered, Explanation, Then
+from calsyncd.core.explain import Considered, Explanation, Part, Then
 from calsyncd.core.model import CUSTOM, UNAVAILABLE, HistoryRow, Span
 from calsyncd.core.plan import WRITABLE_SUBSTATUSES
 from calsyncd.core.rules import spell
@@ -18,6 +19,9 @@ MOST_EVENTS = 6
 SAME_SECONDS = 0.0015
 NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 FOREVER = float("inf")
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
+_TOLD = re.compile(rf"(extended|skipped)(?: until|:) ({_INSTANT.pattern}(?:(?: to |, ){_INSTANT.pattern})*)(: .*)?")
+"""What was done by hand in the words of a history row, its instants in UTC, and the reason that was given."""
 
 
 def sentences(explanation: Explanation) -> tuple[str, ...]:
@@ -154,9 +158,13 @@ class _Voice:
             return f"put back by calsyncd: {row.why}"
         if row.late_ms < 0:
             return f"put back by calsyncd {_seconds(-row.late_ms)} early, since many meetings end at once"
-        if row.why == "the meeting is over":
-            return f"put back by calsyncd {_seconds(row.late_ms)} after the end of the meeting"
-        return f"put back by calsyncd {_seconds(row.late_ms)} after it was due: {row.why}"
+        late = f"put back by calsyncd {_seconds(row.late_ms)} after"
+        if row.why != "the meeting is over":
+            return f"{late} it was due: {row.why}"
+        behind = row.at - row.late_ms / 1000 - row.ends if row.ends is not None else 0.0
+        if behind < SAME_SECONDS:
+            return f"{late} the end of the meeting"
+        return f"{late} it was due, {_seconds(behind * 1000)} behind the meeting"
 
     def _for_event(self, row: HistoryRow) -> str:
         """The times of the event as they were known then, and its short name."""
@@ -211,10 +219,13 @@ class _Voice:
         match stance.name:
             case "held" if stance.ends:
                 return [f"Before: {back}. {_begin(stance.ends)}: going back to {back}."]
-            case "held" if it.span is not None and stance.until is not None and stance.until > it.now:
-                return [
-                    f"Before: {back}. Back to {back} at {self._clock(stance.until)}, unless {self._who} changes it."
-                ]
+            case "held" if self._goes_on:
+                unless = (
+                    f"; changed before by {self._who}, it is put again"
+                    if it.rules.enforce
+                    else f", unless {self._who} changes it"
+                )
+                return [f"Before: {back}. Back to {back} at {self._clock(stance.until)}{unless}.", self._lasts()]
             case "held":
                 return [f"The meeting is over: going back to {back}."]
             case "override":
@@ -231,6 +242,43 @@ class _Voice:
                 return [f"Only observed: would be unavailable{until}, then back to {back}.", self._ahead()]
         observed = "Only observed: nothing is changed." if it.observe else ""
         return [observed, self._ahead()]
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether what is held now is wanted: by what runs, or by what is about to begin."""
+        it, stance = self._it, self._it.stance
+        about_to_begin = it.ahead is not None and it.ahead.event == stance.event
+        return stance.until is not None and stance.until > it.now and (it.span is not None or about_to_begin)
+
+    def _lasts(self) -> str:
+        """What makes the end, where what the hold was begun for does not tell it."""
+        shown = self._shown_parts()
+        return f"Until then: {', '.join(self._part(one) for one in shown)}." if shown else ""
+
+    def _shown_parts(self) -> tuple[Part, ...]:
+        it, row = self._it, self._it.then.change
+        parts, until = it.parts, it.stance.until
+        if not parts or until is None or abs(parts[-1].until - until) > SAME_SECONDS:
+            return ()
+        if row is not None and len(parts) == 1 and row.begins is not None and row.ends is not None:
+            same = abs(row.begins - parts[0].start) < SAME_SECONDS and abs(row.ends - parts[0].until) < SAME_SECONDS
+            if same and row.event == parts[0].event:
+                return ()
+        return parts
+
+    def _part(self, part: Part) -> str:
+        match part.kind:
+            case "meeting":
+                return f"a meeting, {self._from_to(part.start, part.until)} ({_short(part.event or '')})"
+            case "lag":
+                return f"lag {spell(round(part.until - part.start, 3))}{self._origin('lag')}"
+            case "bridge":
+                return f"bridged to {self._clock(part.until)}{self._origin('bridge')}"
+        return f"extended by hand to {self._clock(part.until)}"
+
+    def _origin(self, key: str) -> str:
+        origin = self._it.origins.get(key)
+        return f" ({origin})" if origin else ""
 
     def _paused(self) -> str:
         """The pause: by the history, as far as that tells of it."""
@@ -277,14 +325,34 @@ class _Voice:
         back = f" Then back to {status_word(stance.back)}." if stance.back is not None else ""
         return [
             f"At {when}: will be {word} {run} {cause}, as far as the calendar says now.{back}",
-            f"Not if {self._who} is unavailable by their own choice then, or changes it meanwhile.",
+            f"Not if {self._who} is unavailable by their own choice then"
+            + ("; changed meanwhile, it is put again." if it.rules.enforce else ", or changes it meanwhile."),
         ]
 
     # -- beside it -------------------------------------------------------------------------------------------------
 
     def _said(self) -> str:
         row = self._it.then.said
-        return f"By {row.actor}, at {self._clock(row.at, exact=True)}: {row.why}." if row is not None else ""
+        if row is None:
+            return ""
+        return f"By {row.actor}, at {self._clock(row.at, exact=True)}: {self._word_by_hand(row)}."
+
+    def _word_by_hand(self, row: HistoryRow) -> str:
+        """What was said, and the reason given: by the instants in the row; where it has none, by those in its words."""
+        told = _TOLD.fullmatch(row.why)
+        what, times, reason = told.groups(default="") if told is not None else ("", "", "")
+        if told is None:
+            what, colon, rest = row.why.partition(": ")
+            reason = colon + rest
+        if row.outcome == "extended" and row.until is not None:
+            return f"extended until {self._clock(row.until)}{reason}"
+        instants = [datetime.fromisoformat(one).timestamp() for one in _INSTANT.findall(times)]
+        if row.outcome == "skipped" and row.begins is not None and row.ends is not None and len(instants) <= 2:
+            return f"{what}, {self._from_to(row.begins, row.ends)}{reason}"
+        if len(instants) == 1:
+            return f"{what} until {self._clock(instants[0])}{reason}"
+        spans = [self._from_to(*pair) for pair in zip(instants[::2], instants[1::2], strict=False)]
+        return f"{what}{''.join(f', {one}' for one in spans)}{reason}"
 
     def _owed(self) -> str:
         it = self._it
@@ -352,7 +420,10 @@ class _Voice:
         """Those of which other sentences tell."""
         it, change = self._it, self._it.then.change
         if it.tense != "future" and it.stance.name == "held":
-            return {change.event} if change is not None and change.event is not None else set()
+            told = {change.event} if change is not None and change.event is not None else set()
+            if it.tense == "now" and self._goes_on and not it.stance.ends:
+                told |= {one.event for one in self._shown_parts() if one.event is not None}
+            return told
         if it.tense == "past" and it.stance.name == "free" and it.span is not None and it.owed_since is None:
             return {it.span.event}
         if it.tense == "past" or it.stance.name in ("paused", "kept", "early_end"):

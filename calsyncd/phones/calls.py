@@ -18,6 +18,7 @@ from calsyncd.core.model import UNAVAILABLE, Observation, Setting, User
 from calsyncd.core.plan import DOUBT_LIMIT_SECONDS, SETTLE_SECONDS, Decision, Doubt, Held, Look, Put, Sent, is_doubtful
 from calsyncd.core.retry import backoff
 from calsyncd.core.sync import rfc3339
+from calsyncd.core.timeline import Timeline
 from calsyncd.errors import CREDENTIALS, USER_GONE, RateLimited, Refused, ServiceError, Unavailable
 from calsyncd.logs import get_logger
 from calsyncd.metrics import Metrics
@@ -330,6 +331,7 @@ class Calls:
         """Say what an update did: to the log, the metrics and the history."""
         put, held = sent.put, sent.written
         assert isinstance(held, Held)  # noqa: S101 - every PUT serves a hold
+        event = held.event
         early, late = max(0.0, put.due - now), max(0.0, now - max(put.due, agent.known_at))
         self._metrics.update("done")
         if put.enforces:
@@ -339,7 +341,7 @@ class Calls:
         self._metrics.wrong_state("unreachable" if put.releases else "ringing", late)
         self._metrics.wrong_state("ringing" if put.releases else "unreachable", early)
         if put.releases:
-            action, from_, why = "released", held.put, _why_released(agent, now)
+            action, from_, why = "released", held.put, _why_released(agent, put, held, now)
             sentence = f"{agent.email} is back to {put.setting.availability_status}"
         elif put.enforces:
             changed = Setting(agent.status) if agent.status is not None else held.back
@@ -354,7 +356,8 @@ class Calls:
             )
         else:
             action, from_ = "held", held.back
-            why = "extended by hand" if held.event == EXTENSION else "a meeting"
+            event = EXTENSION if _is_by_extension(agent, sent, now) else held.event
+            why = "extended by hand" if event == EXTENSION else "a meeting"
             sentence = f"{agent.email} is unavailable until {rfc3339(held.until)}"
         agent.status, agent.left, agent.drift = put.setting.availability_status, None, None
         agent.status_at = now
@@ -366,7 +369,7 @@ class Calls:
             why=why,
             from_=from_.availability_status,
             to=put.setting.availability_status,
-            event=held.event,
+            event=event,
             late_ms=late_ms,
             after=sent_at,
             until=max(put.due, now) if put.releases else held.until,
@@ -467,13 +470,34 @@ class Calls:
         self._roster.company("aircall_credentials", on=False)
 
 
-def _why_released(agent: Agent, now: float) -> str:
+def _is_by_extension(agent: Agent, sent: Sent, now: float) -> bool:
+    """Whether a hold begins because of an extension: a meeting that ran before it had not taken the agent off."""
+    held = sent.written
+    if isinstance(sent.before, Held) or not isinstance(held, Held) or agent.timeline is None:
+        return False
+    extension = agent.timeline.extension_at(now)
+    if held.event == EXTENSION or extension is None:
+        return held.event == EXTENSION
+    return held.effective < extension.start <= agent.known_at
+
+
+def _why_released(agent: Agent, put: Put, held: Held, now: float) -> str:
     if not agent.configured:
         return "no longer in the settings"
     if agent.paused_until is not None:
         return "paused"
-    skipped = agent.timeline is not None and agent.timeline.is_skipped(now)
-    return "skipped by hand" if skipped else "the meeting is over"
+    timeline = agent.timeline or Timeline()
+    if timeline.is_skipped(now):
+        return "skipped by hand"
+    ends_early = put.due < held.until
+    if held.event == EXTENSION:
+        return "the extension was taken back" if ends_early else "the extension is over"
+    if not ends_early:
+        return "the meeting is over"
+    meeting = next((one for one in timeline.padded if one.event == held.event), None)
+    if meeting is None or meeting.event in timeline.outside:
+        return "the meeting was cancelled or does not count any more"
+    return "the calendar says an earlier end now" if meeting.end <= put.due else "the meeting was moved"
 
 
 def _arrived(observation: Observation, now: float) -> Observation:

@@ -11,6 +11,7 @@ import click
 
 NARROWEST, WIDEST = 60, 200
 EN_DASH = "\N{EN DASH}"
+_ASCII = str.maketrans({EN_DASH: "-", "…": "..."})
 _PROBE = f"█▌▐░▓─│╷▼▲·{EN_DASH}…→"
 
 
@@ -49,4 +50,4 @@ class Paper:
     def text(self, text: str) -> str:
         """Somebody else's words in one line, without what a terminal would obey, and in ASCII where need be."""
         clean = "".join(letter if letter.isprintable() else " " for letter in text)
-        return clean if self.unicode else clean.encode("ascii", "replace").decode()
+        return clean if self.unicode else clean.translate(_ASCII).encode("ascii", "replace").decode()

@@ -1,13 +1,18 @@
-"""Times as they are given to `calsyncd explain`."""
+"""`calsyncd explain`: times as they are given to it, and what it prints where."""
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import click
 import pytest
+from click.testing import CliRunner
 
-from calsyncd.cli.asking import _instant, _moment
+from calsyncd.cli.asking import _instant, _moment, explain
 
 NOW = "2026-11-23T09:30:00.000Z"
 """10:30 in Paris."""
@@ -37,3 +42,44 @@ def test_what_is_no_time_is_the_callers_mistake(text: str) -> None:
     """And it is said what is expected."""
     with pytest.raises(click.BadParameter, match="expected a time"):
         _moment(text)
+
+
+class Answering(BaseHTTPRequestHandler):
+    """The daemon's API, which explains everything in the same words."""
+
+    def do_GET(self) -> None:
+        body = json.dumps(
+            {"sentences": ["Auto (10:00\N{EN DASH}10:30, event …x7f).", "To do (operator): \x1b[2Jcafé."]}
+        )
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *arguments: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def daemon() -> Iterator[str]:
+    """Where it listens."""
+    server = HTTPServer(("127.0.0.1", 0), Answering)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "printed"),
+    [
+        ("utf-8", "Auto (10:00\N{EN DASH}10:30, event …x7f).\nTo do (operator):  [2Jcafé.\n"),
+        ("latin-1", "Auto (10:00-10:30, event ...x7f).\nTo do (operator):  [2Jcaf?.\n"),
+    ],
+)
+def test_sentences_are_printed_whatever_the_output_shows(daemon: str, encoding: str, printed: str) -> None:
+    """In ASCII where need be, and without what a terminal would obey."""
+    result = CliRunner(charset=encoding).invoke(explain, ["amy@example.com", "--admin", daemon])
+
+    assert (result.exit_code, result.output) == (0, printed)

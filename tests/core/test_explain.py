@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calsyncd.core.explain import Considered, Explanation, Stance, Story, near, run_start, stance_then
+from calsyncd.core.byhand import EXTENSION, ByHand, Extension
+from calsyncd.core.explain import Considered, Explanation, Stance, Story, near, parts_of, run_start, stance_then
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting, Span, Trouble
 from calsyncd.core.rules import Rules, judge
 from calsyncd.core.timeline import build
@@ -231,6 +232,103 @@ def test_now_in_words() -> None:
     )
 
 
+ORIGINS = {"lag": "team support", "bridge": "company"}
+
+
+def lasting(
+    meetings: list[tuple[float, float]],
+    at: float,
+    rules: Rules = Rules(),  # noqa: B008 - immutable
+    extended: float | None = None,
+) -> str:
+    """Of who is held since 10:00 for the meeting to 10:30: what is said of `at`, by what the calendar says now.
+
+    Meetings are in minutes since 10:00, the first the one that began it; so is `at`.
+    """
+    named = [MEETING, *(f"event{n:03}" for n in range(1, len(meetings)))]
+    spans = zip(named, meetings, strict=True)
+    events = [Event(name, TEN + start * MINUTE, TEN + end * MINUTE) for name, (start, end) in spans]
+    by_hand = ByHand(extension=Extension(TEN + MINUTE, TEN + extended * MINUTE) if extended is not None else None)
+    timeline, now = build(events, rules, by_hand), TEN + at * MINUTE
+    found = explained([FIRST, held()], now, span=timeline.span_at(now))
+    return "\n".join(
+        sentences(
+            replace(
+                found,
+                stance=replace(found.stance, until=timeline.stretch_end(now)),
+                considered=tuple(Considered(one, "primary", judge(one, rules)) for one in events),
+                parts=parts_of(timeline, rules, now),
+                rules=rules,
+                origins=ORIGINS,
+            )
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("meetings", "at", "rules", "extended", "words"),
+    [
+        ([(10, 50)], 20, Rules(), None, "Until then: a meeting, 10:10-10:50 (…x7f)."),
+        ([(0, 30)], 5, Rules(), 45, "Until then: a meeting, 10:00-10:30 (…x7f), extended by hand to 10:45."),
+        ([(0, 30)], 40, Rules(), 45, "Until then: extended by hand to 10:45."),
+        ([(0, 30)], 5, Rules(lag=120), None, "a meeting, 10:00-10:30 (…x7f), lag 2 min (team support)."),
+        ([(0, 30)], 31, Rules(lag=120), None, "a meeting, 10:00-10:30 (…x7f), lag 2 min (team support)."),
+        (
+            [(0, 30), (40, 60)],
+            35,
+            Rules(lag=120, lead=60, bridge=1200),
+            None,
+            "Until then: bridged to 10:39 (company), a meeting, 10:40-11:00 (…001), lag 2 min (team support).",
+        ),
+        (
+            [(0, 30), (40, 60), (45, 50)],
+            5,
+            Rules(lag=120, bridge=1200),
+            None,
+            "(…x7f), lag 2 min (team support), bridged to 10:40 (company), a meeting, 10:40-11:00 (…001), lag 2 min",
+        ),
+    ],
+)
+def test_what_makes_the_end_in_words(
+    meetings: list[tuple[float, float]], at: float, rules: Rules, extended: float | None, words: str
+) -> None:
+    """The events by their times as they are now, lag and bridge with where they stand, and what was said by hand."""
+    text = lasting(meetings, at, rules, extended)
+
+    assert words.replace("-1", "\N{EN DASH}1") in text
+    told = text[text.index("Until then") :]
+    assert "(…x7f)" not in told.partition("\n")[2]
+    assert "(…001)" not in told.partition("\n")[2]
+
+
+def test_the_end_of_the_meeting_that_was_named_needs_no_words() -> None:
+    """It is at its end."""
+    text = lasting([(0, 30)], 5)
+
+    assert "Back to Auto at 10:30" in text
+    assert "Until then" not in text
+
+
+def test_a_hold_that_is_about_to_be_due_is_not_over() -> None:
+    """Where many begin at once, some are held before their meeting begins."""
+    early = held(TEN - 3, late_ms=-3000)
+    ahead = Span(TEN, TEN + 30 * MINUTE, Setting("unavailable"), MEETING)
+    text = said([FIRST, early], TEN - 1, span=None, ahead=ahead)
+
+    assert "Back to Auto at 10:30" in text
+    assert "over" not in text
+
+
+def test_who_changes_it_is_made_unavailable_again_where_the_rules_say_so() -> None:
+    """Now and in the future."""
+    enforced = Rules(enforce=True)
+    now = said([FIRST, held()], TEN + 900, rules=enforced)
+    future = said([FIRST], TEN + 900, TEN - 3600, rules=enforced)
+
+    assert "Back to Auto at 10:30; changed before by Amy, it is put again." in now
+    assert "Not if Amy is unavailable by their own choice then; changed meanwhile, it is put again." in future
+
+
 def test_the_past_in_words() -> None:
     """As it was known then, and what came of it; with the date, since it is not today's."""
     told = sentences(explained([FIRST, held(), released()], TEN + 900, TEN + 86400 - 60))
@@ -294,6 +392,19 @@ def test_the_future_in_words() -> None:
         ),
         (held(substatus="out_for_lunch"), "Unavailable (out for lunch) since 10:00:00"),
         (released(TEN + 10, why="paused"), "Auto since 10:00:10 (put back by calsyncd 0.1 s after it was due: paused)"),
+        (
+            released(TEN + 1920.1, begins=TEN, ends=TEN + 1800),
+            "put back by calsyncd 0.1 s after it was due, 2 min behind the meeting",
+        ),
+        (released(begins=TEN, ends=TEN + 1800), "put back by calsyncd 0.1 s after the end of the meeting"),
+        (
+            released(TEN + 10, why="the meeting was moved"),
+            "put back by calsyncd 0.1 s after it was due: the meeting was moved",
+        ),
+        (
+            held(why="extended by hand", event=EXTENSION, begins=TEN - 60, ends=TEN + 600),
+            "Unavailable since 10:00:00 (extended by hand, 09:59\N{EN DASH}10:10).",
+        ),
         (released(TEN + 10, late_ms=-2000), "put back by calsyncd 2.0 s early, since many meetings end at once"),
         (
             row(TEN + 10, "seen", "custom", "available", why="changed in Aircall", actor="aircall", after=TEN - 60),
@@ -303,7 +414,43 @@ def test_the_future_in_words() -> None:
 )
 def test_each_cause_in_words(change: HistoryRow, words: str) -> None:
     """How late, before or after what, and by whom."""
-    assert words in said([FIRST, change], TEN + 1200)
+    assert words in said([FIRST, change], max(TEN + 1200, change.at))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "why", "more", "words"),
+    [
+        ("extended", "extended until 2026-11-23T09:45:00Z: client", {}, "extended until 10:45: client."),
+        ("extended", "extended until 2026-11-23T09:45:00.250Z", {}, "extended until 10:45."),
+        ("extended", "extended: client: late", {"until": TEN + 2700}, "extended until 10:45: client: late."),
+        ("extended", "extended", {"until": TEN + 2700}, "extended until 10:45."),
+        (
+            "extended",
+            "extended until 2026-11-23T09:45:00Z: at 2026-11-23T09:45:00Z",
+            {"until": TEN + 2700},
+            "extended until 10:45: at 2026-11-23T09:45:00Z.",
+        ),
+        ("skipped", "skipped: all hands", {"begins": TEN, "ends": TEN + 1800}, "skipped, 10:00-10:30: all hands."),
+        (
+            "skipped",
+            "skipped: 2026-11-23T09:00:00Z to 2026-11-23T09:30:00Z, 2026-11-23T10:00:00Z to 2026-11-23T10:30:00Z: ill",
+            {},
+            "skipped, 10:00-10:30, 11:00-11:30: ill.",
+        ),
+        (
+            "skipped",
+            "skipped: 2026-11-23T08:58:00Z to 2026-11-23T09:32:00Z",
+            {"begins": TEN, "ends": TEN + 1800},
+            "skipped, 10:00-10:30.",
+        ),
+        ("skipped", "the extension is over: a mistake", {}, "the extension is over: a mistake."),
+    ],
+)
+def test_words_by_hand_are_told_by_the_agents_clock(outcome: str, why: str, more: dict[str, Any], words: str) -> None:
+    """By the instants of the row, or by those in the words of an older one; the reason stays as it was typed."""
+    text = said([FIRST, row(TEN + 5, outcome, actor="Dana", why=why, **more)], TEN + 600)
+
+    assert f"By Dana, at 10:00:05: {words}".replace("0-1", "0\N{EN DASH}1") in text
 
 
 @pytest.mark.parametrize(

@@ -384,7 +384,7 @@ class Firm:
         """The agent's calendars say what they say."""
         person = self.oracle.person(email)
         if self.daemon is not None and person.configured:
-            timeline = person.timeline(self.people[email].rules)
+            timeline = person.timeline(self.people[email].rules, self.daemon.roster.by_hand(email))
             self.daemon.phones.known(email, timeline, self.clock.now(), complete=True)
 
     async def die(self) -> None:

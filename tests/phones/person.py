@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from calsyncd.core.byhand import NOTHING, ByHand
 from calsyncd.core.model import Event
 from calsyncd.core.rules import Rules
 from calsyncd.core.timeline import Timeline, build
@@ -119,9 +120,9 @@ class Person:
             # What the look of a moment ago means is decided by the calendar of now.
             self.spared_until = max(self.spared_until, running_until(meetings, self.bridge, at))
 
-    def timeline(self, rules: Rules) -> Timeline:
-        """The same for the daemon."""
-        return build((Event(f"m{start}", start, end) for start, end in self.meetings), rules)
+    def timeline(self, rules: Rules, by_hand: ByHand = NOTHING) -> Timeline:
+        """The same for the daemon, with what was said by hand."""
+        return build((Event(f"m{start}", start, end) for start, end in self.meetings), rules, by_hand)
 
     def in_meeting(self, at: float) -> bool:
         """Whether a meeting is on."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from calsyncd.core.byhand import NOTHING
+from calsyncd.core.byhand import EXTENSION, NOTHING
 from calsyncd.core.guard import Floor
 from calsyncd.core.model import Event, Setting
 from calsyncd.core.rules import Rules
@@ -193,7 +193,10 @@ async def test_the_operators_later_word_counts() -> None:
         assert (state, again, looked) == ("overridden", "unavailable", 1)
         assert (later["state"], later["override"]["until"]) == ("overridden", stamp(office, 2300))
         assert office.aircall.status(1) == "available"
-        assert [row.late_ms for row in office.journal.rows if row.outcome == "done"][1] in range(300)
+        done = [row for row in office.journal.rows if row.outcome == "done"][1]
+        assert done.late_ms in range(300)
+        assert (done.why, done.event) == ("extended by hand", EXTENSION)
+        assert (done.begins, done.ends) == (office.opened + 300, office.opened + 2300)
 
 
 async def test_whose_own_choice_it_is_stays_so() -> None:
@@ -234,6 +237,46 @@ async def test_after_a_crash_with_the_ledger_alone(deed: str) -> None:
         else:
             assert (soon, later, view["extended_until"]) == ("unavailable", "unavailable", stamp(restarted, 1050))
         assert restarted.aircall.status(1) == "available"
+
+
+@pytest.mark.parametrize(
+    ("deed", "why"),
+    [
+        ("cancel", "the meeting was cancelled or does not count any more"),
+        ("move", "the meeting was moved"),
+        ("shorten", "the calendar says an earlier end now"),
+        ("end", "the meeting is over"),
+        ("skip", "skipped by hand"),
+        ("take back", "the extension was taken back"),
+        ("skip what is extended", "the extension was taken back"),
+        ("end what is extended", "the extension is over"),
+    ],
+)
+async def test_why_the_setting_came_back(deed: str, why: str) -> None:
+    """The meeting is over only where its time is: else its calendar, or a person, has ended the hold."""
+    async with Office([amy()]) as office:
+        counter = Counter(office)
+        await counter.meet(AMY, *([] if "extended" in deed or deed == "take back" else [(60, 600)]))
+        await office.until(80)
+        if "extended" in deed or deed == "take back":
+            await counter.extend(400)
+        await office.until(300)
+        match deed:
+            case "cancel":
+                await counter.meet(AMY)
+            case "move":
+                await counter.meet(AMY, (2000, 2600))
+            case "shorten":
+                await counter.meet(AMY, (60, 200))
+            case "skip" | "skip what is extended":
+                await counter.skip()
+            case "take back":
+                await counter.wishes.take_back(AMY, "lena", "")
+            case _:
+                await office.until(700)
+        await office.until(702)
+
+        assert [row.why for row in office.journal.rows if row.outcome == "done"][1:] == [why]
 
 
 async def test_with_nothing_to_skip_nothing_is_done() -> None:
