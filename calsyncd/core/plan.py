@@ -101,11 +101,13 @@ class StandingBack:
 
     They changed the setting (`override`) or had it so (`left_alone`), or they came back a little before the end of
     their meeting, because the requests of a crowded minute do not suffice (`early_end`).
+    `unextended`: where an extension by hand covered the change, the end without it.
     """
 
     why: Why
     since: float
     until: float
+    unextended: float | None = None
 
 
 Stance = Free | Held | StandingBack
@@ -450,7 +452,7 @@ def decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decision
 def _decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decision:
     if isinstance(stance, StandingBack):
         if now < stance.until and not _is_moot(stance, orders, now):
-            return Decision(stance, again=stance.until)
+            return Decision(stance, again=_earliest(stance.until, stance.unextended, after=now))
         stance = FREE
     decision = _free(orders, facts, now) if isinstance(stance, Free) else _held(stance, orders, facts, now)
     due = due_of(decision.action) if decision.action is not None else decision.owes
@@ -466,7 +468,12 @@ def _is_moot(stance: StandingBack, orders: Orders, now: float) -> bool:
         return False
     if stance.why == "override":
         extension = orders.timeline.extension_at(now)
-        return extension is not None and extension.start > stance.since
+        if extension is not None and extension.start > stance.since:
+            return True
+        if stance.unextended is None or any(one.event == EXTENSION for one in orders.timeline.padded):
+            return False
+        # Taken back. The bridge behind the meetings that ran is seen only without it.
+        return now >= max(stance.unextended, orders.timeline.running_until(stance.since) or stance.unextended)
     if stance.why == "early_end":
         return orders.timeline.span_at(stance.until) is not None
     return stance.why == "left_alone" and orders.timeline.span_at(now) is None
@@ -738,7 +745,9 @@ def _override(case: _Case, seen: Observation) -> Decision:
     until = running or case.held.until
     if until <= case.now:
         return _decide(FREE, case.orders, case.facts, case.now)
-    return Decision(StandingBack("override", seen.at, until), again=until, note="override")
+    unextended = timeline.unextended_at(changed_at) if timeline is not None else None
+    stance = StandingBack("override", seen.at, until, unextended)
+    return Decision(stance, again=until, note="override")
 
 
 def _reason_is_by_hand(held: Held, seen: Observation | None) -> bool:

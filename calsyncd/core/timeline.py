@@ -80,6 +80,12 @@ class Timeline:
         """The extension by hand that holds at `at`."""
         return next((span for span in self.padded if span.event == EXTENSION and span.start <= at < span.end), None)
 
+    def unextended_at(self, at: float) -> float | None:
+        """When the meetings that run at `at` end without the extension that holds then; None where none does."""
+        if self.extension_at(at) is None:
+            return None
+        return max((one.end for one in self.padded if one.event != EXTENSION and one.start <= at < one.end), default=at)
+
     def is_skipped(self, at: float) -> bool:
         """Whether an event that would take the agent off at `at` is skipped by hand."""
         return any(span.start <= at < span.end for span in self.skipped)

@@ -196,6 +196,32 @@ async def test_the_operators_later_word_counts() -> None:
         assert [row.late_ms for row in office.journal.rows if row.outcome == "done"][1] in range(300)
 
 
+@pytest.mark.parametrize("deed", ["skip", "resume"])
+@pytest.mark.parametrize("runs", [False, True])
+async def test_a_change_by_hand_in_an_extension_ends_with_what_is_left_of_it(deed: str, *, runs: bool) -> None:
+    """Extended for an hour, back by hand, taken back: nothing but the meeting that ran then is left alone."""
+    async with Office([amy()]) as office:
+        office.aircall.tell = office.phones.told
+        counter = Counter(office)
+        await counter.meet(AMY, *([(60, 400)] if runs else []), (600, 900))
+        await office.until(100)
+        await counter.extend(HOUR)
+        await office.until(200)
+        office.aircall.by_hand(1, "available")
+        await office.until(300)
+        state = counter.view()["state"]
+        if deed == "skip":
+            await counter.skip()
+        else:
+            await counter.wishes.take_back(AMY, "lena", "")
+        await office.until(301)
+        after = counter.view()["state"]
+        await office.until(1000)
+
+        assert (state, after) == ("overridden", "overridden" if runs else "idle")
+        assert counter.puts()[1:] == [(600, "unavailable"), (900, "available")]
+
+
 async def test_whose_own_choice_it_is_stays_so() -> None:
     """Unavailable before the meeting: left alone through the extension too, and nothing is put back behind it."""
     async with Office([amy()]) as office:
