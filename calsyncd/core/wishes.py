@@ -64,13 +64,12 @@ def extend(
 ) -> ByHand:
     """After an extension by `length` seconds of what runs now, or from now; or else `until` an instant.
 
+    What lies outside of the working hours holds nobody and does not run.
     It has the reason of what runs, else `substatus`, so that nothing has to be sent for it. WishError if meetings run
     until then anyway, or if it goes more than `LONGEST_SECONDS` beyond them.
     """
     timeline = timeline or Timeline()
-    running = max(
-        (one.end for one in timeline.padded if one.event != EXTENSION and one.start <= now < one.end), default=now
-    )
+    running = max((one.end for one in timeline.running(now) if one.event != EXTENSION), default=now)
     if until is None:
         until = (timeline.running_until(now) or now) + (length or 0.0)
     if until <= running:
