@@ -91,7 +91,7 @@ def test_what_lies_outside_of_working_hours_is_not_meant() -> None:
 
 
 def test_an_extension_does_not_follow_what_lies_outside_of_working_hours() -> None:
-    """It goes on from what holds, not from a meeting that holds nobody; an instant in that meeting changes something."""
+    """From what holds, not from a meeting that holds nobody; an instant in that meeting changes something."""
     rules = Rules(working_hours=WorkingHours(frozenset(range(7)), 9 * 3600, 17 * 3600, "UTC"))
     late = minutes(("a", 16 * 60, 18 * 60), ("b", 19.5 * 60, 21 * 60))
     timeline = build(late, rules)

@@ -1,0 +1,90 @@
+"""What the commands that do something send and print, against a server that records what it was sent."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from calsyncd.cli import commands
+
+EVE = {
+    "email": "eve@x",
+    "zone": "Europe/Paris",
+    "state": "held",
+    "hold": None,
+    "wanted": None,
+    "paused_until": "2026-11-21T16:17:36.000Z",
+    "skipped": [{"event": "a", "start": "2026-11-21T16:00:00.000Z", "end": "2026-11-21T16:30:00.000Z"}],
+    "extended_until": "2026-11-21T16:17:36.000Z",
+}
+
+
+class Recorder:
+    """Listens on a port of this machine, and answers everything with `said`."""
+
+    def __init__(self) -> None:
+        self.said = json.dumps(EVE)
+        self.sent: list[dict[str, Any]] = []
+        recorder = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                recorder.sent.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.do_GET()
+
+            def do_GET(self) -> None:
+                body = recorder.said.encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.where = f"127.0.0.1:{self.server.server_port}"
+
+    def run(self, *arguments: str, status: int = 0, **environ: str | None) -> str:
+        """What the command prints, which ends with `status`."""
+        result = CliRunner().invoke(commands, [*arguments, "--admin", self.where], env=environ)
+        assert result.exit_code == status, result.output
+        return result.output
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    """One that listens."""
+    recorder = Recorder()
+    thread = threading.Thread(target=recorder.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield recorder
+    recorder.server.shutdown()
+    thread.join()
+    recorder.server.server_close()
+
+
+@pytest.mark.parametrize(
+    "deed", [("pause", "eve@x"), ("resume", "eve@x"), ("skip", "eve@x"), ("extend", "eve@x", "--for", "1h")]
+)
+def test_who_asks_is_told(recorder: Recorder, deed: tuple[str, ...]) -> None:
+    """Who is named; else who called sudo; else who is logged in."""
+    recorder.run(*deed, "--actor", "lena", SUDO_USER="ada")
+    recorder.run(*deed, SUDO_USER="ada")
+    recorder.run(*deed, SUDO_USER=None, LOGNAME="bob")
+
+    assert [body["actor"] for body in recorder.sent] == ["lena", "ada", "bob"]
+
+
+def test_who_releases_everybody_is_told(recorder: Recorder) -> None:
+    """As with the other deeds."""
+    recorder.said = '{"released": [], "still_held": []}'
+    recorder.run("release", "--all", "--actor", "lena")
+
+    assert recorder.sent == [{"actor": "lena"}]
