@@ -78,11 +78,11 @@ def release(actor: str, config_path: Path | None, admin: str | None, *, everybod
 def pause(
     email: str | None,
     length: str | None,
+    *,
     reason: str,
     actor: str,
     config_path: Path | None,
     admin: str | None,
-    *,
     everybody: bool,
 ) -> None:
     """Put an agent back who is held, and leave them alone."""
@@ -120,7 +120,9 @@ def resume(
 @actor_option
 @config_option
 @admin_option
-def skip(email: str, length: str | None, reason: str, actor: str, config_path: Path | None, admin: str | None) -> None:
+def skip(
+    email: str, length: str | None, *, reason: str, actor: str, config_path: Path | None, admin: str | None
+) -> None:
     """Leave an agent available in the meeting that runs, else in the next one; end an extension."""
     path = _deed(email, "skip", everybody=False)
     agent = ask(config_path, admin, "POST", path, {"for": length, "reason": reason, "actor": actor})
@@ -138,7 +140,7 @@ def skip(email: str, length: str | None, reason: str, actor: str, config_path: P
 @actor_option
 @config_option
 @admin_option
-def extend(email: str, length: str, reason: str, actor: str, config_path: Path | None, admin: str | None) -> None:
+def extend(email: str, length: str, *, reason: str, actor: str, config_path: Path | None, admin: str | None) -> None:
     """Keep an agent unavailable for longer than the meeting that runs, or from now."""
     path = _deed(email, "extend", everybody=False)
     agent = ask(config_path, admin, "POST", path, {"for": length, "reason": reason, "actor": actor})

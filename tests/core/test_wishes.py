@@ -97,8 +97,8 @@ def test_an_extension_does_not_follow_what_lies_outside_of_working_hours() -> No
     timeline = build(late, rules)
     by_hand = extend(NOTHING, timeline, 20 * HOUR, length=900.0)
 
-    def ends(now: float, **asked: float) -> float:
-        extension = extend(NOTHING, timeline, now * HOUR, **asked).extension
+    def ends(now: float, length: float | None = None, until: float | None = None) -> float:
+        extension = extend(NOTHING, timeline, now * HOUR, length=length, until=until).extension
         assert extension is not None
         return extension.until
 
