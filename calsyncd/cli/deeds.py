@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from calsyncd.cli.agents import print_agents, short
+from calsyncd.cli.agents import print_agents, short, stamp
 from calsyncd.cli.api import NoDaemonError, ask, escaped
 from calsyncd.cli.common import (
     actor_option,
@@ -89,7 +89,7 @@ def pause(
     path = _deed(email, "pause", everybody=everybody)
     body = ask(config_path, admin, "POST", path, {"for": length, "reason": reason, "actor": actor})
     for agent in body.get("agents", [body]):
-        until = agent["paused_until"] if length else "resumed"
+        until = stamp(agent["paused_until"], agent["zone"]) if length else "resumed"
         held = "; still being put back" if agent["hold"] else ""
         click.echo(f"{agent['email']}: paused until {until}{held}")
 
@@ -126,7 +126,8 @@ def skip(
     """Leave an agent available in the meeting that runs, else in the next one; end an extension."""
     path = _deed(email, "skip", everybody=False)
     agent = ask(config_path, admin, "POST", path, {"for": length, "reason": reason, "actor": actor})
-    meetings = ", ".join(f"{short(one['start'])} to {short(one['end'])}" for one in agent["skipped"])
+    zone = agent["zone"]
+    meetings = ", ".join(f"{short(one['start'], zone)} to {short(one['end'], zone)}" for one in agent["skipped"])
     held = "; still being put back" if agent["hold"] and not agent["wanted"] else ""
     click.echo(f"{agent['email']}: {f'skipped {meetings}' if meetings else 'not extended any more'}{held}")
 
@@ -145,7 +146,7 @@ def extend(email: str, length: str, *, reason: str, actor: str, config_path: Pat
     path = _deed(email, "extend", everybody=False)
     agent = ask(config_path, admin, "POST", path, {"for": length, "reason": reason, "actor": actor})
     paused = "; paused for now" if agent["state"] == "paused" else ""
-    click.echo(f"{agent['email']}: unavailable until {short(agent['extended_until'])}{paused}")
+    click.echo(f"{agent['email']}: unavailable until {short(agent['extended_until'], agent['zone'])}{paused}")
 
 
 def _deed(email: str | None, deed: str, *, everybody: bool) -> str:

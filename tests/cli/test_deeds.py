@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +24,7 @@ EVE = {
     "skipped": [{"event": "a", "start": "2026-11-21T16:00:00.000Z", "end": "2026-11-21T16:30:00.000Z"}],
     "extended_until": "2026-11-21T16:17:36.000Z",
 }
+HELD = {"until": "2026-11-21T16:17:36.000Z", "reason": "In a meeting until 17:17:36 CET; then back to available."}
 
 
 class Recorder:
@@ -88,3 +90,21 @@ def test_who_releases_everybody_is_told(recorder: Recorder) -> None:
     recorder.run("release", "--all", "--actor", "lena")
 
     assert recorder.sent == [{"actor": "lena"}]
+
+
+def test_times_are_by_the_agents_clock_and_name_it(recorder: Recorder) -> None:
+    """Wherever the operator's machine is: nobody takes 16:17 UTC for an hour ago."""
+    for deed, said in (
+        (("pause", "eve@x", "--for", "1h"), "paused until 2026-11-21 17:17:36 CET"),
+        (("extend", "eve@x", "--for", "1h"), r"unavailable until (Sat 17:17|17:17:36) CET"),
+        (("skip", "eve@x"), r"skipped (Sat 17:00|17:00:00) CET to (Sat 17:30|17:30:00) CET"),
+    ):
+        assert re.fullmatch(f"eve@x: {said}\n", recorder.run(*deed, TZ="America/New_York"))
+
+
+def test_the_table_has_one_clock(recorder: Recorder) -> None:
+    """UNTIL is by the clock by which the reason tells times."""
+    recorder.said = json.dumps({"agents": [{**EVE, "setting": None, "trouble": None, "calendars": [], **HELD}]})
+    line = recorder.run("status", TZ="America/New_York").splitlines()[1]
+
+    assert re.search(r"(Sat 17:17|17:17:36) CET .* until 17:17:36 CET", line)
