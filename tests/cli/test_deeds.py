@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from calsyncd.cli import commands
+from calsyncd.cli.api import NoDaemonError, send
+from calsyncd.errors import UserError
 
 EVE = {
     "email": "eve@x",
@@ -108,3 +111,38 @@ def test_the_table_has_one_clock(recorder: Recorder) -> None:
     line = recorder.run("status", TZ="America/New_York").splitlines()[1]
 
     assert re.search(r"(Sat 17:17|17:17:36) CET .* until 17:17:36 CET", line)
+
+
+@pytest.mark.parametrize("said", ["<html>Welcome</html>", "\xff", "[]", ""])
+def test_a_server_that_is_none_of_ours_is_no_daemon(recorder: Recorder, said: str) -> None:
+    """As where nothing listens."""
+    recorder.said = said
+    with pytest.raises(NoDaemonError, match=recorder.where):
+        send(recorder.where, "GET", "/api/v1/agents")
+
+
+def test_a_server_that_does_not_speak_http_is_no_daemon() -> None:
+    """Such as one of mail."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"220 mail.example.com ESMTP\r\n")
+                connection.recv(1000)
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        with pytest.raises(NoDaemonError):
+            send(f"127.0.0.1:{server.getsockname()[1]}", "GET", "/")
+        thread.join()
+
+
+@pytest.mark.parametrize("where", ["http://[bad", "http://", "http://x:99999", "ftp://x"])
+def test_an_address_that_is_none_is_the_callers_mistake(where: str) -> None:
+    """A usage error that shows the address."""
+    with pytest.raises(UserError, match="expected HOST:PORT") as raised:
+        send(where, "GET", "/api/v1/agents")
+
+    assert raised.value.exit_code == 2
+    assert str(raised.value).startswith(f"{where}: ")
