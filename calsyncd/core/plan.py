@@ -451,8 +451,9 @@ def decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decision
 
 def _decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decision:
     if isinstance(stance, StandingBack):
+        stance = _unextended(stance, orders)
         if now < stance.until and not _is_moot(stance, orders, now):
-            return Decision(stance, again=_earliest(stance.until, stance.unextended, after=now))
+            return Decision(stance, again=stance.until)
         stance = FREE
     decision = _free(orders, facts, now) if isinstance(stance, Free) else _held(stance, orders, facts, now)
     due = due_of(decision.action) if decision.action is not None else decision.owes
@@ -462,18 +463,23 @@ def _decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decisio
     return replace(decision, owes=owes)
 
 
+def _unextended(stance: StandingBack, orders: Orders) -> StandingBack:
+    """The same with the end that it has once the extension by hand that covered the change is taken back."""
+    timeline, end = orders.timeline, stance.unextended
+    if end is None or timeline is None or any(one.event == EXTENSION for one in timeline.padded):
+        return stance
+    # The bridge behind the meetings that ran shows only without the extension.
+    end = max(end, timeline.running_until(stance.since) or end)
+    return replace(stance, until=min(stance.until, end), unextended=None)
+
+
 def _is_moot(stance: StandingBack, orders: Orders, now: float) -> bool:
     """Whether the calendar has changed so that there is nothing to stand back from, or a later word counts."""
     if orders.timeline is None:
         return False
     if stance.why == "override":
         extension = orders.timeline.extension_at(now)
-        if extension is not None and extension.start > stance.since:
-            return True
-        if stance.unextended is None or any(one.event == EXTENSION for one in orders.timeline.padded):
-            return False
-        # Taken back. The bridge behind the meetings that ran is seen only without it.
-        return now >= max(stance.unextended, orders.timeline.running_until(stance.since) or stance.unextended)
+        return extension is not None and extension.start > stance.since
     if stance.why == "early_end":
         return orders.timeline.span_at(stance.until) is not None
     return stance.why == "left_alone" and orders.timeline.span_at(now) is None

@@ -243,10 +243,17 @@ async def test_a_change_by_hand_in_an_extension_ends_with_what_is_left_of_it(dee
         else:
             await counter.wishes.take_back(AMY, "lena", "")
         await office.until(301)
-        after = counter.view()["state"]
+        after = counter.view()
         await office.until(1000)
 
-        assert (state, after) == ("overridden", "overridden" if runs else "idle")
+        assert (state, after["state"]) == ("overridden", "overridden" if runs else "idle")
+        assert (after["override"] or {}).get("until") == (stamp(office, 400) if runs else None)
+        told = [(row.outcome, row.until) for row in office.journal.rows if row.outcome in ("override", "over")]
+        assert told == [
+            ("override", office.opened + (4000 if runs else 3700)),
+            ("override", office.opened + 400) if runs else ("over", None),
+        ]
+        assert office.metrics.registry.get_sample_value("calsyncd_overrides_total") == 1
         assert counter.puts()[1:] == [(600, "unavailable"), (900, "available")]
 
 
