@@ -18,7 +18,7 @@ import struct
 import sys
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Protocol
 
 SLICE_SECONDS = 30.0
@@ -187,9 +187,9 @@ class SystemClock:
             self._timer = None
 
 
-def local_time(text: str) -> tuple[datetime, bool]:
-    """(an RFC 3339 time in this machine's zone, whether it is today)."""
-    local = datetime.fromisoformat(text).astimezone()
+def local_time(text: str, zone: tzinfo) -> tuple[datetime, bool]:
+    """(an RFC 3339 time by the zone's clock, whether it is today there)."""
+    local = datetime.fromisoformat(text).astimezone(zone)
     return local, local.date() == datetime.now(local.tzinfo).date()
 
 

@@ -105,7 +105,8 @@ class Control:
 
     def _view(self, agent: Agent) -> dict[str, Any]:
         calendars = [(one, self._push.health(one, self._clock.now())) for one in self._syncer.of_agent(agent.email)]
-        return agent_view(agent, calendars, self._everybodys_trouble(agent), self._clock.now())
+        zone = self._zone(agent.email)
+        return agent_view(agent, calendars, self._everybodys_trouble(agent), self._clock.now(), zone)
 
     def _everybodys_trouble(self, agent: Agent) -> Trouble | None:
         return self._roster.company_trouble or self._syncer.storm.alarm_of(agent.email)
@@ -185,11 +186,11 @@ class Control:
 
     async def skip(self, email: str, until: float | None, actor: str, reason: str) -> None:
         """Leave an agent available in the meeting that runs, else in the next one, or in all until `until`."""
-        await _written(self._wishes.skip(email, until, actor, reason))
+        await _written(self._wishes.skip(email, until, actor, reason, zone=self._zone(email)))
 
     async def extend(self, email: str, length: float | None, until: float | None, actor: str, reason: str) -> None:
         """Keep an agent unavailable for longer than their calendar says."""
-        await _written(self._wishes.extend(email, length, until, actor, reason))
+        await _written(self._wishes.extend(email, length, until, actor, reason, zone=self._zone(email)))
 
     async def pause_all(self, until: float | None, actor: str, reason: str) -> None:
         """Release everybody and leave them alone: the incident switch."""

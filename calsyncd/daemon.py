@@ -418,7 +418,9 @@ async def run(settings: Settings, path: Path, environ: Mapping[str, str]) -> Non
     await Daemon(settings, path, environ).run()
 
 
-async def release_without_daemon(settings: Settings, path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+async def release_without_daemon(
+    settings: Settings, path: Path, environ: Mapping[str, str], actor: str = "command line"
+) -> dict[str, Any]:
     """Put everybody back who is held and leave all paused, in this process.
 
     UserError 75 if a daemon runs, 78 where no daemon ever ran: then the debts are in another state directory.
@@ -437,7 +439,7 @@ async def release_without_daemon(settings: Settings, path: Path, environ: Mappin
         loop = asyncio.create_task(daemon.scheduler.run(), name="loop")
         try:
             await daemon.clock.sleep(0)
-            outcome = await daemon.control.release_all()
+            outcome = await daemon.control.release_all(actor)
         finally:
             loop.cancel()
             await asyncio.gather(loop, return_exceptions=True)

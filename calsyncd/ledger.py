@@ -242,7 +242,13 @@ def _stance_out(stance: Stance) -> dict[str, Any]:
         case Free():
             return {"is": "free"}
         case StandingBack():
-            return {"is": "standing_back", "why": stance.why, "since": stance.since, "until": stance.until}
+            return {
+                "is": "standing_back",
+                "why": stance.why,
+                "since": stance.since,
+                "until": stance.until,
+                "unextended": stance.unextended,
+            }
         case Held():
             return {
                 "is": "held",
@@ -265,7 +271,9 @@ def _stance_in(body: dict[str, Any]) -> Stance:
             why = body["why"]
             if why not in ("override", "left_alone", "early_end"):
                 raise ValueError(why)
-            return StandingBack(why, float(body["since"]), float(body["until"]))
+            unextended = body.get("unextended")
+            ends = None if unextended is None else float(unextended)
+            return StandingBack(why, float(body["since"]), float(body["until"]), ends)
         case "held":
             return Held(
                 put=Setting(*body["put"]),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from calsyncd.calendars import Calendar
 from calsyncd.core.byhand import EXTENSION, NOTHING, ByHand
 from calsyncd.core.channels import Health
 from calsyncd.core.model import Event, HistoryRow, Setting, Trouble
+from calsyncd.core.moments import clock_in
 from calsyncd.core.outage import Outage
 from calsyncd.core.past import Stretch, stretches, unbroken
 from calsyncd.core.plan import Held, StandingBack
@@ -20,9 +21,16 @@ from calsyncd.phones import FOREVER, Agent
 
 
 def agent_view(
-    agent: Agent, with_push: list[tuple[Calendar, Health]], company_trouble: Trouble | None, now: float
+    agent: Agent,
+    with_push: list[tuple[Calendar, Health]],
+    company_trouble: Trouble | None,
+    now: float,
+    zone: tzinfo = UTC,
 ) -> dict[str, Any]:
-    """One agent as `GET /api/v1/agents` shows them; each calendar comes with its push health."""
+    """One agent as `GET /api/v1/agents` shows them; each calendar comes with its push health.
+
+    The reason tells times by the clock of `zone`, the agent's.
+    """
     calendars = [calendar for calendar, _ in with_push]
     span = agent.timeline.span_at(now) if agent.timeline is not None else None
     paused = agent.paused_until is not None and now < agent.paused_until
@@ -32,13 +40,14 @@ def agent_view(
     state = _state(agent, calendars, trouble, paused=paused)
     return {
         "email": agent.email,
+        "zone": str(zone),
         "aircall_user": agent.user,
         "state": state,
         "setting": _setting(agent.facts.seen.setting) if agent.facts.seen is not None else None,
         "wanted": _setting(wanted),
         "until": time_out(agent.timeline.next_change(now) if agent.timeline is not None else None),
         "mode": "observe" if agent.observe else "act",
-        "reason": _reason(agent, state, trouble, now),
+        "reason": _reason(agent, state, trouble, now, zone),
         "hold": {
             "put": _setting(stance.put),
             "back": _setting(stance.back),
@@ -236,18 +245,19 @@ def _state(agent: Agent, calendars: list[Calendar], trouble: Trouble | None, *, 
     return "idle"
 
 
-def _reason(agent: Agent, state: str, trouble: Trouble | None, now: float) -> str:
+def _reason(agent: Agent, state: str, trouble: Trouble | None, now: float, zone: tzinfo) -> str:
     if not agent.observe:
-        return _why(agent, state, trouble, now)
+        return _why(agent, state, trouble, now, zone)
     if isinstance(agent.stance, Held):
         return f"Only observed from now on: going back to {_word(agent.stance.back)}."
     would = agent.would
     if would is not None:
-        return f"Only observed: would be unavailable until {_clock(would.until)} UTC, then back to {_word(would.back)}."
-    return f"Only observed: nothing is changed. {_why(agent, state, trouble, now)}"
+        until = clock_in(zone, would.until)
+        return f"Only observed: would be unavailable until {until}, then back to {_word(would.back)}."
+    return f"Only observed: nothing is changed. {_why(agent, state, trouble, now, zone)}"
 
 
-def _why(agent: Agent, state: str, trouble: Trouble | None, now: float) -> str:
+def _why(agent: Agent, state: str, trouble: Trouble | None, now: float, zone: tzinfo) -> str:
     stance = agent.stance
     timeline = agent.timeline
     if state == "pending":
@@ -256,11 +266,11 @@ def _why(agent: Agent, state: str, trouble: Trouble | None, now: float) -> str:
         if timeline is not None and timeline.span_at(now) is not None:
             enforced = agent.facts.enforced_at
             overruled = enforced is not None and enforced >= stance.since
-            again = f" Put again after a change by hand, at {_clock(enforced or 0.0)} UTC." if overruled else ""
+            again = f" Put again after a change by hand, at {clock_in(zone, enforced or 0.0)}." if overruled else ""
             extended = _extended_until(agent, now)
             what = "In a meeting" if stance.event != EXTENSION else "Unavailable by an operator's word"
             by_hand = ", extended by hand" if extended is not None and stance.event != EXTENSION else ""
-            return f"{what} until {_clock(stance.until)} UTC{by_hand}; then back to {_word(stance.back)}.{again}"
+            return f"{what} until {clock_in(zone, stance.until)}{by_hand}; then back to {_word(stance.back)}.{again}"
         return f"The meeting is over; going back to {_word(stance.back)}."
     if state == "paused":
         return "Paused: the calendar is not followed."
@@ -270,32 +280,32 @@ def _why(agent: Agent, state: str, trouble: Trouble | None, now: float) -> str:
         return "The calendar has not been read yet."
     if isinstance(stance, StandingBack):
         if stance.why == "early_end":
-            return f"Back a little before the meeting ends at {_clock(stance.until)} UTC: many end at once."
+            return f"Back a little before the meeting ends at {clock_in(zone, stance.until)}: many end at once."
         if stance.why == "override":
-            return f"Changed by hand during a meeting: left alone until {_clock(stance.until)} UTC."
-        return f"Unavailable by their own choice: left alone until {_clock(stance.until)} UTC."
+            return f"Changed by hand during a meeting: left alone until {clock_in(zone, stance.until)}."
+        return f"Unavailable by their own choice: left alone until {clock_in(zone, stance.until)}."
     if agent.kept is not None:
         end = timeline.stretch_end(now) if timeline is not None else None
-        until = f" until {_clock(end)} UTC" if end is not None else ""
+        until = f" until {clock_in(zone, end)}" if end is not None else ""
         return f"In a meeting{until}, and kept available: {agent.kept.floor} are to stay. Goes when another is back."
     start = timeline.next_start(now) if timeline is not None else None
     if timeline is not None and timeline.span_at(now) is not None:
         return "In a meeting; their setting is being looked at."
-    skipped = _skipped(timeline, now)
+    skipped = _skipped(timeline, now, zone)
     return (
         f"{skipped}No meeting ahead."
         if start is None
-        else f"{skipped}Free until the next meeting at {_clock(start)} UTC."
+        else f"{skipped}Free until the next meeting at {clock_in(zone, start)}."
     )
 
 
-def _skipped(timeline: Timeline | None, now: float) -> str:
+def _skipped(timeline: Timeline | None, now: float, zone: tzinfo) -> str:
     """Which meeting is skipped: the one that runs, else the next."""
     one = next((one for one in timeline.skipped if now < one.end), None) if timeline is not None else None
     if one is None:
         return ""
-    when = f"at {_clock(one.start)}" if now < one.start else f"until {_clock(one.end)}"
-    return f"The meeting {when} UTC is skipped by hand. "
+    when = f"at {clock_in(zone, one.start)}" if now < one.start else f"until {clock_in(zone, one.end)}"
+    return f"The meeting {when} is skipped by hand. "
 
 
 def _extended_until(agent: Agent, now: float) -> float | None:
@@ -332,7 +342,3 @@ def _setting(setting: Setting | None) -> dict[str, str | None] | None:
 
 def _word(setting: Setting) -> str:
     return {"custom": "Auto", "available": "available"}.get(setting.availability_status, setting.availability_status)
-
-
-def _clock(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")

@@ -83,6 +83,7 @@ async def written(path: Path, *lines: Line) -> None:
         held(),
         Held(UNAVAILABLE, Setting("available", "x"), 0.1, 0.2, 0.3, None, 5.5, None),
         StandingBack("override", 1.5, 2.5),
+        StandingBack("override", 1.5, 2.5, 1.75),
         StandingBack("left_alone", 0.0, 1e10),
         StandingBack("early_end", 1.25, 61.25),
     ],

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from calsyncd.clock import local_time
+from calsyncd.terminal.times import zone_of
 
 STATE_COLOURS = {
     "held": "red",
@@ -23,7 +24,7 @@ STATE_COLOURS = {
 
 
 def print_agents(agents: list[dict[str, Any]]) -> None:
-    """A line an agent; on a terminal the reason stands below it, elsewhere at its end."""
+    """A line an agent, by whose clock its times are; on a terminal the reason stands below it, elsewhere at its end."""
     rows: list[tuple[str, ...]] = [("AGENT", "STATE", "SETTING", "WANTED", "UNTIL", "LAST SYNC", "PUSH")]
     rows += [_row(agent) for agent in agents]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -47,8 +48,8 @@ def _row(agent: dict[str, Any]) -> tuple[str, ...]:
         f"{agent['state']} (observed)" if agent.get("mode") == "observe" else agent["state"],
         _setting_word(agent["setting"]),
         _setting_word(agent["wanted"]),
-        short(agent["until"]),
-        short(min((calendar["synced_at"] or "" for calendar in calendars), default=None)),
+        short(agent["until"], agent["zone"]),
+        short(min((calendar["synced_at"] or "" for calendar in calendars), default=None), agent["zone"]),
         ", ".join(sorted({calendar["push"] for calendar in calendars})) or "-",
     )
 
@@ -72,10 +73,14 @@ def _setting_word(setting: dict[str, str | None] | None) -> str:
     )
 
 
-def short(at: str | None) -> str:
-    """A time as the local clock shows it, with its day unless that is today."""
+def short(at: str | None, zone: str) -> str:
+    """A time as the agent's clock shows it, such as `10:30:00 CET`, with its day unless that is today."""
     if not at:
         return "-"
+    local, today = local_time(at, zone_of(zone))
+    return local.strftime("%H:%M:%S %Z" if today else "%a %H:%M %Z")
 
-    local, today = local_time(at)
-    return local.strftime("%H:%M:%S" if today else "%a %H:%M")
+
+def stamp(at: str, zone: str) -> str:
+    """A time as the agent's clock shows it, with its date."""
+    return local_time(at, zone_of(zone))[0].strftime("%Y-%m-%d %H:%M:%S %Z")

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 from calsyncd.cli.common import load_settings, wait_for
 from calsyncd.errors import UserError
 
+USAGE = 2
 NO_DAEMON = 69
 ADMIN_SECONDS = 120.0
 PAGE = 500
@@ -43,7 +44,10 @@ def ask(config_path: Path | None, admin: str | None, method: str, path: str, bod
 
 
 def send(where: str, method: str, path: str, body: Any = None) -> Any:
-    """What the daemon that listens there answers; UserError with its words if it refuses."""
+    """What the daemon that listens there answers; UserError with its words if it refuses.
+
+    NoDaemonError where none listens, or somebody else does; UserError 2 where that is no address.
+    """
     return wait_for(_request(where, method, path, body))
 
 
@@ -70,11 +74,23 @@ async def _request(where: str, method: str, path: str, body: Any) -> Any:
         try:
             async with session.request(method, base + path, json=body) as answer:
                 data = await answer.json(content_type=None)
+                if not isinstance(data, dict):
+                    raise NoDaemonError(where)
                 if answer.status >= 400:
-                    message = data.get("error", {}).get("message") if isinstance(data, dict) else None
+                    message = _message(data)
                     raise UserError(message or f"the daemon answered {answer.status}", exit_code=1)
                 return data
-        except (aiohttp.ClientConnectionError, OSError):
+        except aiohttp.ClientConnectionError:
             raise NoDaemonError(where) from None
         except TimeoutError:
             raise UserError(f"the daemon at {where} did not answer in {ADMIN_SECONDS:.0f} s", exit_code=1) from None
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+            raise UserError(f"{where}: expected HOST:PORT, a URL with http, or unix:PATH", exit_code=USAGE) from None
+        except (aiohttp.ClientError, OSError, ValueError):
+            # Nobody listens, or somebody who is not ours: an answer that is no HTTP, or no JSON.
+            raise NoDaemonError(where) from None
+
+
+def _message(data: dict[str, Any]) -> str | None:
+    error = data.get("error")
+    return error.get("message") if isinstance(error, dict) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import os
 import re
 import sys
@@ -15,7 +16,8 @@ import click
 from calsyncd import __version__
 from calsyncd.errors import UserError
 
-ACTOR = "command line"
+NOBODY = "command line"
+"""Stands for who asks where the machine does not know."""
 
 T = TypeVar("T")
 
@@ -28,6 +30,19 @@ config_option = click.option(
 )
 admin_option = click.option("--admin", help="Where the daemon's admin API listens; default: from the settings.")
 reason_option = click.option("--reason", default="", metavar="TEXT", help="Why, for the history and the log.")
+
+
+def login() -> str:
+    """Who sits there: whoever called sudo, else the login name."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return NOBODY
+
+
+actor_option = click.option(
+    "--actor", default=login, metavar="WHO", help="Who asks, for the history and the log; default: the login name."
+)
 
 
 def duration(context: click.Context, option: click.Parameter, value: str | None) -> str | None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from calsyncd.cli.agents import print_agents, short
+from calsyncd.cli.agents import print_agents, short, stamp
 from calsyncd.cli.api import NoDaemonError, ask, escaped
 from calsyncd.cli.common import (
-    ACTOR,
+    actor_option,
     admin_option,
     commands,
     config_option,
@@ -37,21 +37,22 @@ def sync(email: str | None, config_path: Path | None, admin: str | None) -> None
 
 
 @commands.command()
+@actor_option
 @config_option
 @admin_option
 @click.option("--all", "everybody", is_flag=True, required=True, help="Everybody: there is no other way to call it.")
-def release(config_path: Path | None, admin: str | None, *, everybody: bool) -> None:
+def release(actor: str, config_path: Path | None, admin: str | None, *, everybody: bool) -> None:
     """Put everybody back who is held, and leave all paused. Works with and without a running daemon."""
     del everybody
     try:
-        outcome = ask(config_path, admin, "POST", "/api/v1/release", {"actor": ACTOR})
+        outcome = ask(config_path, admin, "POST", "/api/v1/release", {"actor": actor})
     except NoDaemonError:
         from calsyncd import daemon, logs
 
         settings, path = load_settings(config_path)
         secrets = [secret.reveal() for secret in settings.secrets]
         logs.configure("error", settings.log.format, secrets, sys.stderr)
-        outcome = wait_for(daemon.release_without_daemon(settings, path, os.environ))
+        outcome = wait_for(daemon.release_without_daemon(settings, path, os.environ, actor))
     for email in outcome["released"]:
         click.echo(f"{email}: put back")
     for email in outcome["still_held"]:
@@ -71,22 +72,24 @@ def release(config_path: Path | None, admin: str | None, *, everybody: bool) -> 
     "--for", "length", metavar="D", callback=duration, help="For so long: 90s, 15m, 2h, 7d; else until resumed."
 )
 @reason_option
+@actor_option
 @config_option
 @admin_option
 def pause(
     email: str | None,
     length: str | None,
+    *,
     reason: str,
+    actor: str,
     config_path: Path | None,
     admin: str | None,
-    *,
     everybody: bool,
 ) -> None:
     """Put an agent back who is held, and leave them alone."""
     path = _deed(email, "pause", everybody=everybody)
-    body = ask(config_path, admin, "POST", path, {"for": length, "reason": reason, "actor": ACTOR})
+    body = ask(config_path, admin, "POST", path, {"for": length, "reason": reason, "actor": actor})
     for agent in body.get("agents", [body]):
-        until = agent["paused_until"] if length else "resumed"
+        until = stamp(agent["paused_until"], agent["zone"]) if length else "resumed"
         held = "; still being put back" if agent["hold"] else ""
         click.echo(f"{agent['email']}: paused until {until}{held}")
 
@@ -95,12 +98,15 @@ def pause(
 @click.argument("email", required=False)
 @click.option("--all", "everybody", is_flag=True, help="Everybody who is paused.")
 @reason_option
+@actor_option
 @config_option
 @admin_option
-def resume(email: str | None, reason: str, config_path: Path | None, admin: str | None, *, everybody: bool) -> None:
+def resume(
+    email: str | None, reason: str, actor: str, config_path: Path | None, admin: str | None, *, everybody: bool
+) -> None:
     """Follow a paused agent's calendar again."""
     path = _deed(email, "resume", everybody=everybody)
-    body = ask(config_path, admin, "POST", path, {"reason": reason, "actor": ACTOR})
+    body = ask(config_path, admin, "POST", path, {"reason": reason, "actor": actor})
     for one in body.get("resumed", [email]):
         click.echo(f"{one}: followed again")
 
@@ -111,13 +117,17 @@ def resume(email: str | None, reason: str, config_path: Path | None, admin: str 
     "--for", "length", metavar="D", callback=duration, help="All meetings of the next 2h or so; else only this one."
 )
 @reason_option
+@actor_option
 @config_option
 @admin_option
-def skip(email: str, length: str | None, reason: str, config_path: Path | None, admin: str | None) -> None:
+def skip(
+    email: str, length: str | None, *, reason: str, actor: str, config_path: Path | None, admin: str | None
+) -> None:
     """Leave an agent available in the meeting that runs, else in the next one; end an extension."""
     path = _deed(email, "skip", everybody=False)
-    agent = ask(config_path, admin, "POST", path, {"for": length, "reason": reason, "actor": ACTOR})
-    meetings = ", ".join(f"{short(one['start'])} to {short(one['end'])}" for one in agent["skipped"])
+    agent = ask(config_path, admin, "POST", path, {"for": length, "reason": reason, "actor": actor})
+    zone = agent["zone"]
+    meetings = ", ".join(f"{short(one['start'], zone)} to {short(one['end'], zone)}" for one in agent["skipped"])
     held = "; still being put back" if agent["hold"] and not agent["wanted"] else ""
     click.echo(f"{agent['email']}: {f'skipped {meetings}' if meetings else 'not extended any more'}{held}")
 
@@ -128,14 +138,15 @@ def skip(email: str, length: str | None, reason: str, config_path: Path | None, 
     "--for", "length", metavar="D", callback=duration, required=True, help="For so much longer: 90s, 15m, 2h."
 )
 @reason_option
+@actor_option
 @config_option
 @admin_option
-def extend(email: str, length: str, reason: str, config_path: Path | None, admin: str | None) -> None:
+def extend(email: str, length: str, *, reason: str, actor: str, config_path: Path | None, admin: str | None) -> None:
     """Keep an agent unavailable for longer than the meeting that runs, or from now."""
     path = _deed(email, "extend", everybody=False)
-    agent = ask(config_path, admin, "POST", path, {"for": length, "reason": reason, "actor": ACTOR})
+    agent = ask(config_path, admin, "POST", path, {"for": length, "reason": reason, "actor": actor})
     paused = "; paused for now" if agent["state"] == "paused" else ""
-    click.echo(f"{agent['email']}: unavailable until {short(agent['extended_until'])}{paused}")
+    click.echo(f"{agent['email']}: unavailable until {short(agent['extended_until'], agent['zone'])}{paused}")
 
 
 def _deed(email: str | None, deed: str, *, everybody: bool) -> str:

@@ -78,6 +78,13 @@ class Moment:
         return local.replace(tzinfo=zone).timestamp()
 
 
+def clock_in(zone: tzinfo, at: float, today: float | None = None) -> str:
+    """What the zone's clock shows, such as `10:30:00 CET`; with the date unless `today` is of that day."""
+    local = datetime.fromtimestamp(at, zone)
+    other = today is not None and local.date() != day_of(today, zone)
+    return local.strftime(f"{'%Y-%m-%d ' if other else ''}%H:%M:%S %Z")
+
+
 def day_of(at: float, zone: tzinfo) -> date:
     """The day that the zone's calendar shows at an instant."""
     return datetime.fromtimestamp(at, zone).date()

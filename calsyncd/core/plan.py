@@ -101,11 +101,13 @@ class StandingBack:
 
     They changed the setting (`override`) or had it so (`left_alone`), or they came back a little before the end of
     their meeting, because the requests of a crowded minute do not suffice (`early_end`).
+    `unextended`: where an extension by hand covered the change, the end without it.
     """
 
     why: Why
     since: float
     until: float
+    unextended: float | None = None
 
 
 Stance = Free | Held | StandingBack
@@ -454,6 +456,7 @@ def decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decision
 
 def _decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decision:
     if isinstance(stance, StandingBack):
+        stance = _unextended(stance, orders)
         if now < stance.until and not _is_moot(stance, orders, now):
             return Decision(stance, again=stance.until)
         stance = FREE
@@ -463,6 +466,16 @@ def _decide(stance: Stance, orders: Orders, facts: Facts, now: float) -> Decisio
     if decision.action is not None and now < facts.retry_at:
         return Decision(stance, again=facts.retry_at, owes=owes)
     return replace(decision, owes=owes)
+
+
+def _unextended(stance: StandingBack, orders: Orders) -> StandingBack:
+    """The same with the end that it has once the extension by hand that covered the change is taken back."""
+    timeline, end = orders.timeline, stance.unextended
+    if end is None or timeline is None or any(one.event == EXTENSION for one in timeline.padded):
+        return stance
+    # The bridge behind the meetings that ran shows only without the extension.
+    end = max(end, timeline.running_until(stance.since) or end)
+    return replace(stance, until=min(stance.until, end), unextended=None)
 
 
 def _is_moot(stance: StandingBack, orders: Orders, now: float) -> bool:
@@ -743,7 +756,9 @@ def _override(case: _Case, seen: Observation) -> Decision:
     until = running or case.held.until
     if until <= case.now:
         return _decide(FREE, case.orders, case.facts, case.now)
-    return Decision(StandingBack("override", seen.at, until), again=until, note="override")
+    unextended = timeline.unextended_at(changed_at) if timeline is not None else None
+    stance = StandingBack("override", seen.at, until, unextended)
+    return Decision(stance, again=until, note="override")
 
 
 def _reason_is_by_hand(held: Held, seen: Observation | None) -> bool:

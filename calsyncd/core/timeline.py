@@ -80,15 +80,25 @@ class Timeline:
         """The extension by hand that holds at `at`."""
         return next((span for span in self.padded if span.event == EXTENSION and span.start <= at < span.end), None)
 
+    def unextended_at(self, at: float) -> float | None:
+        """When the meetings that run at `at` end without the extension that holds then; None where none does."""
+        if self.extension_at(at) is None:
+            return None
+        return max((one.end for one in self.running(at) if one.event != EXTENSION), default=at)
+
+    def running(self, at: float) -> list[Span]:
+        """The events that run at `at`, with lead and lag, and the extension; not those that begin no hold."""
+        return [one for one in self.padded if one.start <= at < one.end and one.event not in self.outside]
+
     def is_skipped(self, at: float) -> bool:
         """Whether an event that would take the agent off at `at` is skipped by hand."""
         return any(span.start <= at < span.end for span in self.skipped)
 
     def running_until(self, at: float) -> float | None:
         """The last end among the events that run at `at`, and of the bridge behind it, where no meeting runs."""
-        running = [span.end for span in self.padded if span.start <= at < span.end]
+        running = [span.end for span in self.running(at)]
         end = max(running, default=at)
-        if any(span.start <= end < span.end for span in self.padded):
+        if self.running(end):
             return end
         bridge = self.span_at(end)
         if bridge is not None:
@@ -105,16 +115,17 @@ def build(events: Iterable[Event], rules: Rules, by_hand: ByHand = NOTHING) -> T
             counted.append(_of_event(event, rules))
         elif by_hand.skips(event) and judge(event, rules).counts:
             left_out.add(_of_event(event, rules).span)
-    if by_hand.extension is not None:
-        counted.append(_of_extension(by_hand, rules))
     skipped = tuple(sorted(left_out, key=lambda span: (span.start, span.end, span.event)))
-    if not counted:
-        return Timeline(skipped=skipped)
+    spans = _begin(_unite(counted), rules, NOTHING, skipped)
+    hours = rules.working_hours is not None
+    outside = frozenset(one.span.event for one in counted if not _touches(spans, one.span)) if hours else frozenset()
+    if by_hand.extension is not None:
+        # It is not bound to hours, and brings no meeting in that is.
+        counted.append(_of_extension(by_hand, rules))
+        spans = _begin(_unite([one for one in counted if one.span.event not in outside]), rules, by_hand, skipped)
     counted.sort(key=lambda one: (one.start, one.end, one.span.event))
-    spans = _begin(_unite(counted), rules, by_hand, skipped)
     padded = tuple(one.span for one in counted)
     away = tuple(one.span for one in counted if one.away)
-    outside = frozenset(one.event for one in padded if not _touches(spans, one)) if rules.working_hours else frozenset()
     return Timeline(spans, padded, away, outside, skipped)
 
 
@@ -152,6 +163,8 @@ def _of_extension(by_hand: ByHand, rules: Rules) -> _Counted:
 
 def _unite(counted: list[_Counted]) -> list[Span]:
     """Cut time at every start and end; in each piece the strongest of the events that cover it gives the reason."""
+    if not counted:
+        return []
     cuts = sorted({t for one in counted for t in (one.start, one.end, one.span.start, one.span.end)})
     by_start = sorted(counted, key=lambda one: one.span.start)
     united: list[Span] = []

@@ -7,10 +7,11 @@ so that saying it twice skips nothing more. An extension is one: the last that w
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, tzinfo
 
 from calsyncd.core.byhand import EXTENSION, ByHand, Extension
 from calsyncd.core.model import Span
+from calsyncd.core.moments import clock_in
 from calsyncd.core.timeline import Timeline
 
 LONGEST_SECONDS = 12 * 3600.0
@@ -23,11 +24,12 @@ class WishError(ValueError):
 
 
 def skip(
-    by_hand: ByHand, timeline: Timeline | None, now: float, until: float | None = None
+    by_hand: ByHand, timeline: Timeline | None, now: float, until: float | None = None, zone: tzinfo = UTC
 ) -> tuple[ByHand, list[Span]]:
     """After a skip of the meetings that run, else of the next ones; with `until`, of all that touch `[now, until)`.
 
-    Says which those are, in order. A running extension ends with it. WishError if there is nothing to skip.
+    Says which those are, in order. A running extension ends with it. WishError, which tells times by the clock of
+    `zone`, if there is nothing to skip.
     """
     if timeline is None:
         raise WishError("the calendar has not been read yet: try again in a moment")
@@ -44,7 +46,7 @@ def skip(
         raise WishError(
             "there is no meeting to skip: none runs, and none is ahead in the next days"
             if until is None
-            else f"there is no meeting to skip until {_clock(until)} UTC"
+            else f"there is no meeting to skip until {clock_in(zone, until, now)}"
         )
     ends = dict(by_hand.skipped)
     for one in meant:
@@ -61,20 +63,20 @@ def extend(
     length: float | None = None,
     until: float | None = None,
     substatus: str | None = None,
+    zone: tzinfo = UTC,
 ) -> ByHand:
     """After an extension by `length` seconds of what runs now, or from now; or else `until` an instant.
 
+    What lies outside of the working hours holds nobody and does not run.
     It has the reason of what runs, else `substatus`, so that nothing has to be sent for it. WishError if meetings run
     until then anyway, or if it goes more than `LONGEST_SECONDS` beyond them.
     """
     timeline = timeline or Timeline()
-    running = max(
-        (one.end for one in timeline.padded if one.event != EXTENSION and one.start <= now < one.end), default=now
-    )
+    running = max((one.end for one in timeline.running(now) if one.event != EXTENSION), default=now)
     if until is None:
         until = (timeline.running_until(now) or now) + (length or 0.0)
     if until <= running:
-        raise WishError(f"it would change nothing: meetings run until {_clock(running)} UTC anyway")
+        raise WishError(f"it would change nothing: meetings run until {clock_in(zone, running, now)} anyway")
     if until > running + LONGEST_SECONDS:
         raise WishError("an extension goes 12 hours beyond the meeting at most")
     span = timeline.span_at(now)
@@ -109,7 +111,3 @@ def _meetings(timeline: Timeline) -> list[Span]:
 def _next_start(timeline: Timeline, now: float) -> float | None:
     starts = [timeline.next_start(now), *(one.start for one in timeline.skipped if one.start > now)]
     return min((at for at in starts if at is not None), default=None)
-
-
-def _clock(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")

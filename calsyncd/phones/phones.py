@@ -432,7 +432,10 @@ class Phones:
         before, after = agent.stance, decision.stance
         agent.stance, agent.drift = after, None
         self._start_write(agent)
-        if isinstance(after, StandingBack):
+        if isinstance(before, StandingBack) and isinstance(after, StandingBack) and before.since == after.since:
+            sentence = f"{agent.email} is left alone for less long: the extension is taken back"
+            self._record.history(agent, outcome=after.why, why=sentence, from_=agent.status, until=after.until)
+        elif isinstance(after, StandingBack):
             seen = agent.facts.seen.status if agent.facts.seen is not None else "unknown"
             if after.why == "override":
                 self._metrics.override()

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, tzinfo
 
 from calsyncd.clock import Clock
 from calsyncd.core import wishes
 from calsyncd.core.byhand import NOTHING, ByHand
+from calsyncd.core.moments import clock_in
 from calsyncd.core.sync import rfc3339
 from calsyncd.core.wishes import WishError
 from calsyncd.errors import UserError
@@ -34,43 +36,54 @@ class Wishes:
         self._record = record
         self._retell = retell
 
-    async def skip(self, email: str, until: float | None, actor: str, reason: str) -> None:
+    async def skip(self, email: str, until: float | None, actor: str, reason: str, zone: tzinfo = UTC) -> None:
         """Leave the agent available in the meetings that run, else in the next ones, or in all until `until`.
 
         It ends an extension. UserError if there is nothing to skip; OSError if it is not written, and counts all the
-        same.
+        same. What is said of it tells times by the clock of `zone`, the agent's.
         """
         agent = self._roster.agents[email]
-        before = self._roster.by_hand(email)
+        before, now = self._roster.by_hand(email), self._clock.now()
         try:
-            by_hand, meetings = wishes.skip(before, agent.timeline, self._clock.now(), until)
+            by_hand, meetings = wishes.skip(before, agent.timeline, now, until, zone)
         except WishError as error:
             raise UserError(f"{email}: {error}") from None
         which = ", ".join(f"{rfc3339(one.start)} to {rfc3339(one.end)}" for one in meetings)
-        said = f"skipped: {which}" if meetings else "the extension is over"
+        shown = ", ".join(f"{clock_in(zone, one.start, now)} to {clock_in(zone, one.end, now)}" for one in meetings)
+        said = f"skipped: {shown}" if meetings else "the extension is over"
         log.info(f"{email} stays available", action="skipped", agent=email, meetings=which, actor=actor, why=reason)
         event = meetings[0].event if len(meetings) == 1 else None
         self._record.history(agent, outcome="skipped", why=_why(said, reason), event=event, actor=actor)
         await self._say(email, by_hand)
 
-    async def extend(self, email: str, length: float | None, until: float | None, actor: str, reason: str) -> None:
+    async def extend(
+        self, email: str, length: float | None, until: float | None, actor: str, reason: str, *, zone: tzinfo = UTC
+    ) -> None:
         """Keep the agent unavailable `length` seconds longer than what runs, or than now; or until `until`.
 
         Whoever had changed the setting by hand before is asked about anew. UserError if that changes nothing or lasts
-        too long; OSError if it is not written, and counts all the same.
+        too long; OSError if it is not written, and counts all the same. Times are told as by `skip`.
         """
         agent = self._roster.agents[email]
         before, now = self._roster.by_hand(email), self._clock.now()
         try:
             by_hand = wishes.extend(
-                before, agent.timeline, now, length=length, until=until, substatus=agent.rules.substatus
+                before, agent.timeline, now, length=length, until=until, substatus=agent.rules.substatus, zone=zone
             )
         except WishError as error:
             raise UserError(f"{email}: {error}") from None
         assert by_hand.extension is not None  # noqa: S101 - extend has made it
-        ends = rfc3339(by_hand.extension.until)
-        log.info(f"{email} stays unavailable", action="extended", agent=email, until=ends, actor=actor, why=reason)
-        self._record.history(agent, outcome="extended", why=_why(f"extended until {ends}", reason), actor=actor)
+        ends = by_hand.extension.until
+        log.info(
+            f"{email} stays unavailable",
+            action="extended",
+            agent=email,
+            until=rfc3339(ends),
+            actor=actor,
+            why=reason,
+        )
+        why = _why(f"extended until {clock_in(zone, ends, now)}", reason)
+        self._record.history(agent, outcome="extended", why=why, until=ends, actor=actor)
         await self._say(email, by_hand)
 
     async def take_back(self, email: str, actor: str, reason: str) -> None:

@@ -22,10 +22,13 @@ def header() -> str:
 def rows(settings: dict[str, Any]) -> Iterable[str]:
     """One agent's intervals, as the API told them, in order and without overlap: a line each.
 
+    One that begins and ends in the same millisecond is left out: whoever reads intervals refuses it.
     Times are RFC 3339, by the agent's clock and with its offset.
     """
     zone = zone_of(settings["zone"])
     for one in settings["set"]:
+        if one["start"] == one["end"]:
+            continue
         start, end = (datetime.fromisoformat(one[key]).astimezone(zone) for key in ("start", "end"))
         yield _line(
             (

@@ -312,7 +312,8 @@ async def _pieces(entries: list[dict[str, Any]]) -> str:
 
 
 def _email(request: web.Request) -> str:
-    return request.match_info["email"]
+    """The agent's address as the settings have it: in small letters."""
+    return request.match_info["email"].lower()
 
 
 def _file(content: bytes, content_type: str) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -33,7 +33,7 @@ def history_query(query: MultiMapping[str]) -> Query:
         raise ValueError(f"limit must be a number from 1 to {MAX_PAGE}")
     since, until = _moments(query)
     return Query(
-        agent=query.get("agent"),
+        agent=query["agent"].lower() if "agent" in query else None,
         since=since,
         until=until,
         outcomes=outcomes,

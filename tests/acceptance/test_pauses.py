@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import time
 
+from calsyncd.cli.common import login
 from calsyncd.core.sync import rfc3339
 from calsyncd.sandbox.world import Sandbox
 from tests.acceptance.conftest import Launch
@@ -36,7 +37,7 @@ async def test_the_incident_switch_and_back(sandbox: Sandbox, launch: Launch) ->
     daemon = await both_held(sandbox, launch)
     where = ("--config", str(daemon.config))
 
-    status, out, _ = await command("pause", "--all", "--for", "2h", "--reason", "outage", *where)
+    status, out, _ = await command("pause", "--all", "--for", "2h", "--reason", "outage", "--actor", "lena", *where)
     for email in (AMY, BOB):
         await daemon.until(email, state="paused")
     released = [sandbox.aircall.setting(user).status for user in (1, 2)]
@@ -53,7 +54,7 @@ async def test_the_incident_switch_and_back(sandbox: Sandbox, launch: Launch) ->
     assert status == 0
     assert f"{AMY}: paused until 20" in out
     assert released == ["available"] * 2
-    assert (line["actor"], line["why"]) == ("command line", "outage")
+    assert (line["actor"], line["why"]) == ("lena", "outage")
     assert line["until"].endswith("Z")
     assert paused["paused_until"] == line["until"]
     assert (resumed[0], sorted(resumed[1].splitlines())) == (0, [f"{AMY}: followed again", f"{BOB}: followed again"])
@@ -61,7 +62,7 @@ async def test_the_incident_switch_and_back(sandbox: Sandbox, launch: Launch) ->
     with sqlite3.connect(daemon.config.parent / "state" / "calsyncd.db") as db:
         rows = db.execute("SELECT outcome, actor, why FROM history WHERE agent = ? ORDER BY number", (AMY,))
         said = [row for row in rows if row[0] in ("paused", "resumed")]
-    assert [row[:2] for row in said] == [("paused", "command line"), ("resumed", "command line")]
+    assert [row[:2] for row in said] == [("paused", "lena"), ("resumed", login())]
     assert said[0][2].endswith("Z: outage")
 
 
@@ -111,7 +112,7 @@ async def test_skipped_and_extended_over_a_crash_that_costs_the_database(sandbox
 
     assert (skipped[0], skipped[1].startswith(f"{AMY}: skipped ")) == (0, True)
     assert (extended[0], extended[1].startswith(f"{BOB}: unavailable until ")) == (0, True)
-    assert (line["actor"], line["why"]) == ("command line", "all hands")
+    assert (line["actor"], line["why"]) == (login(), "all hands")
     assert "is skipped by hand. No meeting ahead." in amy["reason"]
     assert (bob["extended_until"], len(amy["skipped"])) == (before, 1)
     assert (event["why_not"], event["rule"]) == ("skipped by hand", "skip")

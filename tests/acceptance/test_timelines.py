@@ -70,6 +70,7 @@ async def test_a_timeline_tells_events_spans_and_settings(sandbox: Sandbox, laun
     await asyncio.sleep(SETTLE_SECONDS)
     sandbox.aircall.set_by_hand(1, "unavailable")
     await daemon.until(AMY, setting={"availability_status": "unavailable", "substatus": "always_closed"})
+    await daemon.logged("changed_in_aircall")
     everybody = await ask(daemon, "/api/v1/timelines")
     days = {one["email"]: one for one in everybody["timelines"]}
     assert (days[AMY]["set"][-1]["availability_status"], days[AMY]["set"][-1]["actor"]) == ("unavailable", "aircall")
@@ -125,7 +126,8 @@ async def test_the_past_survives_a_restart(sandbox: Sandbox, launch: Launch) -> 
     assert await daemon.stop() == 0
     sandbox.aircall.set_by_hand(1, "unavailable")
     await daemon.start()
-    await daemon.until(AMY, setting={"availability_status": "unavailable", "substatus": "always_closed"})
+    # Once a second look has shown that no call is behind it.
+    await daemon.logged("changed_in_aircall")
 
     told = await ask(daemon, f"/api/v1/agents/{AMY}/timeline?from={second(now - 60)}&to={second(now + 60)}")
 

@@ -258,6 +258,7 @@ def _expected(world: World, walked: Walked) -> list[Answer]:
     away = [
         bounds for bounds, one in zip(padded, walked.counted, strict=True) if one.item.get("eventType") == "outOfOffice"
     ]
+    padded = [bounds for bounds, one in zip(padded, walked.counted, strict=True) if one.id not in walked.outside]
     if world.by_hand.extension is not None:
         bounds = world.by_hand.extension.since, world.by_hand.extension.until
         padded.append(bounds)

@@ -88,8 +88,24 @@ def test_what_lies_outside_of_working_hours_is_not_meant() -> None:
         skip(NOTHING, build(early, rules), 6.5 * HOUR)
     both = [*early, *minutes(("b", 8 * 60, 10 * 60))]
     assert skipped(both, rules, 6.5 * 60) == skipped(both, rules, 8.5 * 60) == ["b"]
-    by_hand = extend(NOTHING, build(early, rules), 6.5 * HOUR, length=600.0)
-    assert build(early, rules, by_hand).stretch_end(6.5 * HOUR) == 7 * HOUR + 600.0
+
+
+def test_an_extension_does_not_follow_what_lies_outside_of_working_hours() -> None:
+    """From what holds, not from a meeting that holds nobody; an instant in that meeting changes something."""
+    rules = Rules(working_hours=WorkingHours(frozenset(range(7)), 9 * 3600, 17 * 3600, "UTC"))
+    late = minutes(("a", 16 * 60, 18 * 60), ("b", 19.5 * 60, 21 * 60))
+    timeline = build(late, rules)
+    by_hand = extend(NOTHING, timeline, 20 * HOUR, length=900.0)
+
+    def ends(now: float, length: float | None = None, until: float | None = None) -> float:
+        extension = extend(NOTHING, timeline, now * HOUR, length=length, until=until).extension
+        assert extension is not None
+        return extension.until
+
+    assert ends(20, length=900.0) == build(late, rules, by_hand).stretch_end(20 * HOUR) == 20.25 * HOUR
+    assert ends(20, until=20.5 * HOUR) == 20.5 * HOUR
+    assert ends(17.5, length=900.0) == 18.25 * HOUR
+    assert build(late, rules, by_hand).running_until(20 * HOUR) == 20.25 * HOUR
 
 
 def test_a_skipped_meeting_stays_so_when_its_end_moves_and_counts_when_it_goes_elsewhere() -> None:

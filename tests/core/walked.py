@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -212,12 +212,17 @@ def walk(world: World) -> Walked:
     held = False
     inside = opened(rules, window)
     reason: tuple[str | None, str] | None = None
-    strongest = list(_strongest(walked.counted, world))
+    extension = world.by_hand.extension
+    counted = walked.counted
+    if extension is not None:
+        # What holds nobody without it holds nobody with it.
+        walked.outside = walk(replace(world, by_hand=replace(world.by_hand, extension=None))).outside
+        counted = [body for body in counted if body.id not in walked.outside]
+    strongest = list(_strongest(counted, world))
     following = [LAST] * (window.steps + 1)
     for index in reversed(range(window.steps)):
         following[index] = window.begin + index * window.step if strongest[index] else following[index + 1]
     went = window.begin
-    extension = world.by_hand.extension
     for index, at in enumerate(window.instants):
         if strongest[index] is not None:
             by_hand = extension is not None and extension.since <= at < extension.until
@@ -230,7 +235,7 @@ def walk(world: World) -> Walked:
             held = following[index] - went < rules.bridge and not meets_skipped
         if held:
             walked.wanted[index] = reason
-    for body in walked.counted:
+    for body in walked.counted if extension is None else ():
         low = max(0, int(body.start - rules.lead - window.begin) // window.step)
         high = int(body.end + rules.lag - window.begin) // window.step
         if all(one is None for one in walked.wanted[low:high]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -105,8 +106,35 @@ async def test_a_meeting_is_skipped_while_it_runs() -> None:
         assert [row.late_ms for row in office.journal.rows if row.outcome == "done"][1] in range(100)
         said = counter.said()
         assert [one[:2] for one in said] == [("skipped", "lena")] * 2
-        assert said[0][2].startswith("skipped: 2027-01-15T08:01:00")
-        assert said[0][2].endswith(": all hands")
+        assert said[0][2] == "skipped: 08:01:00 UTC to 08:10:00 UTC: all hands"
+
+
+async def test_what_is_said_by_hand_is_told_by_the_agents_clock() -> None:
+    """To the person, in the history, and in the agent's reason; another day with its date."""
+    paris = ZoneInfo("Europe/Paris")
+    async with Office([amy()]) as office:
+        counter = Counter(office)
+        now = office.clock.now()
+        await counter.meet(AMY, (60, 600))
+        await office.until(100)
+        await counter.wishes.skip(AMY, None, "lena", "", zone=paris)
+        await counter.wishes.extend(AMY, 600, None, "lena", "", zone=paris)
+        await counter.wishes.extend(AMY, None, now + 12 * HOUR, "lena", "late", zone=ZoneInfo("Asia/Tokyo"))
+        await office.until(102)
+        view = agent_view(office[AMY], [], None, office.clock.now(), paris)
+        with pytest.raises(UserError, match=r"until 09:01:42 CET anyway"):
+            await counter.wishes.extend(AMY, None, now + 50, "lena", "", zone=paris)
+
+        assert [one[2] for one in counter.said()] == [
+            "skipped: 09:01:00 CET to 09:10:00 CET",
+            "extended until 09:11:40 CET",
+            "extended until 2027-01-16 05:00:00 JST: late",
+        ]
+        assert [row.until for row in office.journal.rows if row.outcome == "extended"] == [now + 700, now + 12 * HOUR]
+        assert (view["zone"], view["reason"].partition(";")[0]) == (
+            "Europe/Paris",
+            "Unavailable by an operator's word until 21:00:00 CET",
+        )
 
 
 async def test_a_meeting_ahead_is_skipped_and_taken_back() -> None:
@@ -197,6 +225,39 @@ async def test_the_operators_later_word_counts() -> None:
         assert done.late_ms in range(300)
         assert (done.why, done.event) == ("extended by hand", EXTENSION)
         assert (done.begins, done.ends) == (office.opened + 300, office.opened + 2300)
+
+
+@pytest.mark.parametrize("deed", ["skip", "resume"])
+@pytest.mark.parametrize("runs", [False, True])
+async def test_a_change_by_hand_in_an_extension_ends_with_what_is_left_of_it(deed: str, *, runs: bool) -> None:
+    """Extended for an hour, back by hand, taken back: nothing but the meeting that ran then is left alone."""
+    async with Office([amy()]) as office:
+        office.aircall.tell = office.phones.told
+        counter = Counter(office)
+        await counter.meet(AMY, *([(60, 400)] if runs else []), (600, 900))
+        await office.until(100)
+        await counter.extend(HOUR)
+        await office.until(200)
+        office.aircall.by_hand(1, "available")
+        await office.until(300)
+        state = counter.view()["state"]
+        if deed == "skip":
+            await counter.skip()
+        else:
+            await counter.wishes.take_back(AMY, "lena", "")
+        await office.until(301)
+        after = counter.view()
+        await office.until(1000)
+
+        assert (state, after["state"]) == ("overridden", "overridden" if runs else "idle")
+        assert (after["override"] or {}).get("until") == (stamp(office, 400) if runs else None)
+        told = [(row.outcome, row.until) for row in office.journal.rows if row.outcome in ("override", "over")]
+        assert told == [
+            ("override", office.opened + (4000 if runs else 3700)),
+            ("override", office.opened + 400) if runs else ("over", None),
+        ]
+        assert office.metrics.registry.get_sample_value("calsyncd_overrides_total") == 1
+        assert counter.puts()[1:] == [(600, "unavailable"), (900, "available")]
 
 
 async def test_whose_own_choice_it_is_stays_so() -> None:

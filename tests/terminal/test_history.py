@@ -124,6 +124,22 @@ def test_intervals_are_by_the_agents_clock() -> None:
     ]
 
 
+def test_an_interval_that_is_too_short_for_a_stamp_is_left_out() -> None:
+    """What begins and ends in one millisecond is refused by programs that read intervals; the others still touch."""
+    told = settings(
+        ("2026-11-21T09:00:00.000Z", "2026-11-21T09:30:00.213Z", "unavailable", "a meeting"),
+        ("2026-11-21T09:30:00.213Z", "2026-11-21T09:30:00.213Z", "available", "the meeting is over"),
+        ("2026-11-21T09:30:00.213Z", "2026-11-21T10:00:00.000Z", "unavailable", "a meeting"),
+        ("2026-10-25T00:45:00.000Z", "2026-10-25T01:15:00.000Z", "unavailable", "while the clock is put back"),
+    )
+
+    assert [line.split(",")[1:3] for line in intervals.rows(told)] == [
+        ["2026-11-21T10:00:00.000+01:00", "2026-11-21T10:30:00.213+01:00"],
+        ["2026-11-21T10:30:00.213+01:00", "2026-11-21T11:00:00.000+01:00"],
+        ["2026-10-25T02:45:00.000+02:00", "2026-10-25T02:15:00.000+01:00"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("why", "cell"),
     [

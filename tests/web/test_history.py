@@ -224,6 +224,13 @@ async def test_an_unknown_agent_is_told(session: aiohttp.ClientSession) -> None:
     assert (await ask(session, f"/api/v1/history?agent={AMY}"))["history"] == []
 
 
+async def test_an_address_is_the_same_in_capitals(session: aiohttp.ClientSession) -> None:
+    """As in the settings, wherever it stands."""
+    for path in ("/api/v1/history?agent=AMY@Example.com", "/api/v1/agents/AMY@Example.com/settings"):
+        await ask(session, path)
+    assert (await ask(session, "/api/v1/agents/AMY@Example.com"))["email"] == AMY
+
+
 async def test_settings_are_unbroken_intervals(session: aiohttp.ClientSession, journal: tuple[Journal, Store]) -> None:
     """They cover what was asked for until now, begin with what was set before, and join neighbours of one setting."""
     for one in (
