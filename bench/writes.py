@@ -16,6 +16,7 @@ from calsyncd.core.model import Event
 from calsyncd.core.sync import Bookmark, Changes
 from calsyncd.store import Store
 from calsyncd.store.connection import insert
+from calsyncd.store.store import event_row
 
 SIZES = (1, 10, 100, 1000, 5000)
 AT_LEAST = 5
@@ -135,22 +136,14 @@ def _direct(db: sqlite3.Connection, key: str, changes: Changes, way: Way) -> flo
         (key, "agent@example.com", mark.token, mark.fingerprint, mark.time_zone, mark.baseline_at, 1.0),
     )
     db.execute("DELETE FROM events WHERE calendar = ?", (key,))
-    way(
-        db,
-        [
-            (
-                *(key, event.id, "agent@example.com", event.start, event.end, event.series, event.all_day),
-                *(event.kind, event.transparent, event.response, event.updated),
-            )
-            for event in changes.events
-        ],
-    )
+    way(db, [event_row(key, "agent@example.com", event) for event in changes.events])
     db.execute("COMMIT")
     return time.perf_counter() - began
 
 
 def _one_by_one(db: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
-    db.executemany("INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    marks = ", ".join("?" * len(rows[0]))
+    db.executemany(f"INSERT OR REPLACE INTO events VALUES ({marks})", rows)  # noqa: S608 - marks only
 
 
 def _many_at_a_time(db: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:

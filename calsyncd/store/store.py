@@ -125,7 +125,7 @@ class Store:
                     "DELETE FROM events WHERE calendar = ? AND (id = ? OR series = ?)",
                     [(key, gone, gone) for gone in changes.gone],
                 )
-            insert(db, "INSERT OR REPLACE INTO events", (_event_row(key, agent, event) for event in changes.events))
+            insert(db, "INSERT OR REPLACE INTO events", (event_row(key, agent, event) for event in changes.events))
 
         await self._write(work)
 
@@ -305,7 +305,8 @@ def _event(row: Sequence[Any]) -> Event:
     )
 
 
-def _event_row(key: str, agent: str, event: Event) -> tuple[Any, ...]:
+def event_row(key: str, agent: str, event: Event) -> tuple[Any, ...]:
+    """The row of an event in a calendar, as wide as the table."""
     return (
         key,
         event.id,

@@ -60,7 +60,7 @@ async def test_custom_stays_custom(sandbox: Sandbox, launch: Launch) -> None:
 async def test_override(sandbox: Sandbox, launch: Launch) -> None:
     """An agent who changes the setting during a hold is left alone to the meeting's end and after it."""
     sandbox.add_agent(AMY, user_id=1)
-    meeting(sandbox, AMY, -60, 12)
+    meeting(sandbox, AMY, -60, 16)
     daemon = await launch([AMY])
     await daemon.until(AMY, state="held")
 
