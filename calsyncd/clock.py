@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import functools
 import math
 import os
 import struct
@@ -193,6 +194,7 @@ def local_time(text: str, zone: tzinfo) -> tuple[datetime, bool]:
     return local, local.date() == datetime.now(local.tzinfo).date()
 
 
+@functools.cache
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 

@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import Any
 
 from calsyncd.sandbox.doubts import usual_ways
-from calsyncd.sandbox.google_times import second
+from calsyncd.sandbox.google_times import second, stamp
 from calsyncd.sandbox.server import Request
 from calsyncd.sandbox.world import Sandbox
 from tests.acceptance.running import Running
@@ -79,12 +79,17 @@ class Trouble:
 
 @dataclass
 class Script:
-    """Events are placed in whole seconds after `zero`, and each edit is noted as the truth from its instant on."""
+    """Events are placed in whole seconds after `zero`, and each edit is noted as the truth from its instant on.
+
+    `zero` itself is so much of a second after a whole one as `fraction` says: Google writes whole seconds, but where
+    many scripts are played side by side, all would come to all of their events in the same instants.
+    """
 
     sandbox: Sandbox
     daemon: Running
     ways: Mapping[str, str] = field(default_factory=usual_ways)
     trouble: Trouble = field(default_factory=Trouble)
+    fraction: float = 0.0
     zero: float = 0.0
     busy: dict[str, list[Span]] = field(default_factory=dict)
     edits: list[tuple[str, float]] = field(default_factory=list)
@@ -117,7 +122,7 @@ class Script:
     def times(self, start: float, end: float) -> dict[str, Any]:
         """The fields of an event from `start` to `end`."""
         return {
-            name: {"dateTime": second(self.zero + at), "timeZone": "UTC"}
+            name: {"dateTime": stamp(self.zero + at) if self.fraction else second(self.zero + at), "timeZone": "UTC"}
             for name, at in (("start", start), ("end", end))
         }
 
@@ -139,7 +144,7 @@ class Script:
     async def play(self) -> None:
         """Everything, from the start of the daemon to its end."""
         await self.daemon.start()
-        self.zero = float(int(time.time()) + 2) + (PRELUDE_SECONDS if self.has_prelude else 0.0)
+        self.zero = float(int(time.time()) + 2) + self.fraction + (PRELUDE_SECONDS if self.has_prelude else 0.0)
         self.begun = self.now
         beside = [asyncio.create_task(self._others())]
         if self.ways["minute"].startswith("leaky"):
@@ -180,7 +185,9 @@ class Script:
         self.add(CLEO, 14, 19)
         # Eve is invited as one of a group; a series for seven months; an event without length; one beyond the window.
         self.add(EVE, 8, 12, attendees=[{"email": "team@example.com"}])
-        series = self.add(EVE, 28, 46, counts=False, recurrence=["RRULE:FREQ=WEEKLY;COUNT=30"])
+        # A recurrence rule knows whole seconds only.
+        first = 28 - self.fraction
+        series = self.add(EVE, first, 46 - self.fraction, counts=False, recurrence=["RRULE:FREQ=WEEKLY;COUNT=30"])
         self.add(EVE, 48, 48, counts=False)
         far = self.add(EVE, 20 * 86400, 20 * 86400 + 60, counts=False)
 
@@ -190,7 +197,7 @@ class Script:
             self.sandbox.google.patch(DORA, later, self.times(3000, 3120 + 60 * minutes))
             await asyncio.sleep(0.03)
         await self.at(36)
-        self.cancel(EVE, series, 28)
+        self.cancel(EVE, series, first)
 
         # 8 created five seconds before its start; Eve's far one moved as late
         await self.at(41)

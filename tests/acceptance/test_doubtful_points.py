@@ -26,6 +26,9 @@ from tests.sandbox import discovery
 STAGGER_SECONDS = 0.5
 """Between two starts, so that not all runs come to the same event at the same time."""
 
+FRACTIONS = 8
+"""A run's events come at so many different fractions of a second, so that not all runs come to events at the same time."""
+
 OUR_MINUTE = SMALL_MINUTE * 100 // 120
 
 BESIDE: Mapping[str, Mapping[str, str]] = {
@@ -103,7 +106,7 @@ class Outcome:
     google: list[Request]
 
 
-async def _play(case: Case, folder: Path, nursery: Nursery) -> Outcome:
+async def _play(case: Case, folder: Path, nursery: Nursery, fraction: float) -> Outcome:
     async with Sandbox() as sandbox:
         turn_out(sandbox, case.ways)
         public, admin = free_port(), free_port()
@@ -115,7 +118,7 @@ async def _play(case: Case, folder: Path, nursery: Nursery) -> Outcome:
             extra={"aircall": {"requests_per_minute": case.trouble.ours}},
         )
         daemon = Running(config, f"http://127.0.0.1:{admin}", nursery=nursery)
-        script = Script(sandbox, daemon, case.ways, case.trouble)
+        script = Script(sandbox, daemon, case.ways, case.trouble, fraction)
         try:
             await script.play()
             faults, worst = script.faults(), script.worst()
@@ -137,7 +140,7 @@ async def _play_all(names: list[str], folder: Path) -> dict[str, Outcome]:
         await asyncio.sleep(began + number * STAGGER_SECONDS - time.monotonic())
         own = folder / name
         own.mkdir()
-        return await _play(CASES[name], own, nursery)
+        return await _play(CASES[name], own, nursery, number % FRACTIONS / FRACTIONS)
 
     ordered = sorted(names, key=lambda name: -CASES[name].seconds)
     async with Nursery().opened() as nursery:
