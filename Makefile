@@ -1,5 +1,5 @@
 # make demo    the daemon against the built-in sandbox; the first URL printed is the dashboard's
-# make test    every test
+# make test    every test; ARGS="-k storm" for some, one after the other
 # make check   format, lint, types, and the quick tests
 # make bench   the figures beside their limits, and docs/performance.md; ONLY=writes for one of them
 # make bench-dispatch  how well the requests are spent, beside the best that could be done, and docs/dispatch.md
@@ -16,8 +16,16 @@ PYTHON ?= python3
 demo: $(VENV)/.demo
 	@$(BIN)/calsyncd demo $(if $(SECONDS),--seconds $(SECONDS))
 
+# Most tests wait for most of their time: two processes share them, and then come those that bear nobody beside them.
 test: $(VENV)/.test
+ifeq ($(ARGS),)
+	@status=0; set -x; \
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone" || status=1; \
+	$(BIN)/python -m pytest -m alone || status=1; \
+	exit $$status
+else
 	$(BIN)/python -m pytest $(ARGS)
+endif
 
 check: lint types
 	$(BIN)/python -m pytest --ignore=tests/acceptance --ignore=tests/demo $(ARGS)
@@ -53,13 +61,15 @@ $(VENV)/.test: uv.lock pyproject.toml
 	@touch $@ $(VENV)/.demo
 else
 $(VENV)/.demo: requirements/run.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("calsyncd needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "Setting up $(VENV): this takes a minute"
+	@$(PYTHON) -c 'import sys; sys.exit("calsyncd needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 $(VENV)/.test: $(VENV)/.demo requirements/test.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	@echo "Adding what the tests need to $(VENV)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
 	@touch $@
 endif
 

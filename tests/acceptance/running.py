@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import sys
@@ -21,11 +23,17 @@ START_SECONDS = 20.0
 STOP_SECONDS = 10.0
 
 
+PORTS = range(10_000, 32_000)
+"""Below those from which the system gives outgoing connections theirs: a daemon that restarts gets its own again."""
+
+
 def free_port() -> int:
     """A port of loopback that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass

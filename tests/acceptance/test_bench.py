@@ -12,6 +12,7 @@ import pytest
 
 from tests.bench.findings import parsed, rows
 
+pytestmark = pytest.mark.alone
 ROOT = Path(__file__).parent.parent.parent
 
 

@@ -27,7 +27,7 @@ STAGGER_SECONDS = 0.5
 """Between two starts, so that not all runs come to the same event at the same time."""
 
 FRACTIONS = 8
-"""A run's events come at so many different fractions of a second, so that not all runs come to events at the same time."""
+"""So many fractions of a second at which runs come to their events, so that not all do so at the same time."""
 
 OUR_MINUTE = SMALL_MINUTE * 100 // 120
 
@@ -162,6 +162,7 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return found
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", CASES)
 def test_right_either_way(name: str, outcomes: dict[str, Outcome]) -> None:
