@@ -237,7 +237,8 @@ async def test_a_change_that_does_not_stand_is_put_again(sandbox: Sandbox, launc
         sandbox.aircall.set_by_hand(user, "available")
     line = await daemon.logged("enforced")
     await daemon.until(BOB, state="overridden")
+    amy = await daemon.until(AMY, state="held")
 
     assert line["agent"] == AMY
     assert [sandbox.aircall.setting(user).status for user in (1, 2)] == ["unavailable", "available"]
-    assert "Put again after a change by hand" in (await daemon.agents())[AMY]["reason"]
+    assert "Put again after a change by hand" in amy["reason"]
