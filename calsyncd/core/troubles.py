@@ -93,7 +93,7 @@ _KNOWN: dict[str, _Known] = {
         _OPERATOR,
     ),
     "storm": _Known(
-        "calendars of too many agents changed at once: this agent's counts as before until it was read again",
+        "calendars of too many agents changed at once: each counts as before until it was read again",
         "wait; if it was an import or a time zone by mistake, correct it in Google",
         _OPERATOR,
     ),
@@ -102,7 +102,62 @@ _KNOWN: dict[str, _Known] = {
         "look at the log and report it: it is a fault of calsyncd",
         _OPERATOR,
     ),
+    "google_failing": _Known(
+        "Google cannot be reached, or does not answer as it should: what was read last counts for a day",
+        "look at the log's sync_failed, this machine's network and Google's status page",
+        _OPERATOR,
+    ),
+    "aircall_failing": _Known(
+        "Aircall cannot be reached, or does not answer as it should: updates wait",
+        "look at the log's look_failed and update_failed, this machine's network and Aircall's status page",
+        _OPERATOR,
+    ),
+    "aircall_webhook": _Known(
+        "Aircall's webhook cannot be kept: a change made in its app is seen at the next look only",
+        "look at the log's webhook_failed, and at the webhooks in Aircall's dashboard",
+        _AIRCALL_ADMIN,
+    ),
+    "updates_owed": _Known(
+        "an update has been owed for over five minutes",
+        "look at the log's update_failed; where more is due at once than Aircall grants, spread it by dispatch.early",
+        _OPERATOR,
+    ),
+    "database": _Known(
+        "the database does not answer: what is in memory stays in force",
+        "check the disk of the state directory, and restart",
+        _OPERATOR,
+    ),
+    "database_in_memory": _Known(
+        "the database cannot be used: calendars and history are kept in memory until the next start",
+        "free disk space in the state directory, check its rights, and restart",
+        _OPERATOR,
+    ),
+    "clock_skewed": _Known(
+        "this machine's clock is wrong by what two services agree on: decisions use the corrected time",
+        "set the machine's clock: timedatectl set-ntp true",
+        _OPERATOR,
+    ),
+    "clock_not_credible": _Known(
+        "this machine's clock shows a time that cannot be, so nobody new is set unavailable",
+        "set the machine's clock: timedatectl set-ntp true",
+        _OPERATOR,
+    ),
+    "loop_lag": _Known(
+        "calsyncd is blocked again and again, so updates come late",
+        "look at the log's loop_lagged, and at this machine's load and memory",
+        _OPERATOR,
+    ),
 }
+
+CODES: tuple[str, ...] = tuple(_KNOWN)
+"""Every trouble that is known; each may become an alarm."""
+
+_PASSING = frozenset(
+    {
+        *("quota", "internal", "ledger", "storm", "google_failing", "aircall_failing", "aircall_webhook"),
+        *("updates_owed", "database", "database_in_memory", "clock_skewed", "clock_not_credible", "loop_lag"),
+    }
+)
 
 
 def trouble(code: str, since: float, message: str | None = None) -> Trouble:
@@ -115,4 +170,4 @@ def trouble(code: str, since: float, message: str | None = None) -> Trouble:
 
 def needs_human(code: str) -> bool:
     """Whether waiting alone cannot mend it."""
-    return code in _KNOWN and code not in ("quota", "internal", "ledger", "storm")
+    return code in _KNOWN and code not in _PASSING

@@ -1,0 +1,258 @@
+"""When what is wrong becomes an alarm, whose, and when that is over."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pytest
+
+from calsyncd.core.alarms import (
+    AWAY_SECONDS,
+    COMPANY,
+    CONNECTS_SECONDS,
+    LASTS_SECONDS,
+    PASSES_SECONDS,
+    Alarm,
+    Alarms,
+    Wrong,
+    is_everybodys,
+    lasts,
+)
+from calsyncd.core.troubles import CODES, trouble
+
+NOW = 1_800_000_000.0
+STEP = 5.0
+AMY = "amy@example.com"
+
+
+class Days:
+    """Shows the same every five seconds, and collects what changes."""
+
+    def __init__(self, agents: int = 10, raised: list[Alarm] | None = None) -> None:
+        self.alarms = Alarms(raised or [])
+        self.agents = agents
+        self.now = NOW
+        self.said: list[tuple[str, str, str]] = []
+        self.doubted: dict[str, Collection[str]] = {}
+
+    def show(self, seconds: float, *wrong: Wrong) -> list[tuple[str, str, str]]:
+        """What was said while this was so."""
+        before = len(self.said)
+        for _ in range(round(seconds / STEP)):
+            self.now += STEP
+            for change in self.alarms.show(
+                wrong, self.now, agents=self.agents, doubted=lambda code: self.doubted.get(code, ())
+            ):
+                self.said.append((change.kind, change.alarm.code, change.alarm.who))
+        return self.said[before:]
+
+    @property
+    def messages(self) -> list[str]:
+        """What is raised, in words."""
+        return [alarm.message for alarm in self.alarms.raised.values()]
+
+
+def of(code: str, *numbers: int) -> list[Wrong]:
+    """These agents have this trouble."""
+    return [Wrong(code, f"a{number}@example.com", NOW, f"a{number}@example.com") for number in numbers]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_each_code_has_its_time_and_its_words(code: str) -> None:
+    """Nothing is raised before its time, all is after it; in the words of the trouble, since it began."""
+    days = Days()
+    wrong = Wrong(code, COMPANY if is_everybodys(code) else AMY, NOW - 7.0, None if is_everybodys(code) else AMY)
+    early = days.show(max(lasts(code), STEP) - STEP, wrong) if lasts(code) else []
+
+    assert early == []
+    # The first show is where the time begins.
+    assert days.show(2 * STEP, wrong) == [("raised", code, wrong.who)]
+    (alarm,) = days.alarms.raised.values()
+    words = trouble(code, 0.0)
+    assert (alarm.message, alarm.do, alarm.owner) == (words.message, words.do, words.owner)
+    assert alarm.since == NOW - 7.0
+    assert days.show(10 * STEP, wrong) == []
+
+
+def test_the_times() -> None:
+    """A human at once, a minute, five minutes, a day."""
+    assert [lasts(code) for code in ("aircall_credentials", "delegation", "google_failing", "not_connected")] == [
+        *(0.0, LASTS_SECONDS, PASSES_SECONDS, CONNECTS_SECONDS)
+    ]
+
+
+def test_a_blip_raises_nothing() -> None:
+    """Nor do two of them, far apart."""
+    days = Days()
+
+    for _ in range(20):
+        days.show(LASTS_SECONDS - STEP, *of("delegation", 1))
+        days.show(AWAY_SECONDS + STEP)
+
+    assert days.said == []
+
+
+def test_what_comes_and_goes_is_one_alarm() -> None:
+    """Raised once it has been there for its time in all, cleared once it stays away, and not before."""
+    days = Days()
+
+    for _ in range(30):
+        days.show(20.0, *of("delegation", 1))
+        days.show(AWAY_SECONDS - STEP)
+
+    assert days.said == [("raised", "delegation", "a1@example.com")]
+    assert days.show(2 * STEP) == [("cleared", "delegation", "a1@example.com")]
+    assert days.show(2 * AWAY_SECONDS) == []
+
+
+def test_a_clock_that_is_set_raises_and_clears_nothing() -> None:
+    """An hour that never passed is no time in which a trouble lasted."""
+    days = Days()
+    days.show(2 * STEP, *of("google_failing", 1))
+    days.now += 3600.0
+    days.show(STEP, *of("google_failing", 1))
+    days.now -= 7200.0
+    days.show(STEP, *of("google_failing", 1))
+    assert days.said == []
+
+    days.show(PASSES_SECONDS, *of("google_failing", 1))
+    assert len(days.said) == 1
+    days.show(STEP)
+    days.now += 3600.0
+    days.show(STEP)
+    assert len(days.said) == 1
+
+
+@pytest.mark.parametrize(
+    ("agents", "troubled", "whose"),
+    [
+        (1, 1, "one by one"),
+        (2, 2, "one by one"),
+        (3, 2, "one by one"),
+        (3, 3, "the company's"),
+        (8, 4, "one by one"),
+        (8, 5, "the company's"),
+        (1000, 10, "one by one"),
+        (1000, 11, "the company's"),
+        (1000, 1000, "the company's"),
+    ],
+)
+def test_one_cause_is_one_alarm(agents: int, troubled: int, whose: str) -> None:
+    """More than half of them, or more than somebody reads one by one."""
+    days = Days(agents)
+
+    said = days.show(LASTS_SECONDS + 2 * STEP, *of("delegation", *range(troubled)))
+
+    if whose == "the company's":
+        assert said == [("raised", "delegation", COMPANY)]
+        assert days.messages == [
+            f"{troubled} of {agents} agents: Google does not let the service account read this calendar"
+        ]
+    else:
+        assert sorted(said) == sorted(("raised", one.code, one.who) for one in of("delegation", *range(troubled)))
+
+
+def test_two_calendars_of_one_agent_are_one_agents() -> None:
+    """The company's are counted by agents."""
+    days = Days(3)
+    wrong = [Wrong("no_access", f"{AMY}/{name}", NOW, AMY) for name in "abc"]
+
+    said = days.show(LASTS_SECONDS + 2 * STEP, *wrong)
+
+    assert sorted(said) == [("raised", "no_access", f"{AMY}/{name}") for name in "abc"]
+
+
+def test_what_spreads_slowly_is_one_alarm() -> None:
+    """1,000 agents find out one after the other, within their polls, that the delegation is gone."""
+    days = Days(1000)
+
+    for troubled in range(0, 1000, 20):
+        days.show(STEP, *of("delegation", *range(troubled)))
+
+    assert days.said == [("raised", "delegation", COMPANY)]
+
+
+def test_what_was_raised_singly_stays_and_is_cleared_singly() -> None:
+    """A few were raised when it became everybody's: their counterparts come, each once."""
+    days = Days(100)
+    few, all_of_them = of("delegation", 1, 2), of("delegation", *range(100))
+    days.show(LASTS_SECONDS + 2 * STEP, *few)
+    days.show(LASTS_SECONDS + 2 * STEP, *all_of_them)
+    assert [who for _, _, who in days.said] == ["a1@example.com", "a2@example.com", COMPANY]
+
+    days.show(AWAY_SECONDS + 2 * STEP)
+
+    assert sorted(days.said[3:]) == sorted(("cleared", code, who) for _, code, who in days.said[:3])
+
+
+def test_the_companys_falls_apart_only_when_few_are_left() -> None:
+    """Around the limit nothing is said; far below it those who are left are told one by one."""
+    days = Days(20)
+    days.show(LASTS_SECONDS + 2 * STEP, *of("delegation", *range(12)))
+    for _ in range(5):
+        days.show(AWAY_SECONDS + STEP, *of("delegation", *range(8)))
+        days.show(AWAY_SECONDS + STEP, *of("delegation", *range(12)))
+    assert days.said == [("raised", "delegation", COMPANY)]
+
+    days.show(2 * AWAY_SECONDS, *of("delegation", 1, 2))
+
+    assert sorted(days.said[1:]) == [
+        ("cleared", "delegation", COMPANY),
+        ("raised", "delegation", "a1@example.com"),
+        ("raised", "delegation", "a2@example.com"),
+    ]
+
+
+def test_everybodys_by_nature_is_one_alarm_of_a_small_company_too() -> None:
+    """Each calendar finds out by itself that the API is switched off."""
+    days = Days(2)
+
+    days.show(LASTS_SECONDS + 2 * STEP, *of("api_disabled", 0, 1))
+
+    assert days.said == [("raised", "api_disabled", COMPANY)]
+    assert not days.messages[0].startswith("2 of")
+
+
+def test_a_restart_neither_repeats_nor_forgets() -> None:
+    """What is raised already is not raised again; what vanished meanwhile is cleared."""
+    days = Days()
+    days.show(2 * LASTS_SECONDS, *of("delegation", 1, 2))
+    after = Days(raised=list(days.alarms.raised.values()))
+
+    assert after.show(2 * AWAY_SECONDS, *of("delegation", 1)) == [("cleared", "delegation", "a2@example.com")]
+
+
+def test_what_is_not_known_stays_as_it_is() -> None:
+    """Unread is not mended; the time away begins when it is known."""
+    days = Days()
+    days.show(2 * LASTS_SECONDS, *of("delegation", 1, 2))
+    after = Days(raised=list(days.alarms.raised.values()))
+    after.doubted["delegation"] = {"a1@example.com", "a2@example.com"}
+
+    assert after.show(3600.0) == []
+    after.doubted["delegation"] = {"a1@example.com"}
+    assert after.show(AWAY_SECONDS) == []
+    assert after.show(STEP) == [("cleared", "delegation", "a2@example.com")]
+
+
+def test_the_companys_waits_for_all_who_are_not_known() -> None:
+    """After a restart nobody's calendar was read: it is everybody's still, and nobody's own."""
+    days = Days(100)
+    days.show(2 * LASTS_SECONDS, *of("delegation", *range(100)))
+    after = Days(100, list(days.alarms.raised.values()))
+    after.doubted["delegation"] = {one.who for one in of("delegation", *range(100))}
+    after.show(3600.0)
+    after.doubted["delegation"] = {one.who for one in of("delegation", *range(50))}
+    after.show(3600.0)
+    after.doubted["delegation"] = set()
+    after.show(600.0, *of("delegation", *range(60)))
+    assert after.said == []
+
+    assert after.show(2 * AWAY_SECONDS) == [("cleared", "delegation", COMPANY)]
+
+
+def test_an_alarm_of_a_code_that_is_no_more_is_cleared() -> None:
+    """A newer version may have renamed it."""
+    alarm = Alarm("old", AMY, NOW, "message", "do", "operator", NOW)
+
+    assert Days(raised=[alarm]).show(2 * AWAY_SECONDS) == [("cleared", "old", AMY)]
