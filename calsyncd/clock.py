@@ -93,6 +93,11 @@ class Skew:
             if abs(wanted - self.correction) > DATE_TOLERANCE_SECONDS:
                 self.correction = wanted
 
+    @property
+    def judged(self) -> bool:
+        """Whether two services have told the time since the clock was last stepped."""
+        return len(self._offsets) > 1
+
     def forget(self) -> None:
         """The clock was stepped: what was known of it is void."""
         self._offsets.clear()

@@ -29,13 +29,17 @@ COMPACT_FACTOR = 4
 
 @dataclass(slots=True)
 class Ledger:
-    """The ledger in `path`. Open it with `load`; only one process may hold it."""
+    """The ledger in `path`. Open it with `load`; only one process may hold it.
+
+    `writable` is whether the last write came to the disk, None before the first.
+    """
 
     path: Path
     entries: dict[int, Entry] = field(default_factory=dict)
     pauses: dict[str, Pause] = field(default_factory=dict)
     said: dict[str, Said] = field(default_factory=dict)
     damaged: int = 0
+    writable: bool | None = None
     _file: int = -1
     _lines: int = 0
     _good_size: int | None = None
@@ -94,9 +98,11 @@ class Ledger:
                 try:
                     await loop.run_in_executor(self._writer, self._append, [entry for entry, _ in batch])
                 except OSError as error:
+                    self.writable = False
                     for _, future in batch:
                         _settle(future, error)
                 else:
+                    self.writable = True
                     self._take(entry for entry, _ in batch)
                     for _, future in batch:
                         _settle(future, None)

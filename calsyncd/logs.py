@@ -83,6 +83,13 @@ ACTIONS: dict[str, str] = {
     "agent_quarantined": "an agent could not be judged because of a fault of ours; the others are",
     "trouble_raised": "something keeps an agent, or all, from being right",
     "trouble_cleared": "what kept an agent, or all, from being right is over",
+    "alarm_raised": "something needs somebody: it has lasted, or cannot wait",
+    "alarm_cleared": "what an alarm was raised for is over",
+    "alert_failed": "an alarm could not be sent; it is tried again",
+    "alert_given_up": "an alarm was not sent: it was refused, or too many were waiting",
+    "alarms_unwritten": "it cannot be written down which alarms are raised",
+    "alarms_failed": "what is wrong could not be gathered because of a fault of ours; it is tried again",
+    "alarms_lost": "it cannot be read which alarms were raised: they are raised anew",
     # Aircall
     "aircall_api": "which of Aircall's interfaces for users is asked",
     "look_failed": "a setting could not be read; it is tried again",

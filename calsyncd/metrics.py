@@ -98,6 +98,7 @@ class Metrics:
             "Agents whose calendars' changes wait for a second read, because too many came at once.",
             registry=registry,
         )
+        self._alarms = Gauge("calsyncd_alarms", "Alarms that are raised, by trouble.", ["code"], registry=registry)
         self._notifications = Counter(
             "calsyncd_notifications_total", "Google's notifications, by verdict.", ["result"], registry=registry
         )
@@ -194,6 +195,11 @@ class Metrics:
     def storm_held_back(self, number: int) -> None:
         """The changes of so many agents' calendars wait to be confirmed."""
         self._storm.set(number)
+
+    def alarms(self, numbers: Mapping[str, int]) -> None:
+        """So many alarms of each code are raised; every code that there is has its number."""
+        for code, number in numbers.items():
+            self._alarms.labels(code=code).set(number)
 
     def notification(self, result: str) -> None:
         """One notification came: genuine, unknown, busy or malformed."""

@@ -62,6 +62,20 @@ def give_to_owner(folder: Path) -> None:
         os.chown(file, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
+def replace_file(path: Path, data: bytes) -> None:
+    """Put `data` in the place of what `path` holds: at every instant it holds the one or the other. OSError if not."""
+    fresh = path.with_name(path.name + ".new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    fresh.replace(path)
+
+
 def push_key(folder: Path) -> bytes:
     """The key of the push tokens; made once, outside the database, which may be lost at any time."""
     path = folder / "push.key"
@@ -70,14 +84,7 @@ def push_key(folder: Path) -> bytes:
         if len(key) >= KEY_BYTES:
             return key
         key = secrets.token_bytes(KEY_BYTES)
-        fresh = path.with_name("push.key.new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(descriptor, key)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        fresh.replace(path)
+        replace_file(path, key)
     except OSError as error:
         raise UserError(
             f"{path}: cannot be read or made ({error.strerror}): check its owner and mode",

@@ -157,6 +157,18 @@ def test_a_correction_does_not_tremble() -> None:
     assert skew.correction == 3605.5
 
 
+def test_who_has_heard_of_one_service_has_not_judged() -> None:
+    """Nor who has heard of none since the clock was stepped."""
+    skew = Skew()
+    assert not skew.judged
+    skew.observe("google", 1000.0, 1000.0, 5.0)
+    assert not skew.judged
+    skew.observe("aircall", 1000.0, 1000.0, 5.0)
+    assert skew.judged
+    skew.forget()
+    assert not skew.judged
+
+
 @pytest.mark.parametrize("ago", [0.02, 0.5, 1.75])
 def test_the_timer_fires_at_the_instant_itself(ago: float) -> None:
     """Armed on the wall clock with its fraction of a second: not before, and readable then."""

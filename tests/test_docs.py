@@ -13,6 +13,7 @@ import yaml
 
 from calsyncd.cli import commands
 from calsyncd.config import check
+from calsyncd.core.troubles import CODES, trouble
 from calsyncd.logs import ACTIONS
 
 ROOT = Path(__file__).parent.parent
@@ -32,6 +33,14 @@ def table(text: str, heading: str) -> list[str]:
 def test_every_action_is_documented() -> None:
     """docs/operations.md lists each action of the log, and no other."""
     assert list(ACTIONS) == table(OPERATIONS, "The log")
+
+
+def test_every_alarm_is_documented() -> None:
+    """docs/operations.md says of each alarm what it means, whose turn it is, and what to do; in the code's order."""
+    assert list(CODES) == table(OPERATIONS, "Alarms")
+    _, _, rest = OPERATIONS.partition("\n## Alarms\n")
+    turns = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \| [^|]+ \|$", rest.partition("\n## ")[0], re.MULTILINE)
+    assert turns == [(code, trouble(code, 0.0).owner) for code in CODES]
 
 
 def test_every_state_is_documented() -> None:

@@ -20,6 +20,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "metrics": set(),
     "systemd": set(),
     "state": {"errors"},
+    "alarms": {"calendars", "clock", "core", "errors", "http", "logs", "metrics", "phones", "state", "view"},
     "config": {"core", "errors"},
     "ledger": {"core"},
     "store": {"core", "errors"},
@@ -40,7 +41,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "explainer": {"calendars", "clock", "core", "phones", "view"},
     "daemon": {
         *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
-        *("absence", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
+        *("absence", "alarms", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
     },
     "sandbox": set(),
     "demo": {"clock", "config", "daemon", "logs", "sandbox"},

@@ -26,6 +26,7 @@ PROMISED: dict[str, tuple[str, set[str]]] = {
     "calsyncd_drift_age_seconds": ("gauge", set()),
     "calsyncd_kept_agents": ("gauge", set()),
     "calsyncd_storm_held_back_agents": ("gauge", set()),
+    "calsyncd_alarms": ("gauge", {"code"}),
     "calsyncd_notifications_total": ("counter", {"result"}),
     "calsyncd_push_missed_total": ("counter", set()),
     "calsyncd_syncs_total": ("counter", {"kind", "result"}),
@@ -54,6 +55,7 @@ def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None
 def test_names_and_labels_are_those_promised(metrics: Metrics) -> None:
     """Exactly the promised metrics are exposed, each with its labels and no series beside it."""
     metrics.http_request("google", "/events", 200, 0.1)
+    metrics.alarms({"storm": 0})
     exposed = generate_latest(metrics.registry).decode()
     types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", exposed, re.MULTILINE))
     labels: dict[str, set[str]] = {}

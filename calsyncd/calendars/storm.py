@@ -52,6 +52,7 @@ class StormGuard:
         self._flips = Flips()
         self._waiting: dict[str, set[str]] = {}
         self._since = 0.0
+        self.began_at: float | None = None
 
     def follow(self, emails: Iterable[str]) -> None:
         """Exactly these agents are followed now."""
@@ -115,6 +116,11 @@ class StormGuard:
         self._in_force[email] = timeline
         self._tell_on(email, timeline, now, complete=complete)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether changes are held back."""
+        return bool(self._waiting)
+
     def alarm_of(self, email: str) -> Trouble | None:
         """That the agent's changes are held back, in words."""
         return trouble("storm", self._since) if email in self._waiting else None
@@ -136,7 +142,7 @@ class StormGuard:
             else:
                 self._ask(set(), flip.calendars)
         if began and self._waiting:
-            self._since = now
+            self._since = self.began_at = now
             log.error(
                 f"Calendars changed what is wanted of {len(self._flips.recent(now))} agents within a minute:"
                 " each is read again before anybody else is changed for it",

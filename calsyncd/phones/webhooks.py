@@ -90,7 +90,10 @@ class Hinted(Protocol):
 
 
 class Webhooks:
-    """The company's one webhook that leads to `address`; None for none. `learned` is told each token, a secret."""
+    """The company's one webhook that leads to `address`; None for none. `learned` is told each token, a secret.
+
+    `failing_since` is when it could first not be kept, while that is so.
+    """
 
     def __init__(
         self,
@@ -125,6 +128,7 @@ class Webhooks:
         self._missed_at = float("-inf")
         self._failures = 0
         self._said: str | None = None
+        self.failing_since: float | None = None
         scheduler.handle("webhooks", lambda *_: self._due())
         scheduler.handle("silence", lambda _, now: self._notice_silence(now))
         scheduler.when_stepped(lambda now, _: self._stepped(now))
@@ -139,7 +143,7 @@ class Webhooks:
 
     async def remove(self) -> None:
         """Remove what is ours, and see to it no more; what fails is said, and mended by the next `keep`."""
-        self._kept = False
+        self._kept, self.failing_since = False, None
         self._scheduler.at("webhooks", "", None)
         if self._address is None:
             return
@@ -157,6 +161,11 @@ class Webhooks:
                 action="webhook_failed",
                 why=why,
             )
+
+    @property
+    def checked(self) -> bool:
+        """Whether it is known if it can be kept; so, too, where there is to be none."""
+        return not self._kept or self._said is not None
 
     @property
     def alive(self) -> bool:
@@ -271,7 +280,7 @@ class Webhooks:
             self._tokens.forget(extra.id)
         if how != "found" or self._said != "":
             log.info("Aircall tells of changes made in its app", action="webhook_ready", webhook=keep.id, how=how)
-        self._failures, self._said = 0, ""
+        self._failures, self._said, self.failing_since = 0, "", None
         self._checked_at, self._due_since, self._untold = self._clock.now(), None, False
         self._check_seconds = spread(CHECK_SECONDS, self._chance())
         return self._check_seconds
@@ -336,6 +345,7 @@ class Webhooks:
         """Seconds until the next try; a failure of a kind is said once."""
         now = self._clock.now()
         self._failures += 1
+        self.failing_since = self.failing_since if self.failing_since is not None else now
         self._checked_at = self._due_since = None
         if isinstance(error, RateLimited):
             self._budget.limited(now, wait_after_429(error.retry_after, error.reset, now, self._chance()))

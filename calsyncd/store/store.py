@@ -43,12 +43,13 @@ class StoreUnavailableError(UserError):
 
 
 class Store:
-    """Open it with `Store.open`; use it from one event loop."""
+    """Open it with `Store.open`; use it from one event loop. `lasts` unless it is gone with the process."""
 
-    def __init__(self, connection: Connection, *, moved_aside: Path | None) -> None:
+    def __init__(self, connection: Connection, *, moved_aside: Path | None, lasts: bool = True) -> None:
         self._connection = connection
         self._lock = asyncio.Lock()
         self.moved_aside = moved_aside
+        self.lasts = lasts
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -70,7 +71,7 @@ class Store:
             for step in MIGRATIONS:
                 await connection.executescript(step)
             await _configure(connection)
-            yield cls(connection, moved_aside=None)
+            yield cls(connection, moved_aside=None, lasts=False)
 
     @contextlib.asynccontextmanager
     async def _answering(self) -> AsyncIterator[None]:
