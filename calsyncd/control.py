@@ -52,7 +52,10 @@ class Archive(Protocol):
 
 
 class Control:
-    """Answers and obeys operators. `well` says what is wrong with the loop or the database, or nothing."""
+    """Answers and obeys operators.
+
+    `well` says what is wrong with the loop or the database, or nothing; `alarms` tells those that are raised.
+    """
 
     def __init__(
         self,
@@ -68,6 +71,7 @@ class Control:
         past: Annals,
         outages: Outages,
         well: Callable[[], str],
+        alarms: Callable[[], list[dict[str, Any]]],
         origin: Origin,
         horizon: float,
     ) -> None:
@@ -82,6 +86,7 @@ class Control:
         self._past = past
         self._outages = outages
         self._well = well
+        self._alarms = alarms
         self._chronicle = Chronicle(clock, archive, past, zone=self._zone, settings=self._settings)
         self._explainer = Explainer(
             clock,
@@ -220,6 +225,10 @@ class Control:
             await self._webhooks.remove()
         released = [email for email in owed if email not in left]
         return {"released": released, "still_held": left, **({"unwritten": unwritten} if unwritten else {})}
+
+    def alarms(self) -> list[dict[str, Any]]:
+        """The alarms that are raised."""
+        return self._alarms()
 
     def outage(self) -> dict[str, Any] | None:
         """The daemon's last absence, and what it meant; None if there was none."""

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from calsyncd.clock import local_time
+from calsyncd.core.alarms import COMPANY
 from calsyncd.terminal.times import zone_of
 
 STATE_COLOURS = {
@@ -21,6 +22,16 @@ STATE_COLOURS = {
     "unsynced": "yellow",
     "idle": "green",
 }
+
+
+def print_alarms(alarms: list[dict[str, Any]]) -> None:
+    """The alarms of the whole company: what is wrong, since when, what to do, and whose turn it is."""
+    found = [alarm for alarm in alarms if alarm["who"] == COMPANY]
+    for alarm in found:
+        click.secho(f"ALARM since {short(alarm['since'], 'UTC')}: {alarm['message']}.", fg="red", bold=True)
+        click.secho(f"  To do ({alarm['owner']}): {alarm['do']}. [{alarm['code']}]", fg="red")
+    if found:
+        click.echo()
 
 
 def print_agents(agents: list[dict[str, Any]]) -> None:

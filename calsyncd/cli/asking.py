@@ -14,11 +14,12 @@ from typing import Any
 
 import click
 
-from calsyncd.cli.agents import print_agents
-from calsyncd.cli.api import ask, escaped, pages, query, send, where_it_listens
+from calsyncd.cli.agents import print_agents, print_alarms
+from calsyncd.cli.api import NoDaemonError, ask, escaped, pages, query, send, where_it_listens
 from calsyncd.cli.common import admin_option, commands, config_option
 from calsyncd.core.hours import zone_of
 from calsyncd.core.moments import DAYS, Moment
+from calsyncd.errors import UserError
 
 
 @commands.command()
@@ -26,12 +27,24 @@ from calsyncd.core.moments import DAYS, Moment
 @admin_option
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 def status(config_path: Path | None, admin: str | None, *, as_json: bool) -> None:
-    """Show every agent: setting, wanted, why, until when, last sync, push health, trouble."""
+    """Show the company's alarms, and every agent: setting, wanted, why, until when, last sync, push health, trouble."""
     body = ask(config_path, admin, "GET", "/api/v1/agents")
     if as_json:
         click.echo(json.dumps(body, indent=2))
     else:
+        print_alarms(_alarms(config_path, admin))
         print_agents(body["agents"])
+
+
+def _alarms(config_path: Path | None, admin: str | None) -> list[dict[str, Any]]:
+    """What is raised; nothing from a daemon that is older than this command and not restarted yet."""
+    try:
+        alarms: list[dict[str, Any]] = ask(config_path, admin, "GET", "/api/v1/alarms").get("alarms", [])
+    except NoDaemonError:
+        raise
+    except UserError:
+        return []
+    return alarms
 
 
 @commands.command()

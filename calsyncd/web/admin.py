@@ -97,6 +97,9 @@ class Operator(Protocol):
     def outage(self) -> dict[str, Any] | None:
         """The daemon's last absence and what it meant, from memory; None if there was none."""
 
+    def alarms(self) -> list[dict[str, Any]]:
+        """The alarms that are raised, from memory."""
+
     async def explain(self, email: str, at: float | None) -> dict[str, Any]:
         """Why the agent is set as they are, were or will be at an instant, now if None."""
 
@@ -134,6 +137,7 @@ def admin_app(
     app.router.add_get("/healthz", api.healthz)
     app.router.add_get("/readyz", api.readyz)
     app.router.add_get("/api/v1/outage", api.outage)
+    app.router.add_get("/api/v1/alarms", api.alarms)
     app.router.add_get("/api/v1/agents", api.agents)
     app.router.add_get("/api/v1/agents/{email}", api.agent)
     app.router.add_get("/api/v1/agents/{email}/timeline", api.timeline)
@@ -170,6 +174,9 @@ class _Api:
 
     async def outage(self, _: web.Request) -> web.Response:
         return _json({"outage": self._operator.outage()})
+
+    async def alarms(self, _: web.Request) -> web.Response:
+        return _json({"alarms": self._operator.alarms()})
 
     async def agents(self, _: web.Request) -> web.Response:
         return _json({"agents": self._operator.agents()})

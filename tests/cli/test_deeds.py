@@ -113,6 +113,27 @@ def test_the_table_has_one_clock(recorder: Recorder) -> None:
     assert re.search(r"(Sat 17:17|17:17:36) CET .* until 17:17:36 CET", line)
 
 
+def test_the_companys_alarms_stand_above_the_table(recorder: Recorder) -> None:
+    """With what to do; those of single agents stand at the agent; JSON is the API's answer."""
+    alarm = {
+        "code": "api_disabled",
+        "who": "company",
+        "since": "2026-11-21T10:00:00.000Z",
+        "message": "the API is switched off",
+        "do": "enable it",
+        "owner": "operator",
+        "raised_at": "2026-11-21T10:01:00.000Z",
+    }
+    recorder.said = json.dumps({"agents": [], "alarms": [alarm, {**alarm, "who": "eve@x", "code": "delegation"}]})
+
+    lines = recorder.run("status").splitlines()
+
+    assert re.fullmatch(r"ALARM since (Sat 10:00|10:00:00) UTC: the API is switched off\.", lines[0])
+    assert lines[1:3] == ["  To do (operator): enable it. [api_disabled]", ""]
+    assert lines[3].startswith("AGENT")
+    assert json.loads(recorder.run("status", "--json")) == json.loads(recorder.said)
+
+
 @pytest.mark.parametrize("said", ["<html>Welcome</html>", "\xff", "[]", ""])
 def test_a_server_that_is_none_of_ours_is_no_daemon(recorder: Recorder, said: str) -> None:
     """As where nothing listens."""

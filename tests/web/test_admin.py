@@ -41,6 +41,7 @@ class Desk:
     error: Exception | None = None
     well: bool = True
     absence: dict[str, Any] | None = None
+    raised: list[dict[str, Any]] = field(default_factory=list)
 
     def agents(self) -> list[dict[str, Any]]:
         return list(self.known.values())
@@ -92,6 +93,9 @@ class Desk:
     def outage(self) -> dict[str, Any] | None:
         return self.absence
 
+    def alarms(self) -> list[dict[str, Any]]:
+        return self.raised
+
     async def explain(self, email: str, at: float | None) -> dict[str, Any]:
         self._do("explain", email, at)
         return {"email": email, "sentences": ["Auto."]}
@@ -135,6 +139,13 @@ async def test_agents_are_told_as_they_are(session: aiohttp.ClientSession, desk:
         assert await answer.json() == {"agents": desk.agents()}
     async with session.get("/api/v1/agents/amy%40example.com") as answer:
         assert await answer.json() == desk.agent(AMY)
+
+
+async def test_alarms_are_told(session: aiohttp.ClientSession, desk: Desk) -> None:
+    """And that there are none."""
+    for desk.raised in ([], [{"code": "storm", "who": "company"}]):
+        async with session.get("/api/v1/alarms") as answer:
+            assert (answer.status, await answer.json()) == (200, {"alarms": desk.raised})
 
 
 async def test_the_last_absence_is_told(session: aiohttp.ClientSession, desk: Desk) -> None:
