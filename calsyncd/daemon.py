@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import math
 import os
+import platform
 import random
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -23,6 +24,7 @@ from google.auth import crypt
 from calsyncd import __version__, config, logs, systemd
 from calsyncd.absence import Absence
 from calsyncd.aircall.client import AircallApi, basic_authorization
+from calsyncd.alarms import Kept, Lag, Looking, Watch
 from calsyncd.calendars import Pace, Push, Syncer
 from calsyncd.clock import SystemClock
 from calsyncd.config import ConfigError, Settings
@@ -74,7 +76,9 @@ class Observer:
             self._budget.spent(self._clock.now())
 
     def date_seen(self, service: str, date: float) -> None:
-        """An answer carried this `Date`."""
+        """An answer carried this `Date`; whoever takes alarms is none of the two services that may correct us."""
+        if service == "alerts":
+            return
         self._clock.observe_date(service, date)
         correction = self._clock.skew.correction
         self._metrics.clock_skew(correction)
@@ -115,6 +119,9 @@ class Daemon:
         self.outages: Outages
         self.absence: Absence
         self.store: Store
+        self.ledger: Ledger
+        self.alarms: Watch
+        self._lag = Lag()
         self._stop = asyncio.Event()
         self._database_at = self.clock.monotonic()
 
@@ -127,7 +134,7 @@ class Daemon:
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self.clock.close)
             stack.enter_context(locked(settings.state_dir))
-            ledger = _open_ledger(settings.state_dir / "ledger")
+            ledger = self.ledger = _open_ledger(settings.state_dir / "ledger")
             stack.push_async_callback(ledger.close)
             key = push_key(settings.state_dir)
             self.store = await self._open_store(stack)
@@ -203,6 +210,7 @@ class Daemon:
             self.syncer.listen(self.outages.read)
             self.absence = Absence(self.clock, Alive(settings.state_dir), self.outages)
             self.scheduler.when_stepped(self.absence.stepped)
+            self.alarms = self._watch()
             self.control = Control(
                 self.clock,
                 roster=self.roster,
@@ -215,6 +223,7 @@ class Daemon:
                 past=journal,
                 outages=self.outages,
                 well=self._ill,
+                alarms=self.alarms.alarms,
                 origin=self._origin,
                 horizon=settings.google.horizon,
             )
@@ -232,6 +241,25 @@ class Daemon:
             )
             self.roster.recall(await self.store.changes_before(None, math.inf))
             yield journal
+
+    def _watch(self) -> Watch:
+        """Who raises alarms."""
+        looking = Looking(
+            self.clock,
+            roster=self.roster,
+            syncer=self.syncer,
+            push=self.push,
+            webhooks=self.webhooks,
+            facts=_Facts(self),
+        )
+        return Watch(
+            self.clock,
+            look=looking.look,
+            metrics=self.metrics,
+            kept=Kept(self.settings.state_dir),
+            outboxes=(),
+            company=self.settings.server.public_url or platform.node(),
+        )
 
     async def _open_store(self, stack: contextlib.AsyncExitStack) -> Store:
         """The database, or one in memory while its disk fails: whoever is held must not wait for a disk."""
@@ -286,6 +314,7 @@ class Daemon:
             asyncio.create_task(self.scheduler.run(), name="loop"),
             asyncio.create_task(journal.run(), name="journal"),
             asyncio.create_task(self._pulse(), name="pulse"),
+            asyncio.create_task(self.alarms.run(), name="alarms"),
             asyncio.create_task(self.absence.live(), name="alive"),
             asyncio.create_task(self._watch_lag(), name="lag"),
         ]
@@ -353,6 +382,7 @@ class Daemon:
             await self.clock.sleep(1.0)
             lag = max(0.0, self.clock.monotonic() - began - 1.0)
             self.metrics.loop_lag(lag)
+            self._lag.late(self.clock.monotonic(), lag)
             if lag > 1.0:
                 log.warning("The event loop was blocked", action="loop_lagged", seconds=round(lag, 2))
 
@@ -364,12 +394,20 @@ class Daemon:
             self.scheduler.touch()
             await self.clock.sleep(interval)
 
+    def database_answers(self) -> bool:
+        """Whether the database has answered lately."""
+        return self.clock.monotonic() - self._database_at <= DATABASE_STALL_SECONDS
+
+    def loop_lags(self) -> bool:
+        """Whether the loop is blocked again and again."""
+        return self._lag.lasts()
+
     def _ill(self) -> str:
         """What is wrong with the loop or the database; nothing if both are well."""
         now = self.clock.monotonic()
         if now - self.scheduler.turned_at > LOOP_STALL_SECONDS:
             return "the loop does not turn"
-        if now - self._database_at > DATABASE_STALL_SECONDS:
+        if not self.database_answers():
             return "the database does not answer"
         return ""
 
@@ -411,6 +449,32 @@ class Daemon:
             agents=len(fresh.agents),
             **({"needs_restart": ", ".join(fixed)} if fixed else {}),
         )
+
+
+class _Facts:
+    """What the process knows of itself, as alarms ask for it."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+
+    def ledger_writable(self) -> bool | None:
+        return self._daemon.ledger.writable
+
+    def database_lasts(self) -> bool:
+        return self._daemon.store.lasts
+
+    def database_answers(self) -> bool:
+        return self._daemon.database_answers()
+
+    def clock_skew(self) -> float | None:
+        skew = self._daemon.clock.skew
+        return skew.correction if skew.judged else None
+
+    def clock_credible(self) -> bool:
+        return self._daemon.clock.credible()
+
+    def loop_lags(self) -> bool:
+        return self._daemon.loop_lags()
 
 
 async def run(settings: Settings, path: Path, environ: Mapping[str, str]) -> None:
