@@ -33,7 +33,7 @@ _OF_AIRCALL = frozenset(
     }
 )
 _OF_THE_COMPANY = frozenset({"aircall_company", "aircall_credentials", "aircall_not_installed", "aircall_uninstalled"})
-_OF_GOOGLE = frozenset({"api_disabled", "oauth_client", "quota", "service_account"})
+_OF_GOOGLE = frozenset({"api_disabled", "clock", "oauth_client", "quota", "service_account"})
 
 
 class Lag:

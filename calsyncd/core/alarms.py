@@ -53,7 +53,7 @@ _PASS = frozenset({"aircall_failing", "aircall_webhook", "database", "google_fai
 _EVERYBODYS = frozenset(
     {
         *("aircall_company", "aircall_credentials", "aircall_not_installed", "aircall_uninstalled", "aircall_webhook"),
-        *("api_disabled", "clock_not_credible", "clock_skewed", "database", "database_in_memory", "ledger"),
+        *("api_disabled", "clock", "clock_not_credible", "clock_skewed", "database", "database_in_memory", "ledger"),
         *("loop_lag", "oauth_client", "push_address", "quota", "service_account", "storm"),
     }
 )

@@ -408,7 +408,9 @@ async function refresh() {
   try {
     // The agents are told from memory, the strips from the database: while that fails, the others are worth showing.
     const days = answered(timelinesPath()).catch(() => null);
-    const [listed, ready, absence] = await Promise.all([answered("/api/v1/agents"), ask("/readyz"), askOutage()]);
+    const [listed, raised, ready, absence] = await Promise.all([
+      answered("/api/v1/agents"), answered("/api/v1/alarms"), ask("/readyz"), askOutage(),
+    ]);
     agents = listed.agents;
     const strips = await days;
     document.body.classList.toggle("old-strips", !strips);
@@ -422,7 +424,10 @@ async function refresh() {
     draw();
     drawOutage(absence.outage);
     const { ready: well, reasons } = await ready.json();
-    alarm("", well ? "" : "Not all is as it should be", well ? [] : reasons);
+    // Those of single agents stand at the agent.
+    const everybodys = raised.alarms.filter((one) => one.who === "company");
+    const all = [...everybodys.map((one) => `${one.message}. To do (${one.owner}): ${one.do}.`), ...(well ? [] : reasons)];
+    alarm("", all.length ? "Not all is as it should be" : "", all);
   } catch (error) {
     lost(error);
   }
