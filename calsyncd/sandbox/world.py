@@ -25,6 +25,7 @@ class Credentials:
 
     google: Path
     aircall: Path
+    client: Path
 
 
 class Sandbox:
@@ -98,10 +99,11 @@ class Sandbox:
         await self.aircall.webhooks.settle()
 
     def write_credentials(self, directory: Path) -> Credentials:
-        """Write `google.json` and `aircall-token`, readable by their owner only."""
-        found = Credentials(directory / "google.json", directory / "aircall-token")
+        """Write `google.json`, `aircall-token` and the OAuth client's `client.json`, readable by their owner only."""
+        found = Credentials(directory / "google.json", directory / "aircall-token", directory / "client.json")
         _write_secret(found.google, json.dumps(self.google.key_file(), indent=2))
         _write_secret(found.aircall, self.aircall.api_token + "\n")
+        _write_secret(found.client, json.dumps(self.google.client_file(), indent=2))
         return found
 
     def write_config(
