@@ -10,7 +10,7 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -109,6 +109,10 @@ class Consent:
     _spent: dict[str, Issued] = field(default_factory=dict)
     _refresh: dict[str, Issued] = field(default_factory=dict)
     _granted: dict[str, dict[str, None]] = field(default_factory=dict)
+
+    def lead_back_to(self, *redirect_uris: str) -> None:
+        """Register these addresses with the client, and no others."""
+        self.client = replace(self.client, redirect_uris=redirect_uris)
 
     def redirect(self, query: Mapping[str, str]) -> str:
         """Where a caller is sent that is no browser; refuses what Google shows an error page for."""
