@@ -176,6 +176,14 @@ class Vault:
                     count += 1
         return count
 
+    def outdated(self) -> int:
+        """How many credentials an older key encrypts."""
+        keys, count = read_keys(self._keys.path), 0
+        for path in self._files():
+            with contextlib.suppress(UserError, FileNotFoundError):
+                count += _key_of(path, _bytes_of(path)) in keys.names - {keys.newest}
+        return count
+
     # -- short-lived state -----------------------------------------------------------------------------------------
 
     def box(self, content: bytes) -> bytes:

@@ -43,12 +43,15 @@ MAY_KNOW: dict[str, set[str]] = {
         *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
         *("absence", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
     },
+    "doctor": {
+        *("aircall", "clock", "config", "core", "daemon", "errors", "google", "http", "state", "vault"),
+    },
     "sandbox": set(),
     "demo": {"clock", "config", "daemon", "logs", "sandbox"},
     "terminal": {"core"},
     "exports": {"core", "errors"},
     "simulate": {"clock", "config", "core", "daemon", "errors", "exports", "google", "http", "view"},
-    "cli": {"clock", "config", "core", "daemon", "demo", "errors", "logs", "simulate", "terminal", "vault"},
+    "cli": {"clock", "config", "core", "daemon", "demo", "doctor", "errors", "logs", "simulate", "terminal", "vault"},
     "__main__": {"cli"},
 }
 
