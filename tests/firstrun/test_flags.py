@@ -17,6 +17,7 @@ from calsyncd import config
 from calsyncd.cli import commands
 from calsyncd.firstrun import Given, Incomplete, first_run
 from calsyncd.sandbox.google_consent import Client
+from tests.acceptance.running import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,6 +165,16 @@ async def test_missing_flags(newcomer: Newcomer) -> None:
         "--aircall-token-file",
         "--agents",
     ]
+
+
+async def test_one_port_for_both(newcomer: Newcomer) -> None:
+    """The page is not where Google and Aircall come in, unless the system chooses both ports."""
+    port = f"127.0.0.1:{free_port()}"
+
+    assert await newcomer.run(listen=port, admin_listen=port) == [
+        "--admin-listen: the same as --listen; choose another port"
+    ]
+    assert await newcomer.run(listen="127.0.0.1:0", admin_listen="127.0.0.1:0") == []
 
 
 async def test_stranger(newcomer: Newcomer) -> None:
