@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from calsyncd.config import Listen, OAuthClient, ServiceAccount, values
+from calsyncd.config import Listen, OAuthClient, ServiceAccount, TcpListen, values
 from calsyncd.config.faults import Problem
 from calsyncd.config.secretfiles import read_oauth_client, read_regular, read_service_account, read_token
 from calsyncd.config.values import Surroundings
@@ -177,7 +177,7 @@ class _Interview:
             where = listener(text)
             if not where.is_loopback:
                 raise Problem("must be on this machine only, such as 127.0.0.1:8771")
-            if where == listen:
+            if where == listen and not (isinstance(where, TcpListen) and where.port == 0):
                 raise Problem("the same as --listen; choose another port")
             return where
 

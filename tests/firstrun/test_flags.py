@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from calsyncd import config
+from calsyncd.cli import commands
 from calsyncd.firstrun import Given, Incomplete, first_run
 from calsyncd.sandbox.google_consent import Client
+from tests.acceptance.running import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,6 +167,16 @@ async def test_missing_flags(newcomer: Newcomer) -> None:
     ]
 
 
+async def test_one_port_for_both(newcomer: Newcomer) -> None:
+    """The page is not where Google and Aircall come in, unless the system chooses both ports."""
+    port = f"127.0.0.1:{free_port()}"
+
+    assert await newcomer.run(listen=port, admin_listen=port) == [
+        "--admin-listen: the same as --listen; choose another port"
+    ]
+    assert await newcomer.run(listen="127.0.0.1:0", admin_listen="127.0.0.1:0") == []
+
+
 async def test_stranger(newcomer: Newcomer) -> None:
     """Somebody without an Aircall user is named, with the nearest who has one."""
     assert await newcomer.run(agents="ammy@example.com bob@example.com") == [
@@ -238,3 +251,17 @@ async def test_nothing_is_overwritten(newcomer: Newcomer) -> None:
     assert await newcomer.run(agents=AMY, overwrite=True) == []
     assert yaml.safe_load(newcomer.settings.read_text())["agents"] == [{"email": AMY}]
     assert first != newcomer.settings.read_text()
+
+
+def test_exit_status(tmp_path: Path) -> None:
+    """The command ends with 1 and a line for each flag, a mistyped word among them; nothing is written."""
+    path = tmp_path / "config.yaml"
+    flags = ["--config", str(path), "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--mode", "watch"]
+
+    ended = CliRunner().invoke(commands, ["init", *flags])
+
+    assert ended.exit_code == 1
+    assert [line.split(": ")[0] for line in ended.stdout.splitlines()] == [
+        *("--google-file", "--aircall-id", "--aircall-token-file", "--agents", "--mode"),
+    ]
+    assert not path.exists()
