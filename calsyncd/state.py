@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hmac
 import os
 import secrets
 from collections.abc import Iterator
@@ -91,6 +92,11 @@ def push_key(folder: Path) -> bytes:
             exit_code=exit_code_of(error),
         ) from error
     return key
+
+
+def nonce_proof(key: bytes, nonce: str) -> str:
+    """What only the holder of the push key answers to a nonce; the key that signs it signs nothing else."""
+    return hmac.new(hmac.digest(key, b"calsyncd nonce", "sha256"), nonce.encode(), "sha256").hexdigest()
 
 
 class Alive:
