@@ -24,7 +24,7 @@ from google.auth import crypt
 from calsyncd import __version__, config, logs, systemd
 from calsyncd.absence import Absence
 from calsyncd.aircall.client import AircallApi, basic_authorization
-from calsyncd.alarms import Kept, Lag, Looking, Watch
+from calsyncd.alarms import Command, Kept, Lag, Looking, Outbox, Post, Watch
 from calsyncd.calendars import Pace, Push, Syncer
 from calsyncd.clock import SystemClock
 from calsyncd.config import ConfigError, Settings
@@ -122,6 +122,9 @@ class Daemon:
         self.ledger: Ledger
         self.alarms: Watch
         self._lag = Lag()
+        self._posted = Outbox("alerts.url_file", self.clock, random.random)
+        self._commanded = Outbox("alerts.command", self.clock, random.random)
+        self._http: Http
         self._stop = asyncio.Event()
         self._database_at = self.clock.monotonic()
 
@@ -147,6 +150,8 @@ class Daemon:
             http = await stack.enter_async_context(
                 Http(Observer(self.metrics, self.clock, self.budget, self.scheduler.touch), self._environ)
             )
+            self._http = http
+            self._send_alarms(settings)
             journal = Journal(self.store, self.clock, settings.history.keep)
             record = Record(ledger, journal, self.clock)
             aircall = _aircall(settings, http, self.clock, self.budget)
@@ -257,7 +262,7 @@ class Daemon:
             look=looking.look,
             metrics=self.metrics,
             kept=Kept(self.settings.state_dir),
-            outboxes=(),
+            outboxes=(self._posted, self._commanded),
             company=self.settings.server.public_url or platform.node(),
         )
 
@@ -434,7 +439,16 @@ class Daemon:
             self._follow(fresh)
         systemd.notify(self._environ, READY="1", STATUS=self._status_line())
 
+    def _send_alarms(self, settings: Settings) -> None:
+        """Send alarms where these settings say."""
+        url, command = settings.alerts.url, settings.alerts.command
+        if url is not None:
+            logs.add_secret(url.reveal())
+        self._posted.send_by(Post(self._http, url.reveal()) if url is not None else None)
+        self._commanded.send_by(Command(command, self._environ) if command else None)
+
     def _follow(self, fresh: Settings) -> None:
+        self._send_alarms(fresh)
         fixed = config.restart_needed(self._begun_with, fresh)
         logs.set_level(fresh.log.level)
         self.settings = fresh
