@@ -446,14 +446,14 @@ async def test_a_full_device_is_an_os_error(tmp_path: Path) -> None:
     path.symlink_to("/dev/full")
     ledger._open(0)
 
-    assert ledger.writable is None
+    writable = [ledger.writable]
     with pytest.raises(OSError, match="No space left"):
         await ledger.record(entry(1))
-    assert ledger.writable is False
+    writable.append(ledger.writable)
 
     path.unlink()
     await ledger.record(entry(2))
-    assert ledger.writable
+    assert [*writable, ledger.writable] == [None, False, True]
     assert set(reopened_entries(path)) == {2}
     await ledger.close()
 

@@ -340,15 +340,17 @@ async def test_a_failure_is_said_once_and_tried_ever_more_slowly(
     began = one.clock.now()
     with capture_logs() as logs:
         one.webhooks.keep()
-        assert not one.webhooks.checked
+        checked = [one.webhooks.checked]
         await one.until(6 * HOUR)
-        assert one.webhooks.checked
-        assert one.webhooks.failing_since is not None
-        assert began <= one.webhooks.failing_since < began + 60
+        checked.append(one.webhooks.checked)
+        failing_since = one.webhooks.failing_since
         tried = len(one.registry.asked(kind))
         one.registry.fault = lambda _: None
         await one.until(8 * HOUR)
-        assert one.webhooks.failing_since is None
+    assert checked == [False, True]
+    assert failing_since is not None
+    assert began <= failing_since < began + 60
+    assert one.webhooks.failing_since is None
 
     said = [(line["action"], line["log_level"]) for line in logs if line["log_level"] != "debug"]
     assert [("webhook_failed", "warning"), ("webhook_ready", "info")] == said
