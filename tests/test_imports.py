@@ -44,7 +44,7 @@ MAY_KNOW: dict[str, set[str]] = {
         *("absence", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
     },
     "doctor": {
-        *("aircall", "clock", "config", "core", "daemon", "errors", "google", "http", "state", "vault"),
+        *("aircall", "clock", "config", "core", "daemon", "errors", "google", "http", "state", "vault", "web"),
     },
     "sandbox": set(),
     "demo": {"clock", "config", "daemon", "logs", "sandbox"},
