@@ -202,6 +202,14 @@ async def test_a_state_directory_that_others_can_enter(world: Sandbox, tmp_path:
     assert "chmod 0700" in wrong(await found(path))["disk"][0]
 
 
+async def test_a_state_directory_that_cannot_be_looked_at(world: Sandbox, tmp_path: Path) -> None:
+    """Every check ends all the same."""
+    report = wrong(await found(settings(world, tmp_path, state_dir="s" * 300)))
+
+    assert set(report) == {"disk", "vault"}
+    assert all("cannot be looked at (File name too long)" in lines[0] for lines in report.values())
+
+
 async def test_a_full_disk(world: Sandbox, tiny_disk: Path, tmp_path: Path) -> None:
     """Little space is told before it is none."""
     state = tiny_disk / "state"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -249,6 +250,31 @@ async def run(world: World, *arguments: str, interrupt: bytes = b"") -> tuple[in
             break
     out, rest = await process.communicate()
     return process.returncode or 0, out.decode(), (err + rest).decode()
+
+
+async def test_with_a_call(world: World) -> None:
+    """Somebody at a terminal agrees, calls, and hangs up; each is asked for."""
+    world.path.write_text(world.path.read_text().replace("  public_url: https://demo.calsyncd.test\n", ""))
+    ours, theirs = os.openpty()
+    live = {b"Call the test user": "in_call", b"Hang up now": None}
+    command = [sys.executable, "-m", "calsyncd", "doctor", "--config", str(world.path), "--probe", EMAIL]
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=world.folder, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    os.close(theirs)
+    assert process.stderr is not None
+    os.write(ours, b"y\n")
+    while line := await process.stderr.readline():
+        for words in [words for words in live if line.startswith(words)]:
+            world.sandbox.aircall.set_live(USER, live.pop(words))
+            os.write(ours, b"\n")
+    out, _ = await process.communicate()
+    os.close(ours)
+
+    assert process.returncode == 0
+    assert b"in_call         taken\n" in out
+    assert b"echo            open: server.public_url is not set\n" in out
+    assert world.sandbox.aircall.setting(USER) == Setting("custom")
 
 
 async def test_ctrl_c(world: World) -> None:
