@@ -26,8 +26,8 @@ async def probed(
         result = await probe.run(spend=spend)
     settings = examined.settings
     forbidden = [
-        *(user.email, str(user.id), settings.server.public_url or ""),
-        *(examined.authorization, settings.aircall.api_id, settings.aircall.api_token.reveal()),
+        *(user.email, str(user.id), settings.server.public_url or "", settings.aircall.api_id or ""),
+        *(examined.authorization, *(secret.reveal() for secret in settings.secrets)),
     ]
     # Nothing of these is in it anyway; a text as short as "v1" would only spoil its words.
     return result, result.report([text for text in forbidden if len(text) >= SHORTEST])

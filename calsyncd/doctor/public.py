@@ -69,7 +69,8 @@ async def reached(examined: Examined) -> list[Finding]:
     return [
         failed(
             f"{base} does not lead to this daemon: {heard.status} from something else",
-            f"let the reverse proxy pass /healthz, /webhooks and /google to {examined.settings.server.listen}",
+            "let the reverse proxy pass /healthz, /webhooks, /google and /aircall to"
+            f" {examined.settings.server.listen}",
         )
     ]
 

@@ -95,8 +95,10 @@ async def test_delegation_off(world: Sandbox, tmp_path: Path) -> None:
     path = settings(world, tmp_path)
     world.google.tokens.delegated = False
 
-    report = wrong(await found(path))
+    whole = await found(path)
+    report = wrong(whole)
 
+    assert whole["google"][0].what.startswith("Google knows them; whether the Calendar API is on")
     assert set(report) == {"calendars"}
     assert len(report["calendars"]) == 1
     assert report["calendars"][0].startswith("delegation None for all 2 calendars")
