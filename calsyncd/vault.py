@@ -87,13 +87,13 @@ class Vault:
             if not folder.is_dir():
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _give(folder, folder.parent.stat())
-        if not os.path.lexists(key_file):
+        if not is_there(key_file):
             with _locked(folder):
-                if not os.path.lexists(key_file):
+                if not is_there(key_file):
                     _refuse_new_key(folder, key_file)
                     _make_key(key_file)
         vault = cls(folder, read_keys(key_file), now)
-        vault._refuse_wrong_key()
+        vault._refuse_wrong(vault._keys)
         return vault
 
     # -- credentials -----------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ class Vault:
         Refused where the former one cannot be read: with another key it might be.
         """
         with _locked(self._folder):
-            self._keys = read_keys(self._keys.path)
+            self._read_keys()
             path = self._path(context)
             self._read(path)
             self._write(path, context, credential)
@@ -146,18 +146,20 @@ class Vault:
         """
         with _locked(self._folder, "rotation.lock", wait=False):
             with _locked(self._folder):
-                old = self._keys = read_keys(self._keys.path)
+                old = read_keys(self._keys.path)
                 for path in self._files():
-                    self._read(path)
+                    self._read(path, old)
                 fresh = Fernet.generate_key()
-                self._keys = Keys(old.path, (fresh, *old.texts))
-                _write_keys(self._keys)
+                both = Keys(old.path, (fresh, *old.texts))
+                _write_keys(both)
+                self._keys = both
             self.renew()
             with _locked(self._folder):
                 # A file that came meanwhile, from a backup perhaps, is looked at too: its key must not go.
                 self._demand_newest()
-                self._keys = Keys(old.path, (fresh,))
-                _write_keys(self._keys)
+                alone = Keys(old.path, (fresh,))
+                _write_keys(alone)
+                self._keys = alone
                 self._sweep()
                 return len(self._files())
 
@@ -166,7 +168,7 @@ class Vault:
 
         For a key file that somebody else puts in place, with the new key above the old one: a systemd credential.
         """
-        self._keys = read_keys(self._keys.path)
+        self._read_keys()
         count = 0
         for path in self._files():
             with _locked(self._folder):
@@ -192,13 +194,14 @@ class Vault:
 
     def unbox(self, boxed: bytes, seconds: float) -> bytes | None:
         """What `box` was given, at most so many seconds ago; None for anything else."""
+        known = [self._keys]
         with contextlib.suppress(UserError):
-            # A rotation by another process: what was boxed by its new key is ours too.
-            self._keys = read_keys(self._keys.path)
-        try:
-            return self._keys.fernet(b"box").decrypt_at_time(boxed, int(seconds), int(self._now()))
-        except (InvalidToken, TypeError, ValueError):
-            return None
+            # A rotation by another process: what was boxed with its new key is ours too.
+            known.append(read_keys(self._keys.path))
+        for keys in known:
+            with contextlib.suppress(InvalidToken, TypeError, ValueError):
+                return keys.fernet(b"box").decrypt_at_time(boxed, int(seconds), int(self._now()))
+        return None
 
     # -- files -----------------------------------------------------------------------------------------------------
 
@@ -224,8 +227,11 @@ class Vault:
             with contextlib.ExitStack() as stack:
                 with contextlib.suppress(UserError):
                     stack.enter_context(_locked(self._folder))
-                self._keys = read_keys(self._keys.path)
-                return self._read(path)
+                fresh = read_keys(self._keys.path)
+                found = self._read(path, fresh)
+            # Only keys that open something take the place of those that did.
+            self._keys = fresh
+            return found
 
     def _read(self, path: Path, keys: Keys | None = None) -> tuple[str, dict[str, Any]] | None:
         """The context and the credential in a file, by `keys` or ours; None if there is no such file."""
@@ -265,12 +271,19 @@ class Vault:
         with _said(path, "cannot be written"):
             _replace(path, raw, self._folder.stat(), 0o600)
 
-    def _refuse_wrong_key(self) -> None:
-        """UserError if the keys are those of none of the credentials."""
+    def _read_keys(self) -> None:
+        """Take up the key file as it is now; UserError if it cannot be read, or is that of none of the credentials."""
+        fresh = read_keys(self._keys.path)
+        if fresh != self._keys:
+            self._refuse_wrong(fresh)
+            self._keys = fresh
+
+    def _refuse_wrong(self, keys: Keys) -> None:
+        """UserError if these keys are those of none of the credentials."""
         wrong: UserError | None = None
         for path in self._files():
             try:
-                self._read(path)
+                self._read(path, keys)
             except WrongKeyError as error:
                 wrong = wrong or error
             except UserError:
@@ -302,7 +315,17 @@ def name_of(context: str) -> str:
 
 def holds_credentials(folder: Path) -> bool:
     """Whether there is anything in this folder that a key would open; UserError if it cannot be read."""
-    return folder.is_dir() and bool(_files(folder))
+    return is_there(folder) and bool(_files(folder))
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything of this name; UserError if that cannot be seen."""
+    with _said(path, "cannot be looked at", "run this as root, or as the user as whom calsyncd runs"):
+        try:
+            os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+    return True
 
 
 def fingerprint(key: bytes) -> str:

@@ -45,7 +45,7 @@ MAY_KNOW: dict[str, set[str]] = {
         *("absence", "alarms", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
     },
     "doctor": {
-        *("aircall", "clock", "config", "core", "daemon", "errors", "google", "http", "state", "vault"),
+        *("aircall", "clock", "config", "core", "daemon", "errors", "google", "http", "state", "vault", "web"),
     },
     "sandbox": set(),
     "demo": {"clock", "config", "daemon", "logs", "sandbox"},

@@ -187,8 +187,11 @@ def test_a_wrong_key_is_named(home: Home) -> None:
     home.key.write_bytes(Fernet.generate_key() + b"\n")
 
     refused(home, home.open, str(home.folder), fingerprint(right.strip()), str(home.key))
-    refused(home, lambda: vault.put(AMY, OTHER), str(home.file(AMY)), "opens only with key")
+    refused(home, lambda: vault.put(AMY, OTHER), str(home.folder), "opens only with key")
     refused(home, vault.rotate, str(home.folder))
+
+    refused(home, lambda: vault.put("google:new@example.com", OTHER), str(home.folder), "opens only with key")
+    assert vault.get(AMY) == TOKEN
 
     home.key.write_bytes(home.key.read_bytes() + right)
     assert home.open().get(AMY) == TOKEN
@@ -450,11 +453,12 @@ def test_boxes_are_opened_in_time_only(tmp_path: Path) -> None:
     assert b"state" not in boxed
 
 
-def test_boxes_of_another_key_are_none(home: Home) -> None:
-    """A rotation ends what was boxed before it; the vault that was open boxes and opens with the new key."""
+def test_boxes_outlive_a_rotation(home: Home) -> None:
+    """The vault that was open opens what either key has boxed; one that knows the new key only, not the old one's."""
     running, rotating = home.open(), home.open()
-    before = running.box(b"state")
+    before = running.box(b"before")
     rotating.rotate()
+    after = rotating.box(b"after")
 
-    assert running.unbox(rotating.box(b"state"), 600.0) == b"state"
-    assert running.unbox(before, 600.0) is None
+    assert (running.unbox(before, 600.0), running.unbox(after, 600.0)) == (b"before", b"after")
+    assert rotating.unbox(before, 600.0) is None

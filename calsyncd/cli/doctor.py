@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from calsyncd.cli.common import commands, config_option, wait_for
+from calsyncd.cli.common import commands, config_option, load_settings, wait_for
 
 if TYPE_CHECKING:
     from calsyncd.doctor import Check, Finding
@@ -18,15 +18,41 @@ if TYPE_CHECKING:
 MOST_LINES = 20
 """So many lines a check has at most; --json has them all."""
 
+_WHAT_IT_DOES = """\
+For about a minute {email} is set unavailable, Auto and available in Aircall, some times each, and then put back to what
+is there now, also after Ctrl-C. Nobody else is touched. Where no daemon runs, a webhook is made and deleted again."""
+
 _WIDTH = 12
 _MARKS = {"good": "good", "note": "note", "failed": "FAIL"}
 
 
 @commands.command()
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option(
+    "--probe", "email", metavar="EMAIL", help="Instead: try what is not established about Aircall with this test user."
+)
+@click.option("--yes", is_flag=True, help="With --probe: do not ask; no call is made either.")
+@click.option(
+    "--spend-minute", is_flag=True, help="With --probe: use up the company's requests once, to see how they come back."
+)
+@click.option(
+    "--report",
+    "report_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("calsyncd-probe.json"),
+    show_default=True,
+    help="With --probe: where the report is written.",
+)
 @config_option
-def doctor(config_path: Path | None, *, as_json: bool) -> None:
+def doctor(
+    config_path: Path | None, *, as_json: bool, email: str | None, yes: bool, spend_minute: bool, report_path: Path
+) -> None:
     """Look at all that calsyncd needs, and say what to do where something is missing. Changes nothing."""
+    if email is not None:
+        _probe(config_path, email, report_path, ask=not yes, spend=spend_minute, as_json=as_json)
+        return
+    if yes or spend_minute:
+        raise click.UsageError("--yes and --spend-minute go with --probe EMAIL")
     report = wait_for(_examined(config_path, quiet=as_json))
     failures = sum(one["outcome"] == "failed" for check in report for one in check["findings"])
     if as_json:
@@ -37,6 +63,46 @@ def doctor(config_path: Path | None, *, as_json: bool) -> None:
         click.echo("\nAll is well.")
     if failures:
         sys.exit(1)
+
+
+def _probe(config_path: Path | None, email: str, report_path: Path, *, ask: bool, spend: bool, as_json: bool) -> None:
+    """Try what is not established with one user; exit status 1 unless all went through and the user is as before."""
+    settings, path = load_settings(config_path)
+    if report_path.exists():
+        raise click.UsageError(f"{report_path} is there already: name another --report")
+    if ask:
+        click.echo(_WHAT_IT_DOES.format(email=email), err=True)
+        click.confirm("Has this person agreed, and shall it begin?", abort=True, err=True)
+    result, text = wait_for(_probed(settings, path, email, ask=ask, spend=spend))
+    report_path.write_text(text, encoding="utf-8")
+    if as_json:
+        click.echo(text, nl=False)
+    else:
+        for point, way in result.found.items():
+            click.echo(f"{point:<16}{way}")
+        for point, why in result.open.items():
+            click.echo(f"{point:<16}open: {why}")
+        click.echo(f"\n{report_path} holds no name, address, id or token: please attach it to an issue.")
+    if not result.put_back:
+        click.echo(f"{email} could NOT be put back: see above what to set in Aircall by hand.", err=True)
+    if result.interrupted or not result.put_back:
+        sys.exit(1)
+
+
+async def _probed(settings: Any, path: Path, email: str, *, ask: bool, spend: bool) -> tuple[Any, str]:
+    from calsyncd.doctor import opened
+    from calsyncd.doctor.asking import of_a_terminal, probed
+    from calsyncd.doctor.probe import Hands
+    from calsyncd.doctor.testuser import find
+
+    def say(sentence: str) -> None:
+        click.echo(f"{sentence} ...", err=True)
+
+    async with opened(settings, path, os.environ) as examined:
+        user = await find(examined, email)
+        there = ask and sys.stdin.isatty()
+        hands = of_a_terminal(lambda sentence: click.echo(sentence, err=True)) if there else Hands()
+        return await probed(examined, user, say, hands, spend=spend)
 
 
 async def _examined(config_path: Path | None, *, quiet: bool) -> list[dict[str, Any]]:

@@ -31,12 +31,12 @@ Once `calsyncd doctor` finds the vault in order, delete the lines below the firs
 @config_option
 def rotate_key(config_path: Path | None) -> None:
     """Encrypt what agents and Aircall granted with a new key, and drop the old one. A running daemon goes on."""
-    from calsyncd.vault import Vault, read_keys
+    from calsyncd.vault import Vault, is_there, read_keys
 
     settings, _ = load_settings(config_path)
     folder, key_file = settings.state_dir / "credentials", key_file_of(settings)
     _refuse_credential(key_file, os.environ)
-    if not os.path.lexists(key_file):
+    if not is_there(key_file):
         _refuse_missing(folder, key_file)
     count = Vault.open(folder, key_file).rotate()
     named = f"{count} credential{'' if count == 1 else 's'}"

@@ -28,7 +28,7 @@ async def credentials(examined: Examined) -> list[Finding]:
 async def users(examined: Examined) -> list[Finding]:
     """Whether each agent has an Aircall user, and no two have the same."""
     try:
-        known = examined.users = await _all_users(examined)
+        known = examined.users = await all_users(examined)
     except ServiceError as error:
         return [_refused(error)]
     by_id, by_email = {user.id: user for user in known}, {user.email: user for user in known if user.email}
@@ -88,7 +88,8 @@ async def webhooks(examined: Examined) -> list[Finding]:
     return [good(f"ours is on; {len(listed)} of {MOST_WEBHOOKS} are used")]
 
 
-async def _all_users(examined: Examined) -> list[User]:
+async def all_users(examined: Examined) -> list[User]:
+    """Aircall's users, of all pages; ServiceError."""
     known: list[User] = []
     for page in range(1, MOST_PAGES):
         users, more = await examined.aircall.page_of_users(page)

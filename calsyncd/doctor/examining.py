@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 from calsyncd.doctor import aircall, google, machine, public
-from calsyncd.doctor.checks import Check, Finding, refused
+from calsyncd.doctor.checks import Check, Finding, failed, refused
 from calsyncd.doctor.examined import Examined
 from calsyncd.errors import ServiceError
 
@@ -20,3 +20,6 @@ async def examine(examined: Examined, begun: Callable[[Check], None]) -> AsyncIt
             yield check, await check.look(examined)
         except ServiceError as error:
             yield check, [refused(error)]
+        except OSError as error:
+            what = f"{error.filename or check.title} cannot be looked at ({error.strerror})"
+            yield check, [failed(what, "run this as root, or as the user as whom calsyncd runs")]

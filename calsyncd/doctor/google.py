@@ -9,8 +9,12 @@ from calsyncd.doctor.examined import Examined
 from calsyncd.errors import Refused, ServiceError, Unavailable
 
 AT_ONCE = 8
+MOST_ASKED = 5
 OF_THE_COMPANY = frozenset({"service_account", "oauth_client", "api_disabled"})
 """Troubles that are not one agent's."""
+OF_TOKENS = frozenset({"delegation", "invalid_grant", "not_connected", "consent_withdrawn", "scope_missing"})
+"""Refusals of an access token for one agent."""
+
 OF_ONE = frozenset({"invalid_grant", "not_connected"})
 """What is no fault where everybody is followed: somebody has no Google calendar, or has not connected it yet."""
 
@@ -20,19 +24,26 @@ _LEAST = {"maxResults": "1", "fields": "kind"}
 async def credentials(examined: Examined) -> list[Finding]:
     """Whether Google takes our credentials: any agent's answer tells, even a refusal that is about the agent."""
     unclear: ServiceError | None = None
-    for email, calendars in _agents(examined)[:3]:
+    known = False
+    for email, calendars in _agents(examined)[:MOST_ASKED]:
         try:
             await examined.google.list_events(email, calendars[0], _LEAST)
         except Refused as error:
             if error.code in OF_THE_COMPANY:
                 return [refused(error)]
+            if error.code in OF_TOKENS:
+                # No calendar was asked for. Without a grant, Google was not even asked.
+                known = known or error.code != "not_connected"
+                continue
         except Unavailable as error:
             unclear = error
             continue
         return [good("Google knows them, and the Calendar API is on")]
+    if known:
+        return [good("Google knows them; whether the Calendar API is on shows when a calendar can be read")]
     if unclear is not None:
         return [refused(unclear)]
-    return [note("no agent to ask for", "list agents in the settings")]
+    return [note("no agent to try them with", "list agents in the settings, or let one connect")]
 
 
 async def agents(examined: Examined) -> list[Finding]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hmac
+import json
 import re
 import secrets
 import ssl
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 
@@ -16,6 +18,7 @@ from calsyncd.http import proxy_for
 from calsyncd.state import nonce_proof
 
 SECONDS = aiohttp.ClientTimeout(total=10.0, connect=5.0)
+MOST_BYTES = 256 * 1024
 _PROOF = re.compile(r"[0-9a-f]{64}")
 
 
@@ -66,20 +69,34 @@ async def reached(examined: Examined) -> list[Finding]:
     return [
         failed(
             f"{base} does not lead to this daemon: {heard.status} from something else",
-            f"let the reverse proxy pass /healthz, /webhooks and /google to {examined.settings.server.listen}",
+            "let the reverse proxy pass /healthz, /webhooks, /google and /aircall to"
+            f" {examined.settings.server.listen}",
         )
     ]
 
 
 async def daemon_answers(examined: Examined) -> bool:
     """Whether a daemon answers at `server.admin_listen`."""
+    return (await _of_daemon(examined, "/healthz")).status in (200, 503)
+
+
+async def asked_of_daemon(examined: Examined, path: str) -> dict[str, Any] | None:
+    """What a running daemon's admin API answers; None where none runs, or it answers something else."""
+    heard = await _of_daemon(examined, path)
+    try:
+        said = json.loads(heard.text)
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) else None
+
+
+async def _of_daemon(examined: Examined, path: str) -> _Heard:
     where = str(examined.settings.server.admin_listen)
     connector: aiohttp.BaseConnector | None = None
     base = f"http://{where}"
     if where.startswith("unix:"):
         connector, base = aiohttp.UnixConnector(where.removeprefix("unix:")), "http://localhost"
-    heard = await _get(f"{base}/healthz", connector, None)
-    return heard.status in (200, 503)
+    return await _get(f"{base}{path}", connector, None)
 
 
 async def _fetch(url: str, examined: Examined) -> _Heard:
@@ -91,7 +108,11 @@ async def _get(url: str, connector: aiohttp.BaseConnector | None, proxy: str | N
     async with aiohttp.ClientSession(connector=connector, timeout=SECONDS, trust_env=False) as session:
         try:
             async with session.get(url, allow_redirects=False, proxy=proxy) as answer:
-                raw = await answer.content.read(4096)
+                raw = b""
+                async for piece in answer.content.iter_chunked(4096):
+                    raw += piece
+                    if len(raw) > MOST_BYTES:
+                        break
                 return _Heard(answer.status, raw.decode("utf-8", "replace"))
         except aiohttp.ClientConnectorCertificateError:
             return _Heard(None, why="its certificate is not trusted", passing=False)

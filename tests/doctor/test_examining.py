@@ -32,6 +32,11 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
+def left_in(folder: Path) -> list[Path]:
+    """The files there."""
+    return list(folder.iterdir())
+
+
 async def found(path: Path) -> dict[str, list[Finding]]:
     """What each check finds by these settings."""
     async with opened(load(path, {}), path, {}) as examined:
@@ -71,7 +76,7 @@ async def test_all_is_well(world: Sandbox, tmp_path: Path) -> None:
         *("disk", "vault", "clock", "aircall", "users", "webhooks", "google", "calendars", "public_url"),
     ]
     assert [one.agent for one in report["calendars"]] == ["amy@example.com", "bob@example.com"]
-    assert os.listdir(tmp_path / "state") == []
+    assert left_in(tmp_path / "state") == []
 
 
 async def test_a_wrong_aircall_key(world: Sandbox, tmp_path: Path) -> None:
@@ -90,8 +95,10 @@ async def test_delegation_off(world: Sandbox, tmp_path: Path) -> None:
     path = settings(world, tmp_path)
     world.google.tokens.delegated = False
 
-    report = wrong(await found(path))
+    whole = await found(path)
+    report = wrong(whole)
 
+    assert whole["google"][0].what.startswith("Google knows them; whether the Calendar API is on")
     assert set(report) == {"calendars"}
     assert len(report["calendars"]) == 1
     assert report["calendars"][0].startswith("delegation None for all 2 calendars")
@@ -195,6 +202,14 @@ async def test_a_state_directory_that_others_can_enter(world: Sandbox, tmp_path:
     (tmp_path / "state").chmod(0o755)
 
     assert "chmod 0700" in wrong(await found(path))["disk"][0]
+
+
+async def test_a_state_directory_that_cannot_be_looked_at(world: Sandbox, tmp_path: Path) -> None:
+    """Every check ends all the same."""
+    report = wrong(await found(settings(world, tmp_path, state_dir="s" * 300)))
+
+    assert set(report) == {"disk", "vault"}
+    assert all("cannot be looked at (File name too long)" in lines[0] for lines in report.values())
 
 
 async def test_a_full_disk(world: Sandbox, tiny_disk: Path, tmp_path: Path) -> None:
