@@ -22,7 +22,8 @@ from google.auth import crypt
 
 from calsyncd import __version__, config, logs, systemd
 from calsyncd.absence import Absence
-from calsyncd.aircall.client import AircallApi, basic_authorization
+from calsyncd.aircall.authorization import ApiKey
+from calsyncd.aircall.client import AircallApi
 from calsyncd.calendars import Pace, Push, Syncer
 from calsyncd.clock import SystemClock
 from calsyncd.config import ConfigError, Settings
@@ -478,8 +479,7 @@ def _acts(ledger: Ledger) -> list[float]:
 
 
 def _aircall(settings: Settings, http: Http, clock: SystemClock, budget: Budget) -> AircallApi:
-    authorization = basic_authorization(settings.aircall.api_id, settings.aircall.api_token.reveal())
-    logs.add_secret(authorization)
+    authorization = ApiKey(settings.aircall.api_id, settings.aircall.api_token.reveal(), logs.add_secret)
     return AircallApi(
         http,
         api_url=settings.aircall.api_url,

@@ -25,7 +25,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from calsyncd.aircall import client
-from calsyncd.aircall.client import AircallApi, basic_authorization
+from calsyncd.aircall.authorization import ApiKey
+from calsyncd.aircall.client import AircallApi
 from calsyncd.core.budget import Budget
 from calsyncd.core.model import HistoryRow, Observation
 from calsyncd.core.plan import Line
@@ -245,7 +246,7 @@ class Daemon:
         aircall = AircallApi(
             self.wire,  # type: ignore[arg-type]
             api_url=ORIGIN,
-            authorization=basic_authorization(firm.sandbox.api_id, firm.sandbox.api_token),
+            authorization=ApiKey(firm.sandbox.api_id, firm.sandbox.api_token),
             users_api="auto",
             now=clock.now,
             say=lambda _: None,
