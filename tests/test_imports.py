@@ -21,6 +21,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "systemd": set(),
     "state": {"errors"},
     "config": {"core", "errors"},
+    "vault": {"errors"},
     "ledger": {"core"},
     "store": {"core", "errors"},
     "http": {"errors"},
@@ -48,7 +49,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "terminal": {"core"},
     "exports": {"core", "errors"},
     "simulate": {"clock", "config", "core", "daemon", "errors", "exports", "google", "http", "view"},
-    "cli": {"clock", "config", "core", "daemon", "demo", "errors", "logs", "simulate", "terminal"},
+    "cli": {"clock", "config", "core", "daemon", "demo", "errors", "logs", "simulate", "terminal", "vault"},
     "__main__": {"cli"},
 }
 
