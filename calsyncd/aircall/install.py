@@ -88,7 +88,7 @@ async def exchange(http: Http, app: App, code: str) -> str:
     data = answer.data if isinstance(answer.data, dict) else {}
     if answer.status in (400, 401, 403, 422):
         # Only known words of the answer go on: it may quote what was sent.
-        error = data.get("error")
+        error = str(data.get("error"))
         is_client = answer.status in (401, 403) or error in _CLIENT_ERRORS
         named = f" ({error})" if error in _CLIENT_ERRORS or error == "invalid_grant" else ""
         raise Refused(
