@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from aiohttp import web
 
-from calsyncd.sandbox.aircall_oauth import OAUTH_PATHS, Install, consent_page, refusal_page, success_page
+from calsyncd.sandbox.aircall_oauth import OAUTH_PATHS, Install, add_pages
 from calsyncd.sandbox.aircall_users import (
     CALL_STATES,
     STATUSES,
@@ -289,9 +289,7 @@ class AircallSandbox(SandboxServer):
         add = self.app.router.add_route
         add("GET", "/v1/ping", self._ping)
         add("GET", "/v1/company", self._company)
-        add("GET", "/oauth/authorize", self._authorize)
-        add("POST", "/oauth/authorize", self._decide)
-        add("GET", "/oauth/success", self._succeed)
+        add_pages(self.app, self.install, lambda: self.company)
         add("POST", "/v1/oauth/token", self._token)
         add("GET", "/v1/integrations/me", self._integration)
         add("POST", "/v1/integrations/{verb:enable|disable}", self._integration_switch)
@@ -313,26 +311,6 @@ class AircallSandbox(SandboxServer):
     async def _company(self, _: web.Request) -> web.Response:
         company = {"name": self.company, "users_count": len(self.users.by_id), "numbers_count": 1}
         return web.json_response({"company": company})
-
-    async def _authorize(self, request: web.Request) -> web.Response:
-        if "text/html" not in request.headers.get("Accept", ""):
-            return web.Response(status=302, headers={"Location": self.install.redirect(request.query)})
-        try:
-            self.install.check(request.query)
-        except Refusal as refusal:
-            return _html(refusal_page(str((refusal.body or {}).get("error"))), refusal.status)
-        return _html(consent_page(request.query, self.company))
-
-    async def _decide(self, request: web.Request) -> web.Response:
-        form = {name: str(value) for name, value in (await request.post()).items()}
-        try:
-            target = self.install.redirect(form, consents=form.get("decision") == "authorize")
-        except Refusal as refusal:
-            return _html(refusal_page(str((refusal.body or {}).get("error"))), refusal.status)
-        return web.Response(status=302, headers={"Location": target})
-
-    async def _succeed(self, _: web.Request) -> web.Response:
-        return _html(success_page())
 
     async def _token(self, request: web.Request) -> web.Response:
         return web.json_response(self.install.exchange(await _json(request)))
@@ -515,10 +493,6 @@ class AircallSandbox(SandboxServer):
         if webhook is None or webhook not in self._webhooks_of(request):
             raise Refusal(404, {"error": "Not Found"})
         return webhook
-
-
-def _html(page: str, status: int = 200) -> web.Response:
-    return web.Response(status=status, text=page, content_type="text/html")
 
 
 async def _json(request: web.Request) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from html import escape
 from typing import Any
 from urllib.parse import urlencode
 
+from aiohttp import web
+
 from calsyncd.sandbox.delivery import PUBLIC_ORIGIN
 from calsyncd.sandbox.faults import Json
 from calsyncd.sandbox.server import Refusal
@@ -120,40 +122,62 @@ class Install:
         return shown if self.tells_company else {name: shown[name] for name in shown if name != "company_id"}
 
 
-def consent_page(query: Mapping[str, str], company: str) -> str:
-    """What an administrator's browser shows before it goes on."""
+def add_pages(app: web.Application, install: Install, company: Callable[[], str]) -> None:
+    """What the dashboard shows of an installation."""
+
+    async def ask(request: web.Request) -> web.Response:
+        if "text/html" not in request.headers.get("Accept", ""):
+            return web.Response(status=302, headers={"Location": install.redirect(request.query)})
+        try:
+            install.check(request.query)
+        except Refusal as refusal:
+            return _refused(refusal)
+        return _page("Authorize calsyncd", _question(request.query, company()))
+
+    async def decide(request: web.Request) -> web.Response:
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        try:
+            target = install.redirect(form, consents=form.get("decision") == "authorize")
+        except Refusal as refusal:
+            return _refused(refusal)
+        return web.Response(status=302, headers={"Location": target})
+
+    async def succeed(_: web.Request) -> web.Response:
+        return _page("All set", '<p id="success">calsyncd was installed. You can close this window.</p>')
+
+    app.router.add_get("/oauth/authorize", ask)
+    app.router.add_post("/oauth/authorize", decide)
+    app.router.add_get("/oauth/success", succeed)
+
+
+def _question(query: Mapping[str, str], company: str) -> str:
     kept = "".join(
         f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
         for name, value in query.items()
         if name in {"client_id", "redirect_uri", "response_type", "scope", "state"}
     )
-    return _page(
-        "Authorize calsyncd",
+    return (
         f"<p><b>calsyncd</b> wants to access your Aircall account <b>{escape(company)}</b>:</p>"
         "<ul><li>users, numbers, teams, calls and contacts (public_api)</li></ul>"
         f'<form method="post" action="/oauth/authorize">{kept}'
         '<button name="decision" value="authorize">Authorize</button> '
-        '<button name="decision" value="deny">Deny</button></form>',
+        '<button name="decision" value="deny">Deny</button></form>'
     )
 
 
-def refusal_page(error: str) -> str:
-    """What a browser shows in place of the consent page."""
+def _refused(refusal: Refusal) -> web.Response:
+    error = str((refusal.body or {}).get("error"))
     words = {
         "access_denied": "Only admins can install apps. Ask an admin of your company.",
         "invalid_request": "This app asks wrongly: an unknown client, another redirect address or scope.",
     }
-    return _page("Something went wrong", f'<p id="{escape(error)}">{words.get(error, escape(error))}</p>')
+    return _page("Something went wrong", f'<p id="{error}">{words[error]}</p>', refusal.status)
 
 
-def success_page() -> str:
-    """Where an installation ends."""
-    return _page("All set", '<p id="success">calsyncd was installed. You can close this window.</p>')
-
-
-def _page(title: str, body: str) -> str:
-    return (
+def _page(title: str, body: str, status: int = 200) -> web.Response:
+    html = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f"<title>{escape(title)} · Aircall (sandbox)</title></head>"
         f"<body><main><h1>{escape(title)}</h1>{body}</main></body></html>"
     )
+    return web.Response(status=status, text=html, content_type="text/html")

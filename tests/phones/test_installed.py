@@ -279,6 +279,18 @@ async def test_another_companys_installation_does_not_take_the_place_of_the_firs
     assert firm.token() not in (None, first, second)
 
 
+async def test_of_two_companies_at_once_one_is_installed(firm: AppFirm) -> None:
+    """Whichever comes first; the other is refused, though nothing was installed when it began."""
+    firm.start()
+    ours = firm.consent()
+    firm.sandbox.install.company_id = 2
+    theirs = firm.consent()
+
+    both = [firm.beside(firm.installer.finish(*one)) for one in (ours, theirs)]
+
+    assert [await firm.during(one) for one in both] == [INSTALLED, OTHER_COMPANY]
+
+
 async def test_two_answers_at_once_make_one_installation(firm: AppFirm) -> None:
     """The same one twice: the second is told so. Of two tabs of one browser, both; the last token stays."""
     firm.start()
