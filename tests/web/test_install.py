@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import re
@@ -17,40 +16,18 @@ import pytest
 from structlog.testing import capture_logs
 from yarl import URL
 
-from calsyncd import logs
-from calsyncd.aircall.authorization import Installed
-from calsyncd.aircall.install import App
 from calsyncd.clock import SystemClock
-from calsyncd.http import Http
-from calsyncd.installation import ATTEMPTS, AppInstaller
+from calsyncd.installation import ATTEMPTS
 from calsyncd.sandbox.world import Sandbox
-from calsyncd.scheduler import Scheduler
 from calsyncd.vault import Vault
 from calsyncd.web.install import CALLBACK_PATH, START_PATH
-from calsyncd.web.public import public_app
 from calsyncd.web.server import serve
 
+from .apps import Site
 from .wire import Google
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 COOKIE = "__Host-calsyncd-aircall"
-
-
-@dataclass
-class Site:
-    """A calsyncd whose public address is `https://calsyncd.example.com`, and what it did."""
-
-    origin: str
-    vault: Vault
-    app: Installed
-    installer: AppInstaller
-    doubts: list[str]
-    installs: int = 0
-
-    @property
-    def token(self) -> str | None:
-        """What is kept."""
-        return self.app.current.token if self.app.current is not None else None
 
 
 class Form(HTMLParser):
@@ -119,46 +96,6 @@ class Browser:
         async with self.session.post(target, data=data, headers=HTML, allow_redirects=False) as answer:
             assert answer.status == 302
             return answer.headers["Location"]
-
-
-@pytest.fixture
-async def site(http: Http, sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[Site]:
-    """A running one, on loopback behind a proxy that does TLS."""
-    callback = "https://calsyncd.example.com" + CALLBACK_PATH
-    known = sandbox.aircall.install
-    known.redirect_uris = (callback,)
-    vault = Vault.open(tmp_path / "credentials", tmp_path / "key")
-    app, clock = Installed(vault, logs.add_secret), SystemClock()
-    scheduler = Scheduler(clock)
-    doubts: list[str] = []
-    made: Site
-
-    async def installed() -> None:
-        made.installs += 1
-
-    installer = AppInstaller(
-        scheduler,
-        http=http,
-        app=App(known.client_id, known.client_secret, callback, sandbox.aircall_url, sandbox.aircall_url),
-        authorization=app,
-        boxes=vault,
-        installed=installed,
-        doubted=doubts.append,
-        learned=logs.add_secret,
-        chance=lambda: 0.5,
-    )
-    google = Google()
-    public = public_app(
-        notify=google.notify, told=google.take, health=google.health, prove=google.prove, installer=installer
-    )
-    loop = asyncio.create_task(scheduler.run())
-    async with serve(public, "127.0.0.1:0") as addresses:
-        made = Site(f"http://{addresses[0]}", vault, app, installer, doubts)
-        yield made
-    loop.cancel()
-    await asyncio.gather(loop, return_exceptions=True)
-    await scheduler.finish(1.0)
-    clock.close()
 
 
 @pytest.fixture
