@@ -160,8 +160,10 @@ class Calls:
             self._listed, self._page = listed, page - 1
             return True
         except ServiceError as error:
+            # While nobody lets us in it is tried every minute, for weeks perhaps: the trouble was said once.
+            say = log.debug if self.credentials_bad and error.code in ACCESS_TROUBLES else log.warning
             self._company_failed(error)
-            log.warning("Aircall's users could not be listed", action="sweep_failed", code=error.code, why=str(error))
+            say("Aircall's users could not be listed", action="sweep_failed", code=error.code, why=str(error))
             raise
         self._credentials_good()
         now = self._clock.now()

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
+from structlog.testing import capture_logs
 
 from calsyncd.aircall.authorization import ApiKey, Installed
 from calsyncd.aircall.install import App
@@ -136,9 +137,12 @@ async def firm(tmp_path: Path) -> AsyncIterator[AppFirm]:
 
 async def test_nothing_is_asked_before_the_app_is_installed_and_all_is_made_up_for_then(firm: AppFirm) -> None:
     """Without a restart: a meeting that has begun is met, and the webhook is there when the browser goes on."""
-    firm.start()
-    firm.meet(AMY, 60, HOUR)
-    await firm.pass_time(10 * MINUTE)
+    with capture_logs() as logged:
+        firm.start()
+        firm.meet(AMY, 60, HOUR)
+        await firm.pass_time(10 * MINUTE)
+    assert [line["log_level"] for line in logged if line["action"] == "trouble_raised"] == ["error"]
+    assert sum(line["log_level"] != "debug" for line in logged) <= 4
     assert (firm.asked(), firm.trouble()) == (0, "aircall_not_installed")
 
     assert await firm.install() == INSTALLED
