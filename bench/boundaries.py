@@ -8,7 +8,7 @@ from itertools import cycle
 
 from bench.figures import Bench, Figure, Goal, Measured, MeasureError, percentile
 from bench.processes import ask, daemon, free_addresses, helper, sleep_until, told
-from calsyncd.aircall.client import basic_authorization
+from calsyncd.aircall.authorization import ApiKey
 from calsyncd.sandbox.google_times import second
 from calsyncd.sandbox.limits import Window
 from calsyncd.sandbox.world import Sandbox
@@ -87,7 +87,7 @@ def _samples(ours: list[float], bares: list[float], wakes: list[float]) -> dict[
 
 
 def _order(sandbox: Sandbox, user: int, instants: list[float]) -> dict[str, object]:
-    authorization = basic_authorization(sandbox.aircall.api_id, sandbox.aircall.api_token)
+    authorization = ApiKey(sandbox.aircall.api_id, sandbox.aircall.api_token).header()
     host = sandbox.aircall_url.removeprefix("http://")
     requests = []
     for _, status in zip(instants, cycle(STATUSES), strict=False):

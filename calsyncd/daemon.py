@@ -23,7 +23,8 @@ from google.auth import crypt
 
 from calsyncd import __version__, config, logs, systemd
 from calsyncd.absence import Absence
-from calsyncd.aircall.client import AircallApi, basic_authorization
+from calsyncd.aircall.authorization import ApiKey
+from calsyncd.aircall.client import AircallApi
 from calsyncd.alarms import Command, Kept, Lag, Looking, Outbox, Post, Watch
 from calsyncd.calendars import Pace, Push, Syncer
 from calsyncd.clock import SystemClock
@@ -559,8 +560,7 @@ def _aircall(settings: Settings, http: Http, clock: SystemClock, budget: Budget)
     api_id, api_token = settings.aircall.api_id, settings.aircall.api_token
     if api_id is None or api_token is None:
         raise UserError("aircall.oauth: an installed app is not followed by this command")
-    authorization = basic_authorization(api_id, api_token.reveal())
-    logs.add_secret(authorization)
+    authorization = ApiKey(api_id, api_token.reveal(), logs.add_secret)
     return AircallApi(
         http,
         api_url=settings.aircall.api_url,

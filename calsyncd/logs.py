@@ -102,6 +102,13 @@ ACTIONS: dict[str, str] = {
     "webhook_failed": "Aircall's webhook could not be kept or removed: changes in its app are seen at the next look",
     "webhook_missed": "a look found a change that Aircall's webhook had not told, and nothing was heard: it is checked",
     "webhook_removed": "Aircall's webhook was removed",
+    "app_installed": "the app was installed in Aircall",
+    "app_removal_told": "Aircall's message says that the app was removed: it is asked whether that is so",
+    "app_removed": "the app was removed in Aircall, and its token is deleted",
+    "app_not_removed": "the app is still installed: a message that it was removed was an old one",
+    "install_failed": "a step of the app's installation failed",
+    "install_other_company": "another company tried to install the app while it is installed at one",
+    "install_refused": "installations of the app came to nothing",
     # listening
     "connections_full": "connections were refused or cut because all places were taken",
     "connections_slow": "connections were cut that had not completed a request in time",

@@ -40,6 +40,7 @@ MAY_KNOW: dict[str, set[str]] = {
         *("calendars", "chronicle", "clock", "core", "errors", "explainer", "logs", "phones", "view", "web"),
     },
     "explainer": {"calendars", "clock", "core", "phones", "view"},
+    "installation": {"aircall", "core", "errors", "http", "logs", "scheduler", "web"},
     "daemon": {
         *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
         *("absence", "alarms", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),

@@ -9,22 +9,23 @@ subscribes to everything.
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Callable, Iterable
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
+from calsyncd.aircall.authorization import Authorization
 from calsyncd.core.budget import Shown
 from calsyncd.core.model import UNAVAILABLE, Observation, Setting, User
 from calsyncd.core.plan import LIVE_UNKNOWN
 from calsyncd.core.webhooks import NAME, Webhook
-from calsyncd.errors import CREDENTIALS, USER_GONE, RateLimited, Refused, ServiceError, Unavailable
+from calsyncd.errors import USER_GONE, RateLimited, Refused, ServiceError, Unavailable
 from calsyncd.http import Answer, Http
 
 PER_PAGE = 50
 VERB_UNKNOWN = frozenset({404, 405, 410})
 BODY_REFUSED = frozenset({400, 422})
+CREDENTIALS_REFUSED = frozenset({401, 403})
 STATE_ERROR = 405
 OTHER_AGAIN_SECONDS = 10 * 60.0
 GO_ON_SECONDS = 30.0
@@ -50,7 +51,7 @@ class AircallApi:
         http: Http,
         *,
         api_url: str,
-        authorization: str,
+        authorization: Authorization,
         users_api: UsersApi,
         now: Callable[[], float],
         say: Callable[[str], None],
@@ -325,23 +326,27 @@ class AircallApi:
         return True
 
     async def _call(self, route: str, method: str, path: str, *, body: Any = None) -> Answer:
+        authorization = self._authorization.header()
+        if authorization is None:
+            refused = self._authorization.refused
+            raise Refused(f"{route} was not asked: no app is installed", service="aircall", code=refused)
         answer = await self._http.request(
             "aircall",
             route,
             method,
             self._api_url + path,
-            headers={"Authorization": self._authorization, "Content-Type": "application/json"},
+            headers={"Authorization": authorization, "Content-Type": "application/json"},
             body=body,
         )
         if not answer.ok:
-            raise _classify(answer, route)
+            if answer.status in CREDENTIALS_REFUSED and authorization != self._authorization.header():
+                # That says nothing of the credentials which have taken their place meanwhile.
+                raise Unavailable(
+                    "the credentials were replaced meanwhile", service="aircall", code="replaced", landed=False
+                )
+            raise classified(answer, route, self._authorization.refused)
         self._granted(_budget_shown(answer))
         return answer
-
-
-def basic_authorization(api_id: str, api_token: str) -> str:
-    """The header of Basic authentication."""
-    return "Basic " + base64.b64encode(f"{api_id}:{api_token}".encode()).decode()
 
 
 def read_user(item: object, at: float) -> User | None:
@@ -420,7 +425,8 @@ def _state_refused(error: Refused) -> Refused:
     )
 
 
-def _classify(answer: Answer, route: str) -> ServiceError:
+def classified(answer: Answer, route: str, refused: str) -> ServiceError:
+    """What an answer that is no success means; `refused` is the code of one that refuses the credentials."""
     status = answer.status
     named = f"Aircall answered {status} to {route}"
     if status == 429:
@@ -430,8 +436,8 @@ def _classify(answer: Answer, route: str) -> ServiceError:
             retry_after=_seconds(answer),
             reset=_number(answer.headers.get("x-aircallapi-reset")),
         )
-    if status in (401, 403):
-        return Refused(named, service="aircall", code=CREDENTIALS, status=status)
+    if status in CREDENTIALS_REFUSED:
+        return Refused(named, service="aircall", code=refused, status=status)
     if status == 404 and isinstance(answer.data, dict) and "error" in answer.data:
         return Refused(named, service="aircall", code=USER_GONE, status=status)
     if 400 <= status < 500:

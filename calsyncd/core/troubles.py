@@ -93,6 +93,16 @@ _KNOWN: dict[str, _Known] = {
     "aircall_credentials": _Known(
         "Aircall refuses the API key", "put a valid key into aircall.api_id and its token file, and restart", _OPERATOR
     ),
+    "aircall_not_installed": _Known(
+        "calsyncd is not installed at the company in Aircall",
+        "as an Aircall admin, open /aircall/oauth/install at server.public_url, or install the app in the dashboard",
+        _AIRCALL_ADMIN,
+    ),
+    "aircall_uninstalled": _Known(
+        "the app was removed in Aircall, or its token is refused: nobody is set any more, and what is owed waits",
+        "as an Aircall admin, install it again: open /aircall/oauth/install at server.public_url",
+        _AIRCALL_ADMIN,
+    ),
     "aircall_company": _Known(
         "most agents have no Aircall user: this looks like another company's key",
         "check aircall.api_id; nobody is set unavailable meanwhile",

@@ -17,8 +17,11 @@ OPENED, CLOSED = "user.opened.v2", "user.closed.v2"
 CONNECTED, DISCONNECTED = "user.connected.v2", "user.disconnected.v2"
 CREATED, DELETED = "user.created.v2", "user.deleted.v2"
 
+REMOVED = "integration.deleted"
+"""An app was removed from the company. What its `data` holds was never seen in print."""
+
 EVENTS = (OPENED, CLOSED, CREATED, DELETED, CONNECTED, DISCONNECTED)
-"""What is subscribed to. The names without `.v2` are deprecated, and doubling them doubles the traffic."""
+"""What is subscribed to, of users. The names without `.v2` are deprecated, and doubling them doubles the traffic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +59,22 @@ class Upkeep:
     remove: tuple[Webhook, ...]
 
 
-def upkeep(listed: Iterable[Webhook], address: str, known: Container[str] = ()) -> Upkeep:
-    """What our webhook needs. Whichever leads to `address` is ours, whoever made it; one is enough.
+def upkeep(
+    listed: Iterable[Webhook], address: str, known: Container[str] = (), events: Iterable[str] = EVENTS
+) -> Upkeep:
+    """What our webhook needs to tell of `events`. Whichever leads to `address` is ours, whoever made it; one is enough.
 
     So is whose id is `known` to be ours, however its address is shown: else each check might make another one.
     """
     ours = tuple(one for one in listed if one.id in known or _place(one.url) == _place(address))
-    ranked = sorted(ours, key=_needs_change)
+    wanted = frozenset(events)
+    ranked = sorted(ours, key=lambda one: _needs_change(one, wanted))
     keep = ranked[0] if ranked else None
-    return Upkeep(ours, keep, keep is not None and _needs_change(keep), tuple(ranked[1:]))
+    return Upkeep(ours, keep, keep is not None and _needs_change(keep, wanted), tuple(ranked[1:]))
 
 
-def _needs_change(webhook: Webhook) -> bool:
-    other_events = webhook.events is not None and webhook.events != frozenset(EVENTS)
+def _needs_change(webhook: Webhook, wanted: frozenset[str]) -> bool:
+    other_events = webhook.events is not None and webhook.events != wanted
     return not webhook.active or other_events or webhook.token is None
 
 

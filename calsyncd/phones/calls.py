@@ -19,7 +19,16 @@ from calsyncd.core.plan import DOUBT_LIMIT_SECONDS, SETTLE_SECONDS, Decision, Do
 from calsyncd.core.retry import backoff
 from calsyncd.core.sync import rfc3339
 from calsyncd.core.timeline import Timeline
-from calsyncd.errors import CREDENTIALS, USER_GONE, RateLimited, Refused, ServiceError, Unavailable
+from calsyncd.errors import (
+    CREDENTIALS,
+    NOT_INSTALLED,
+    UNINSTALLED,
+    USER_GONE,
+    RateLimited,
+    Refused,
+    ServiceError,
+    Unavailable,
+)
 from calsyncd.logs import get_logger
 from calsyncd.metrics import Metrics
 from calsyncd.phones.agent import Agent
@@ -34,6 +43,13 @@ STATE_ERROR = 405
 GONE_RETRY_SECONDS = 2 * 60.0
 MAX_PAGES = 400
 CREDENTIALS_PROBE_SECONDS = 60.0
+ACCESS_TROUBLES = {
+    CREDENTIALS: "aircall_credentials",
+    NOT_INSTALLED: NOT_INSTALLED,
+    UNINSTALLED: UNINSTALLED,
+}
+"""What the whole company's trouble is, by the code of a request that was refused for its credentials."""
+
 LEDGER_RETRY_SECONDS = 5.0
 LEDGER_PATIENCE_SECONDS = 10.0
 RELEASE_PATIENCE_SECONDS = 1.0
@@ -70,7 +86,7 @@ class Aircall(Protocol):
 
 
 class Calls:
-    """Makes the requests. `credentials_bad` while Aircall refuses our key: then one request at a time probes.
+    """Makes the requests. `credentials_bad` while Aircall refuses our credentials: then one request at a time probes.
 
     `pages` is how many the list of everybody last had, `shown` whom its last page has told something about. `untold` is
     called with when a look found that somebody had turned to or from `unavailable`, and no webhook had told of it.
@@ -144,8 +160,10 @@ class Calls:
             self._listed, self._page = listed, page - 1
             return True
         except ServiceError as error:
+            # While nobody lets us in it is tried every minute, for weeks perhaps: the trouble was said once.
+            say = log.debug if self.credentials_bad and error.code in ACCESS_TROUBLES else log.warning
             self._company_failed(error)
-            log.warning("Aircall's users could not be listed", action="sweep_failed", code=error.code, why=str(error))
+            say("Aircall's users could not be listed", action="sweep_failed", code=error.code, why=str(error))
             raise
         self._credentials_good()
         now = self._clock.now()
@@ -381,7 +399,7 @@ class Calls:
         put, held = sent.put, sent.written
         assert isinstance(held, Held)  # noqa: S101 - every PUT serves a hold
         may_land = isinstance(error, Unavailable) and error.landed
-        if not may_land and (agent.failures or isinstance(error, RateLimited) or error.code == CREDENTIALS):
+        if not may_land and (agent.failures or isinstance(error, RateLimited) or error.code in ACCESS_TROUBLES):
             return
         self._record.history(
             agent,
@@ -452,12 +470,16 @@ class Calls:
             self._budget.limited(now, wait)
             log.warning("Aircall's requests are used up", action="rate_limited", retry_seconds=round(wait, 1))
             return True
-        if error.code == CREDENTIALS:
-            self.credentials_bad = True
-            self._budget.refused(now + CREDENTIALS_PROBE_SECONDS)
-            self._roster.company("aircall_credentials", on=True)
+        if error.code in ACCESS_TROUBLES:
+            self._budget.barred(now + CREDENTIALS_PROBE_SECONDS)
+            self.doubt_credentials(error.code)
             return True
         return False
+
+    def doubt_credentials(self, code: str) -> None:
+        """Nothing begins until a request has shown that Aircall takes our credentials; `code` says what is wrong."""
+        self.credentials_bad = True
+        self._roster.company(ACCESS_TROUBLES[code], on=True)
 
     def _succeeded(self, agent: Agent, *, by_update: bool) -> None:
         self._credentials_good()
@@ -467,7 +489,8 @@ class Calls:
 
     def _credentials_good(self) -> None:
         self.credentials_bad = False
-        self._roster.company("aircall_credentials", on=False)
+        for code in ACCESS_TROUBLES.values():
+            self._roster.company(code, on=False)
 
 
 def _is_by_extension(agent: Agent, sent: Sent, now: float) -> bool:

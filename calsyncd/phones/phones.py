@@ -180,6 +180,16 @@ class Phones:
         """Somebody joined or left the company: list everybody soon, but not all the time."""
         self.lists.changed()
 
+    def doubt_credentials(self, code: str) -> None:
+        """Aircall is said to have let go of us: nothing begins until it answers the list, asked for at once."""
+        self._calls.doubt_credentials(code)
+        self.lists.probe(self._clock.now())
+
+    def credentials_replaced(self) -> None:
+        """Requests are made with others from now on: those are tried at once, and it is seen whose they are."""
+        self._budget.admitted()
+        self.lists.probe(self._clock.now())
+
     def is_quiet(self) -> bool:
         """Whether a request that nobody waits for delays nobody now: its minute has no price, and there is enough."""
         now = self._clock.now()
@@ -737,7 +747,7 @@ class Phones:
         self._in_flight -= 1
         self._budget.give_back(requests)
         if self._calls.credentials_bad:
-            # While the key is refused nothing begins, so that nobody else might ask whether it is good again.
+            # While they are refused nothing begins, so that nobody else might ask whether it is good again.
             self.lists.probe(self._clock.now() + CREDENTIALS_PROBE_SECONDS)
 
 

@@ -15,6 +15,7 @@ once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Protocol, TypeVar
@@ -22,7 +23,7 @@ from typing import Protocol, TypeVar
 from calsyncd.core import webhooks
 from calsyncd.core.budget import Budget, wait_after_429
 from calsyncd.core.retry import backoff, spread
-from calsyncd.core.webhooks import CREATED, DELETED, EVENTS, Delivery, Tokens, Webhook
+from calsyncd.core.webhooks import CREATED, DELETED, EVENTS, REMOVED, Delivery, Tokens, Webhook
 from calsyncd.errors import USER_GONE, RateLimited, Refused, ServiceError, Unavailable
 from calsyncd.logs import get_logger
 from calsyncd.scheduler import Scheduler
@@ -46,6 +47,7 @@ HEARD_AFTER_SECONDS = 30.0
 DISTRUST_SECONDS = 6 * 3600.0
 MISSED_PAUSE_SECONDS = 10 * 60.0
 REMOVE_SECONDS = 10.0
+RENEW_SECONDS = 5.0
 MAX_PAGES = 10
 
 T = TypeVar("T")
@@ -93,6 +95,7 @@ class Webhooks:
     """The company's one webhook that leads to `address`; None for none. `learned` is told each token, a secret.
 
     `failing_since` is when it could first not be kept, while that is so.
+    `removed` is called when a message says that our app was removed from the company; None: we are not there as an app.
     """
 
     def __init__(
@@ -105,8 +108,11 @@ class Webhooks:
         budget: Budget,
         learned: Callable[[str], None],
         chance: Callable[[], float],
+        removed: Callable[[], None] | None = None,
     ) -> None:
         self._scheduler = scheduler
+        self._removed = removed
+        self._events = EVENTS if removed is None else (*EVENTS, REMOVED)
         self._clock = scheduler.clock
         self._aircall = aircall
         self._phones = phones
@@ -114,7 +120,8 @@ class Webhooks:
         self._budget = budget
         self._learned = learned
         self._chance = chance
-        self._kept = self._running = False
+        self._kept = self._running = self._renewed = False
+        self._tried = asyncio.Event()
         self._lock = asyncio.Lock()
         self._tokens = Tokens()
         self._heard_at = float("-inf")
@@ -140,6 +147,23 @@ class Webhooks:
         if self._address is not None and not self._kept:
             self._kept, self._checked_at, self._due_since = True, None, None
             self._scheduler.at("webhooks", "", self._clock.now())
+
+    async def renew(self) -> None:
+        """Aircall knows us by other credentials: see to the webhook at once, whatever failed before.
+
+        Returns when that was tried, or after a while; what fails is said, and tried again.
+        """
+        if not self._kept:
+            return
+        self._checked_at, self._failures, self._said = None, 0, None
+        # That is worth a request in any minute.
+        self._due_since = float("-inf")
+        self._renewed = self._running
+        self._tried.clear()
+        self._plan(self._clock.now())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RENEW_SECONDS):
+                await self._tried.wait()
 
     async def remove(self) -> None:
         """Remove what is ours, and see to it no more; what fails is said, and mended by the next `keep`."""
@@ -182,7 +206,9 @@ class Webhooks:
         if delivery.event in EVENTS:
             # Others tell nothing of whether ours still come.
             self._heard_at = self._clock.now()
-        if delivery.event in (CREATED, DELETED):
+        if delivery.event == REMOVED and self._removed is not None:
+            self._removed()
+        elif delivery.event in (CREATED, DELETED):
             self._phones.users_changed()
         elif delivery.event in EVENTS and delivery.user is not None:
             self._phones.told(delivery.user, delivery.status, delivery.at)
@@ -252,6 +278,11 @@ class Webhooks:
             log.exception("Aircall's webhook is not seen to for a while", action="webhook_failed")
             self._checked_at, wait = None, CHECK_SECONDS
         self._running = False
+        if self._renewed:
+            # That was with the former credentials.
+            self._renewed, self._checked_at, self._due_since, wait = False, None, float("-inf"), 0.0
+        else:
+            self._tried.set()
         if self._kept:
             self._plan(self._clock.now() + wait)
 
@@ -259,13 +290,13 @@ class Webhooks:
         """Bring the webhook in order; seconds until the next check."""
         assert self._address is not None  # noqa: S101 - nothing is kept without one
         self._asked = False
-        needed = webhooks.upkeep(await self._list(self._sparing), self._address, self._tokens.ids)
+        needed = webhooks.upkeep(await self._list(self._sparing), self._address, self._tokens.ids, self._events)
         self._tokens.replace(needed.ours)
         for known in needed.ours:
             self._learn(known)
         keep, how = needed.keep, "found"
         if keep is None:
-            keep = await self._sparing(partial(self._aircall.create_webhook, self._address, EVENTS))
+            keep = await self._sparing(partial(self._aircall.create_webhook, self._address, self._events))
             how = "made"
         elif needed.change:
             how = "mended" if keep.active else "switched on"
@@ -287,7 +318,7 @@ class Webhooks:
 
     async def _change(self, webhook_id: str, address: str) -> Webhook:
         try:
-            return await self._sparing(partial(self._aircall.update_webhook, webhook_id, address, EVENTS))
+            return await self._sparing(partial(self._aircall.update_webhook, webhook_id, address, self._events))
         except Refused as error:
             if error.code != USER_GONE:
                 raise

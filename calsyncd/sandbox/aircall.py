@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from aiohttp import web
 
-from calsyncd.sandbox.aircall_oauth import Install
+from calsyncd.sandbox.aircall_oauth import OAUTH_PATHS, Install, add_pages
 from calsyncd.sandbox.aircall_users import (
     CALL_STATES,
     STATUSES,
@@ -37,6 +37,9 @@ RateSignal = Literal["retry_after", "retry_after_date", "reset_seconds", "reset_
 RateBody = Literal["error", "message", "html", "empty"]
 InCall = Literal["taken", "refused", "deferred"]
 ListMeta = Literal["full", "without_links", "none"]
+
+OWN_COMPANY = 1
+"""The id of the company whose users and webhooks these are."""
 
 _RATE_BODIES: dict[RateBody, tuple[str, str]] = {
     "error": ('{"error": "Too Many Requests"}', "application/json"),
@@ -186,6 +189,17 @@ class AircallSandbox(SandboxServer):
         user = self.users.by_id.pop(user_id)
         self.webhooks.emit("user.deleted", user_id, self._show(user))
 
+    def uninstall(self, *, told: bool = True, gone: bool = True) -> None:
+        """An administrator removes the app in the dashboard: its webhooks are told, and go; its tokens get 403.
+
+        Not `told`: no message is sent. Not `gone`: the token works on for a while; call it again for its end.
+        """
+        if told:
+            self.webhooks.emit_removal(OWN_COMPANY, self.install.show(self.company))
+        if gone:
+            self.webhooks.drop(OWN_COMPANY)
+            self.install.uninstall(OWN_COMPANY)
+
     def set_by_hand(self, user_id: int, status: str, substatus: str | None = None) -> None:
         """The agent changes the setting in Aircall's own app."""
         self.users.put(self.users.by_id[user_id], Setting(status, substatus), "hand")
@@ -225,9 +239,9 @@ class AircallSandbox(SandboxServer):
         """Credentials, Content-Type and budget: in this order, and only for routes that exist."""
         if request.match_info.http_exception is not None:
             return
-        if request.path in {"/oauth/authorize", "/v1/oauth/token"}:
+        if request.path in OAUTH_PATHS:
             return
-        self._check_credentials(request.headers.get("Authorization"))
+        self._check_credentials(request.headers.get("Authorization"), request.path)
         if request.headers.get("Content-Type", "").partition(";")[0].strip() != "application/json":
             raise Refusal(400, {"error": "InvalidContentType", "troubleshoot": "Use Content-Type: application/json"})
         if not self.switches.budget.take(self.now()):
@@ -239,11 +253,14 @@ class AircallSandbox(SandboxServer):
             for name, value in self._rate_headers(limited=False).items():
                 response.headers.setdefault(name, value)
 
-    def _check_credentials(self, header: str | None) -> None:
+    def _check_credentials(self, header: str | None, path: str) -> None:
         if header is None:
             raise Refusal(401, {"message": "Unauthorized"})
         kind, _, value = header.partition(" ")
         if kind == "Bearer" and self.install.is_token(value):
+            if self.install.company_of(value) != OWN_COMPANY and not path.startswith("/v1/integrations/"):
+                # Nothing of another company is modelled but its installation.
+                raise Refusal(403, {"message": "Forbidden"})
             return
         try:
             given = base64.b64decode(value, validate=True).decode() if kind == "Basic" else ""
@@ -272,7 +289,7 @@ class AircallSandbox(SandboxServer):
         add = self.app.router.add_route
         add("GET", "/v1/ping", self._ping)
         add("GET", "/v1/company", self._company)
-        add("GET", "/oauth/authorize", self._authorize)
+        add_pages(self.app, self.install, lambda: self.company)
         add("POST", "/v1/oauth/token", self._token)
         add("GET", "/v1/integrations/me", self._integration)
         add("POST", "/v1/integrations/{verb:enable|disable}", self._integration_switch)
@@ -295,26 +312,33 @@ class AircallSandbox(SandboxServer):
         company = {"name": self.company, "users_count": len(self.users.by_id), "numbers_count": 1}
         return web.json_response({"company": company})
 
-    async def _authorize(self, request: web.Request) -> web.Response:
-        return web.Response(status=302, headers={"Location": self.install.redirect(request.query)})
-
     async def _token(self, request: web.Request) -> web.Response:
         return web.json_response(self.install.exchange(await _json(request)))
 
     async def _integration(self, request: web.Request) -> web.Response:
-        self._check_bearer(request)
-        return web.json_response({"integration": self.install.show(self.company)})
+        company = self._company_of(request)
+        if company is None:
+            raise Refusal(403, {"message": "Forbidden"})
+        return web.json_response({"integration": self.install.show(self.company, company)})
 
     async def _integration_switch(self, request: web.Request) -> web.Response:
-        self._check_bearer(request)
-        self.install.active = request.match_info["verb"] == "enable"
-        for webhook in self.webhooks.by_id.values():
-            webhook.active = self.install.active
-        return web.Response(status=204)
-
-    def _check_bearer(self, request: web.Request) -> None:
-        if not request.headers["Authorization"].startswith("Bearer "):
+        if self._company_of(request) is None:
             raise Refusal(403, {"message": "Forbidden"})
+        self.install.active = request.match_info["verb"] == "enable"
+        for webhook in self._webhooks_of(request):
+            webhook.active = self.install.active
+        body = self.install.enable_body
+        return web.Response(status=204) if body is None else web.Response(text=body)
+
+    def _company_of(self, request: web.Request) -> int | None:
+        """At which company the app asks; None for an API key."""
+        kind, _, value = request.headers["Authorization"].partition(" ")
+        return self.install.company_of(value) if kind == "Bearer" else None
+
+    def _webhooks_of(self, request: web.Request) -> list[Webhook]:
+        """An app sees the webhooks that it made; an API key sees all."""
+        company = self._company_of(request)
+        return [one for one in self.webhooks.by_id.values() if company in (None, one.app)]
 
     async def _list(self, request: web.Request) -> web.Response:
         self._check_version(request)
@@ -436,7 +460,7 @@ class AircallSandbox(SandboxServer):
         self.webhooks.emit(event, user.id, self._show_as(user, setting or user.setting))
 
     async def _webhook_list(self, request: web.Request) -> web.Response:
-        rows = [show_webhook(webhook, self.origin) for webhook in self.webhooks.by_id.values()]
+        rows = [show_webhook(webhook, self.origin) for webhook in self._webhooks_of(request)]
         return self._paged(request, "webhooks", rows)
 
     async def _webhook_add(self, request: web.Request) -> web.Response:
@@ -446,7 +470,8 @@ class AircallSandbox(SandboxServer):
             problem = f"Maximum of {MOST_WEBHOOKS} webhooks"
         if problem is not None:
             raise Refusal(400, error_body(400, problem))
-        return web.json_response({"webhook": show_webhook(self.webhooks.add(body), self.origin)}, status=201)
+        made = self.webhooks.add(body, self._company_of(request))
+        return web.json_response({"webhook": show_webhook(made, self.origin)}, status=201)
 
     async def _webhook_get(self, request: web.Request) -> web.Response:
         return web.json_response({"webhook": show_webhook(self._webhook(request), self.origin)})
@@ -465,7 +490,7 @@ class AircallSandbox(SandboxServer):
 
     def _webhook(self, request: web.Request) -> Webhook:
         webhook = self.webhooks.by_id.get(request.match_info["webhook"])
-        if webhook is None:
+        if webhook is None or webhook not in self._webhooks_of(request):
             raise Refusal(404, {"error": "Not Found"})
         return webhook
 

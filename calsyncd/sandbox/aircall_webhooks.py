@@ -21,18 +21,22 @@ _CALL = (
     *("unsuccessful_transfer", "hungup", "ended", "hold", "unhold", "ivr_option_selected", "comm_assets_generated"),
     *("voicemail_left", "assigned", "archived", "tagged", "untagged", "commented"),
 )
+REMOVED = "integration.deleted"
 EVENTS = (
     *(f"user.{name}.v2" for name in _USER),
     *(f"user.{name}" for name in _USER),
     *(f"call.{name}" for name in _CALL),
-    "integration.deleted",
+    REMOVED,
 )
 """Every event that a webhook can name; all of them are subscribed when none is named."""
 
 
 @dataclass(slots=True)
 class Webhook:
-    """One registered webhook; the token is shown in clear by Aircall, and hidden from reprs here."""
+    """One registered webhook; the token is shown in clear by Aircall, and hidden from reprs here.
+
+    `app` is the company at which an installed app made it; None: somebody with an API key did.
+    """
 
     id: str
     url: str
@@ -41,11 +45,12 @@ class Webhook:
     created_at: str
     active: bool = True
     token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+    app: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One attempt to deliver an event; `status` is None when nobody answered."""
+    """One attempt to deliver an event; `status` is None when nobody answered. `user` is 0 for those of no user."""
 
     at: float
     webhook: str
@@ -97,7 +102,7 @@ class Webhooks:
             return "unknown parameter"
         return None
 
-    def add(self, body: Mapping[str, Any]) -> Webhook:
+    def add(self, body: Mapping[str, Any], app: int | None = None) -> Webhook:
         """Register a webhook; without `events` it gets all of them."""
         webhook = Webhook(
             id=str(uuid.uuid4()),
@@ -105,6 +110,7 @@ class Webhooks:
             name=str(body.get("custom_name", "Webhook")),
             events=tuple(body.get("events") or EVENTS),
             created_at=stamp(self._now()),
+            app=app,
         )
         self.by_id[webhook.id] = webhook
         return webhook
@@ -123,6 +129,16 @@ class Webhooks:
                 if webhook.active and name in webhook.events:
                     self._start(webhook, name, user, data, self._now() if at is None else at)
 
+    def emit_removal(self, app: int, data: Mapping[str, Any]) -> None:
+        """Tell the app's webhooks that it is removed; what the message's `data` holds is a guess."""
+        for webhook in self.by_id.values():
+            if webhook.active and webhook.app == app and REMOVED in webhook.events:
+                self._start(webhook, REMOVED, 0, data, self._now())
+
+    def drop(self, app: int) -> None:
+        """The app's webhooks go with it."""
+        self.by_id = {name: webhook for name, webhook in self.by_id.items() if webhook.app != app}
+
     async def settle(self) -> None:
         """Wait until nothing is being delivered."""
         while self._tasks:
@@ -136,7 +152,7 @@ class Webhooks:
 
     def _start(self, webhook: Webhook, name: str, user: int, data: Mapping[str, Any], at: float) -> None:
         envelope = {
-            "resource": "user",
+            "resource": name.partition(".")[0],
             "event": name,
             "timestamp": int(at),
             "token": webhook.token,

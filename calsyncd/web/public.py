@@ -21,6 +21,7 @@ from aiohttp import web
 
 from calsyncd.core.channels import Notification, Verdict
 from calsyncd.core.webhooks import Delivery
+from calsyncd.web.install import Installer, add_install
 from calsyncd.web.server import SERVER
 from calsyncd.web.tally import Tally
 
@@ -76,12 +77,13 @@ def public_app(
     prove: Callable[[str], str],
     told: Callable[[Delivery], bool],
     count: Callable[[str], None] | None = None,
+    installer: Installer | None = None,
 ) -> web.Application:
     """The application behind `server.listen`.
 
     `notify`, `told` and `health` answer from memory; `told` says whether one of Aircall's messages is genuine. `prove`
     signs a nonce that anybody may choose: its key must sign nothing else. `count` is told the result of each
-    notification: a verdict's value, or "malformed".
+    notification: a verdict's value, or "malformed". `installer` installs the Aircall app; None: there is none.
     """
     counted = count or (lambda _: None)
     reading = 0
@@ -131,6 +133,8 @@ def public_app(
     app = web.Application(client_max_size=MAX_BODY, middlewares=[_plain])
     app.router.add_post("/webhooks/google/notifications", take_notification, expect_handler=_never_mind)
     app.router.add_post("/webhooks/aircall", take_delivery, expect_handler=_go_on)
+    if installer is not None:
+        add_install(app, installer, _never_mind)
     app.router.add_get("/healthz", tell_health, expect_handler=_never_mind)
     app.router.add_route("*", "/{path:.*}", _nothing, expect_handler=_never_mind)
     return app

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calsyncd.aircall.client import PER_PAGE, AircallApi, UsersApi, basic_authorization, read_user
+from calsyncd.aircall.authorization import ApiKey
+from calsyncd.aircall.client import PER_PAGE, AircallApi, UsersApi, read_user
 from calsyncd.core.model import Observation, Setting
 from calsyncd.core.plan import LIVE_UNKNOWN
 from calsyncd.errors import CREDENTIALS, USER_GONE, RateLimited, Refused, ServiceError, Unavailable
@@ -52,7 +53,7 @@ def client(
     return AircallApi(
         http,
         api_url=aircall.origin,
-        authorization=basic_authorization(aircall.api_id, aircall.api_token),
+        authorization=ApiKey(aircall.api_id, aircall.api_token),
         users_api="auto",
         now=now,
         say=lambda _: None,
@@ -68,7 +69,7 @@ def make(http: Http, aircall: AircallSandbox, said: list[str]) -> Maker:
         return AircallApi(
             http,
             api_url=aircall.origin + "/",
-            authorization=basic_authorization(aircall.api_id, token or aircall.api_token),
+            authorization=ApiKey(aircall.api_id, token or aircall.api_token),
             users_api=users_api,
             now=time.time,
             say=said.append,
@@ -590,7 +591,7 @@ async def test_a_version_that_is_gone_is_asked_once_in_ten_minutes(
 ) -> None:
     """Neither a 200 that did nothing nor a 405 for the user's state leads there again and again."""
     clock = [time.time()]
-    authorization = basic_authorization(aircall.api_id, aircall.api_token)
+    authorization = ApiKey(aircall.api_id, aircall.api_token)
     api = AircallApi(
         http,
         api_url=aircall.origin,
@@ -946,11 +947,6 @@ async def test_a_used_up_minute_is_a_rate_limit(
         assert (caught.value.retry_after is not None) == (signal == "retry_after")
 
     assert aircall.setting(USER).status == "available"
-
-
-def test_the_header_is_basic_authentication() -> None:
-    """Also for passwords beyond ASCII and with colons."""
-    assert basic_authorization("id", "tö:ken") == "Basic aWQ6dMO2Omtlbg=="
 
 
 async def test_an_observation_holds_from_when_it_was_asked(api: AircallApi, aircall: AircallSandbox) -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calsyncd.aircall.client import AircallApi, basic_authorization, read_webhook
+from calsyncd.aircall.authorization import ApiKey
+from calsyncd.aircall.client import AircallApi, read_webhook
 from calsyncd.core.webhooks import EVENTS, Webhook
 from calsyncd.errors import CREDENTIALS, USER_GONE, RateLimited, Refused, ServiceError, Unavailable
 from calsyncd.http import Http
@@ -41,7 +42,7 @@ def api(http: Http, aircall: AircallSandbox) -> AircallApi:
     return AircallApi(
         http,
         api_url=aircall.origin,
-        authorization=basic_authorization(aircall.api_id, aircall.api_token),
+        authorization=ApiKey(aircall.api_id, aircall.api_token),
         users_api="auto",
         now=time.time,
         say=lambda _: None,

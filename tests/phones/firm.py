@@ -25,7 +25,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from calsyncd.aircall import client
-from calsyncd.aircall.client import AircallApi, basic_authorization
+from calsyncd.aircall.authorization import ApiKey, Authorization
+from calsyncd.aircall.client import AircallApi
 from calsyncd.core.budget import Budget
 from calsyncd.core.model import HistoryRow, Observation
 from calsyncd.core.plan import Line
@@ -245,7 +246,7 @@ class Daemon:
         aircall = AircallApi(
             self.wire,  # type: ignore[arg-type]
             api_url=ORIGIN,
-            authorization=basic_authorization(firm.sandbox.api_id, firm.sandbox.api_token),
+            authorization=firm.authorization,
             users_api="auto",
             now=clock.now,
             say=lambda _: None,
@@ -282,6 +283,7 @@ class Daemon:
             budget=self.budget,
             learned=lambda _: None,
             chance=chance,
+            removed=firm.removed,
         )
         self.phones.listen(self.webhooks.untold, lambda: self.webhooks.alive)
         self.phones.follow(firm.named())
@@ -325,6 +327,8 @@ class Firm:
         self.sandbox = AircallSandbox(self.clock.now, self.post)
         self.sandbox.switches.budget.limit = per_minute
         self.sandbox.app.freeze()
+        self.authorization: Authorization = ApiKey(self.sandbox.api_id, self.sandbox.api_token)
+        self.removed: Callable[[], None] | None = None
         self.people = {agent.email: agent for agent in people}
         for agent in self.people.values():
             assert isinstance(agent.bound_to, int)

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from calsyncd.core.budget import Budget
-from calsyncd.core.webhooks import EVENTS, Delivery, Webhook
+from calsyncd.core.webhooks import EVENTS, REMOVED, Delivery, Webhook
 from calsyncd.errors import CREDENTIALS, RateLimited, Refused, ServiceError, Unavailable
 from calsyncd.phones import Webhooks
 from calsyncd.scheduler import Scheduler
@@ -97,7 +97,7 @@ class Company:
         self.webhooks = self.keeper(address)
         self.loop = asyncio.create_task(self.scheduler.run())
 
-    def keeper(self, address: str | None = ADDRESS) -> Webhooks:
+    def keeper(self, address: str | None = ADDRESS, removed: Callable[[], None] | None = None) -> Webhooks:
         """A keeper, as at another start."""
         return Webhooks(
             self.scheduler,
@@ -107,6 +107,7 @@ class Company:
             budget=self.budget,
             learned=self.secrets.append,
             chance=lambda: 0.5,
+            removed=removed,
         )
 
     def told(self, user: int, status: str | None, at: float | None) -> None:
@@ -685,3 +686,68 @@ async def test_a_removal_waits_for_the_budget(company: Open) -> None:
     await removing
 
     assert {} == one.registry.webhooks
+
+
+# -- as an app ---------------------------------------------------------------------------------------------------------
+
+
+async def test_an_app_is_told_of_its_removal_and_nobody_else_is(company: Open) -> None:
+    """It subscribes to that event too; a message counts with our webhook's token only."""
+    one = company()
+    removals: list[str] = []
+    app = one.keeper(removed=lambda: removals.append("removed"))
+    app.keep()
+    await one.until(10)
+
+    assert one.registry.webhooks["hook-1"].events == frozenset({*EVENTS, REMOVED})
+    assert [app.take(Delivery(token, REMOVED)) for token in ("guess", "token-1")] == [False, True]
+    assert (removals, one.heard) == (["removed"], [])
+    assert not one.webhooks.take(Delivery("token-1", REMOVED))
+
+
+async def test_other_credentials_are_tried_at_once_however_long_the_former_were_refused(company: Open) -> None:
+    """Even in a minute with much to do; it has happened when `renew` returns."""
+    one = company()
+    one.registry.fault = lambda _: refused()
+    one.webhooks.keep()
+    await one.until(3 * HOUR)
+    one.registry.fault = lambda _: None
+    one.quiet = False
+    before = len(one.registry.requests)
+
+    renewal = asyncio.create_task(one.webhooks.renew())
+    await one.until(3 * HOUR + 2)
+
+    assert renewal.done()
+    assert [kind for _, kind in one.registry.requests[before:]] == ["list", "create"]
+    assert one.webhooks.alive
+
+
+async def test_a_check_with_the_former_credentials_is_not_the_last_word(company: Open) -> None:
+    """One that was under way when they were replaced is made again."""
+    one = company()
+    one.registry.fault = lambda _: refused()
+    one.registry.seconds = 1.0
+    one.webhooks.keep()
+    await one.until(0.5)
+    renewal = asyncio.create_task(one.webhooks.renew())
+    await one.until(0.6)
+    await one.until(1.05)
+    one.registry.fault = lambda _: None
+    assert not renewal.done()
+    await one.until(5)
+
+    assert renewal.done()
+    assert one.webhooks.alive
+
+
+@pytest.mark.parametrize("address", [None, ADDRESS])
+async def test_without_a_webhook_nothing_is_renewed(company: Open, address: str | None) -> None:
+    """No public_url, or taken away by an operator."""
+    one = company(address=address)
+    if address is None:
+        one.webhooks.keep()
+    await one.webhooks.renew()
+    await one.until(5)
+
+    assert one.registry.requests == []

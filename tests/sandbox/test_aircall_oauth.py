@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,7 +12,7 @@ import pytest
 from calsyncd.sandbox.delivery import PUBLIC_ORIGIN
 from calsyncd.sandbox.world import Sandbox
 
-from .clients import AircallClient, Answer
+from .clients import AircallClient, Answer, Receiver
 
 CALLBACK = PUBLIC_ORIGIN + "/aircall/oauth/callback"
 
@@ -101,3 +102,87 @@ async def test_integrations_are_for_oauth_only(aircall: AircallClient) -> None:
     """An API key gets 403."""
     assert (await aircall.call("GET", "/v1/integrations/me")).status == 403
     assert (await aircall.call("POST", "/v1/integrations/disable")).status == 403
+
+
+HTML = {"Accept": "text/html,application/xhtml+xml;q=0.9"}
+
+
+def query_of(sandbox: Sandbox, **changes: str) -> dict[str, str]:
+    """What the app asks of the consent page."""
+    known = {"client_id": sandbox.aircall.install.client_id, "redirect_uri": CALLBACK, "state": 'a"<b>'}
+    return {**known, "response_type": "code", "scope": "public_api", **changes}
+
+
+@pytest.mark.parametrize(("decision", "told"), [("authorize", "code"), ("deny", "error"), ("", "error")])
+async def test_a_browser_sees_a_page_with_two_buttons(
+    sandbox: Sandbox, session: aiohttp.ClientSession, decision: str, told: str
+) -> None:
+    """What is pressed counts, whatever the switch says; what was asked is escaped."""
+    sandbox.aircall.install.consents = decision != "authorize"
+    url = sandbox.aircall_url + "/oauth/authorize"
+    async with session.get(url, params=query_of(sandbox), headers=HTML, allow_redirects=False) as answer:
+        page = await answer.text()
+        assert (answer.status, answer.content_type) == (200, "text/html")
+    form = {**query_of(sandbox), "decision": decision}
+    async with session.post(url, data=form, headers=HTML, allow_redirects=False) as answer:
+        back = parse_qs(urlsplit(answer.headers["Location"]).query)
+
+    assert ('value="authorize"' in page, 'value="deny"' in page) == (True, True)
+    assert 'value="a&quot;&lt;b&gt;"' in page
+    assert set(back) == {told, "state"}
+    assert back["state"] == ['a"<b>']
+
+
+@pytest.mark.parametrize(("admin", "scope", "status"), [(False, "public_api", 403), (True, "read:calls", 400)])
+async def test_a_browser_is_refused_with_a_page(
+    sandbox: Sandbox, session: aiohttp.ClientSession, *, admin: bool, scope: str, status: int
+) -> None:
+    """Before the page, and when somebody presses its button all the same."""
+    sandbox.aircall.install.is_admin = admin
+    url, query = sandbox.aircall_url + "/oauth/authorize", query_of(sandbox, scope=scope)
+    async with session.get(url, params=query, headers=HTML, allow_redirects=False) as answer:
+        seen = answer.status, answer.content_type, "Authorize" in await answer.text()
+    async with session.post(url, data={**query, "decision": "authorize"}, allow_redirects=False) as answer:
+        pressed = answer.status
+
+    assert (seen, pressed) == ((status, "text/html", False), status)
+
+
+async def installed(sandbox: Sandbox, session: aiohttp.ClientSession) -> dict[str, str]:
+    """The headers of an app that was just installed."""
+    _, back = await authorize(sandbox, session)
+    token = (await exchange(sandbox, session, back["code"][0])).json["access_token"]
+    return {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+
+async def test_a_removed_app_is_told_so_and_its_webhooks_go(
+    sandbox: Sandbox, session: aiohttp.ClientSession, aircall: AircallClient, receiver: Receiver
+) -> None:
+    """An app sees the webhooks that it made, and nobody else is told of its end."""
+    headers = await installed(sandbox, session)
+    url = PUBLIC_ORIGIN + "/webhooks/aircall"
+    await aircall.call("POST", "/v1/webhooks", {"url": url, "custom_name": "by key", "events": ["integration.deleted"]})
+    body = {"url": url, "events": ["integration.deleted"]}
+    made = await aircall.call("POST", "/v1/webhooks", body, headers=headers)
+    listed = await aircall.call("GET", "/v1/webhooks", headers=headers)
+    sandbox.aircall.uninstall()
+    await sandbox.settle()
+    left = await aircall.call("GET", "/v1/webhooks")
+
+    assert [one["webhook_id"] for one in listed.json["webhooks"]] == [made.json["webhook"]["webhook_id"]]
+    [message] = [json.loads(posted.body) for posted in receiver.posted]
+    assert (message["event"], message["resource"]) == ("integration.deleted", "integration")
+    assert message["token"] == made.json["webhook"]["token"]
+    assert [one["custom_name"] for one in left.json["webhooks"]] == ["by key"]
+
+
+async def test_another_companys_app_sees_itself_only(
+    sandbox: Sandbox, session: aiohttp.ClientSession, aircall: AircallClient
+) -> None:
+    """This company's users are none of its business."""
+    sandbox.aircall.install.company_id = 2
+    headers = await installed(sandbox, session)
+    me = await aircall.call("GET", "/v1/integrations/me", headers=headers)
+    users = await aircall.call("GET", "/v2/users", headers=headers)
+
+    assert (me.json["integration"]["company_id"], users.status) == (2, 403)
