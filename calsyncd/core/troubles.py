@@ -17,6 +17,7 @@ class _Known:
 _OPERATOR = "operator"
 _WORKSPACE_ADMIN = "Google Workspace admin"
 _AIRCALL_ADMIN = "Aircall admin"
+_AGENT = "the agent"
 _NOBODY = "nobody: it is retried"
 
 _KNOWN: dict[str, _Known] = {
@@ -35,8 +36,29 @@ _KNOWN: dict[str, _Known] = {
         "check that its key is still active; put a new key file in place and restart",
         _OPERATOR,
     ),
+    "not_connected": _Known(
+        "the agent has not connected their Google account yet",
+        "open the page that `calsyncd connect` prints the link of, and sign in with Google there",
+        _AGENT,
+    ),
+    "consent_withdrawn": _Known(
+        "Google does not accept the agent's consent any more: they took it back, or it lapsed",
+        "connect again on the page that `calsyncd connect` prints the link of; if it lapses for everybody after a week,"
+        " the Google project's publishing status is still Testing",
+        _AGENT,
+    ),
+    "scope_missing": _Known(
+        "the agent signed in with Google and did not allow the calendar to be read",
+        "connect again, and tick the box “View events on all your calendars” on Google's page",
+        _AGENT,
+    ),
+    "oauth_client": _Known(
+        "Google refuses the OAuth client: it was deleted or switched off, or its secret was changed",
+        "download the client's file again from the Google Cloud console, put it in place and reload calsyncd",
+        _OPERATOR,
+    ),
     "api_disabled": _Known(
-        "the Google Calendar API is switched off in the service account's project",
+        "the Google Calendar API is switched off in the Google project",
         "enable it in the Google Cloud console",
         _OPERATOR,
     ),

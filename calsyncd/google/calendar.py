@@ -6,7 +6,7 @@ Errors are told apart by (status, first reason), never by their message; the tab
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 from calsyncd.core.channels import Opened
@@ -19,6 +19,7 @@ from calsyncd.errors import (
     Refused,
     Unavailable,
 )
+from calsyncd.google.tokens import AccessTokens
 from calsyncd.http import Answer, Http
 
 CHANNEL_TTL_SECONDS = 7 * 86400
@@ -27,18 +28,10 @@ END_OF_TIME = 253402300800.0
 """The year 10000: what lies beyond is no instant that can be written down."""
 
 
-class Tokens(Protocol):
-    """Where access tokens come from."""
-
-    async def token(self, subject: str, *, refused: str | None = None) -> str:
-        """A token for `subject`, other than the one that was just refused."""
-        ...
-
-
 class CalendarApi:
     """The Calendar API on behalf of each agent."""
 
-    def __init__(self, http: Http, tokens: Tokens, api_url: str) -> None:
+    def __init__(self, http: Http, tokens: AccessTokens, api_url: str) -> None:
         self._http = http
         self._tokens = tokens
         self._api_url = api_url.rstrip("/")

@@ -15,7 +15,8 @@ from aiohttp import web
 from calsyncd.sandbox.delivery import Postman
 from calsyncd.sandbox.faults import Json
 from calsyncd.sandbox.google_calendar import Calendar
-from calsyncd.sandbox.google_consent import Consent
+from calsyncd.sandbox.google_consent import AUTH_PATH, Consent
+from calsyncd.sandbox.google_consent_page import error_page
 from calsyncd.sandbox.google_errors import error_body, refusal
 from calsyncd.sandbox.google_events import ID, Resource, seen_by
 from calsyncd.sandbox.google_fields import CHANNEL, EVENT, EVENTS, Tree, apply_mask, parse_mask
@@ -31,7 +32,7 @@ from calsyncd.sandbox.google_tokens import (
     oauth_error,
 )
 from calsyncd.sandbox.limits import Window
-from calsyncd.sandbox.server import SandboxServer
+from calsyncd.sandbox.server import Refusal, SandboxServer
 
 Role = Literal["none", "freeBusyReader", "reader", "writerWithoutPrivateAccess", "writer", "owner"]
 
@@ -67,8 +68,8 @@ class GoogleSandbox(SandboxServer):
     """Google Calendar for the users of one domain, as api/google-calendar facts have it.
 
     Switches: `lists` (see `ListSwitches`), `push.switches` (see `PushSwitches`), `quotas`, `tokens.delegated`,
-    `tokens.suspended`, `tokens.life`, `api_enabled`, `clock_skew`. Changes are made by `insert`, `patch`, `delete`
-    and `respond`, or by the same calls over HTTP with a token that may write.
+    `tokens.suspended`, `tokens.life`, `consent` (see `Consent`), `api_enabled`, `clock_skew`. Changes are made by
+    `insert`, `patch`, `delete` and `respond`, or by the same calls over HTTP with a token that may write.
     """
 
     def __init__(self, now: Callable[[], float] = time.time, postman: Postman | None = None) -> None:
@@ -79,7 +80,7 @@ class GoogleSandbox(SandboxServer):
         self.api_enabled = True
         self.quotas = Quotas()
         self.tokens = Tokens(ServiceAccount(), now, self.users.__contains__)
-        self.consent = Consent(self.tokens, now, self.users.__contains__)
+        self.consent = Consent(self.tokens, now, self.users)
         self.push = Push(self.postman, now)
         self._lists = Lists(now)
         self._count = itertools.count(1)
@@ -188,7 +189,8 @@ class GoogleSandbox(SandboxServer):
         events = API + "/calendars/{calendar}/events"
         self.app.router.add_post("/token", self._token)
         self.app.router.add_post("/revoke", self._revoke)
-        self.app.router.add_get("/o/oauth2/v2/auth", self._consent, allow_head=False)
+        self.app.router.add_get(AUTH_PATH, self._consent, allow_head=False)
+        self.app.router.add_post(AUTH_PATH, self._consented)
         self.app.router.add_get(events, self._list, allow_head=False)
         self.app.router.add_post(events, self._insert)
         self.app.router.add_post(events + "/watch", self._watch)
@@ -212,7 +214,19 @@ class GoogleSandbox(SandboxServer):
         return web.json_response({})
 
     async def _consent(self, request: web.Request) -> web.Response:
-        return web.Response(status=302, headers={"Location": self.consent.redirect(request.query)})
+        if not _is_browser(request):
+            return _found(self.consent.redirect(request.query))
+        try:
+            return web.Response(text=self.consent.page(request.query), content_type="text/html")
+        except Refusal as refused:
+            return _error_page(refused)
+
+    async def _consented(self, request: web.Request) -> web.Response:
+        ticked = [str(scope) for scope in (await request.post()).getall("scope", [])]
+        try:
+            return _found(self.consent.answered(request.query, await _form(request), ticked))
+        except Refusal as refused:
+            return _error_page(refused)
 
     async def _list(self, request: web.Request) -> web.Response:
         grant, mask = self._admitted(request, READ_SCOPES, EVENTS, LIST)
@@ -290,6 +304,20 @@ class GoogleSandbox(SandboxServer):
         if writes and role not in _WRITERS:
             raise refusal(403, "requiredAccessLevel", "You need to have writer access to this calendar.")
         return calendar, role
+
+
+def _is_browser(request: web.Request) -> bool:
+    return "text/html" in request.headers.get("Accept", "")
+
+
+def _found(location: str) -> web.Response:
+    return web.Response(status=302, headers={"Location": location})
+
+
+def _error_page(refused: Refusal) -> web.Response:
+    return web.Response(
+        status=refused.status, text=error_page(refused.status, refused.body or {}), content_type="text/html"
+    )
 
 
 def _masked(value: Resource, mask: Tree | None) -> web.Response:

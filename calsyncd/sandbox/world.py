@@ -25,6 +25,7 @@ class Credentials:
 
     google: Path
     aircall: Path
+    client: Path
 
 
 class Sandbox:
@@ -98,10 +99,11 @@ class Sandbox:
         await self.aircall.webhooks.settle()
 
     def write_credentials(self, directory: Path) -> Credentials:
-        """Write `google.json` and `aircall-token`, readable by their owner only."""
-        found = Credentials(directory / "google.json", directory / "aircall-token")
+        """Write `google.json`, `aircall-token` and the OAuth client's `client.json`, readable by their owner only."""
+        found = Credentials(directory / "google.json", directory / "aircall-token", directory / "client.json")
         _write_secret(found.google, json.dumps(self.google.key_file(), indent=2))
         _write_secret(found.aircall, self.aircall.api_token + "\n")
+        _write_secret(found.client, json.dumps(self.google.client_file(), indent=2))
         return found
 
     def write_config(
@@ -112,18 +114,25 @@ class Sandbox:
         listen: str = "127.0.0.1:8770",
         admin_listen: str = "127.0.0.1:8771",
         public_url: str | None = PUBLIC_ORIGIN,
+        consent: bool = False,
         extra: Mapping[str, Any] | None = None,
     ) -> Path:
         """Write the credentials and a `config.yaml` for the daemon; `extra` is merged into it, key by key.
 
-        `agents` is a list of e-mail addresses or of whole entries, or "all". Pushes are led to `listen` if that is an
-        address with a port.
+        `agents` is a list of e-mail addresses or of whole entries, or "all". With `consent` each agent connects on
+        their own, instead of a service account that speaks for them; Google then leads browsers back to `public_url`.
+        Pushes are led to `listen` if that is an address with a port.
         """
+        if public_url is not None:
+            self.google.consent.lead_back_to(f"{public_url}/google/callback")
         self.write_credentials(directory)
+        google = {"service_account_file": "./google.json"}
+        if consent:
+            google = {"oauth_client_file": "./client.json", "revoke_url": self.google.revoke_url}
         config: dict[str, Any] = {
             "server": {"listen": listen, "admin_listen": admin_listen},
             "state_dir": "state",
-            "google": {"service_account_file": "./google.json", "api_url": self.google_url},
+            "google": {**google, "api_url": self.google_url},
             "aircall": {
                 "api_id": self.aircall.api_id,
                 "api_token_file": "./aircall-token",

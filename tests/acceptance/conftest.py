@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from calsyncd.sandbox.delivery import PUBLIC_ORIGIN
 from calsyncd.sandbox.world import Sandbox
 from tests.acceptance.running import Running, free_port
 
@@ -26,7 +27,7 @@ async def prepare(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[Callable[..
     """Make a daemon for these agents, not started yet; it is stopped at the end."""
     made: list[Running] = []
 
-    def make(agents: list[Any], *, push: bool = True, **extra: Any) -> Running:
+    def make(agents: list[Any], *, push: bool = True, consent: bool = False, **extra: Any) -> Running:
         public, admin = free_port(), free_port()
         sandbox.deliver_to = f"http://127.0.0.1:{public}"
         config = sandbox.write_config(
@@ -34,8 +35,9 @@ async def prepare(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[Callable[..
             agents,
             listen=f"127.0.0.1:{public}",
             admin_listen=f"127.0.0.1:{admin}",
+            public_url=PUBLIC_ORIGIN if push else None,
+            consent=consent,
             extra=extra,
-            **({} if push else {"public_url": None}),
         )
         made.append(Running(config, f"http://127.0.0.1:{admin}"))
         return made[-1]

@@ -20,6 +20,20 @@ def test_a_known_trouble_says_what_what_to_do_and_whose_turn_it_is(code: str) ->
     assert all(text and not text.endswith(".") for text in (found.message, found.do, found.owner))
 
 
+@pytest.mark.parametrize(
+    ("code", "owner"),
+    [
+        ("not_connected", "the agent"),
+        ("consent_withdrawn", "the agent"),
+        ("scope_missing", "the agent"),
+        ("oauth_client", "operator"),
+    ],
+)
+def test_a_consent_is_the_agents_and_the_client_the_operators(code: str, owner: str) -> None:
+    """Only they can mend it."""
+    assert trouble(code, NOW).owner == owner
+
+
 def test_an_unknown_trouble_is_passing_and_explains_itself() -> None:
     """Nobody has to do anything."""
     expected = Trouble(
@@ -35,6 +49,9 @@ def test_an_unknown_trouble_is_passing_and_explains_itself() -> None:
     [
         ("delegation", True),
         ("calendar_gone", True),
+        ("not_connected", True),
+        ("consent_withdrawn", True),
+        ("oauth_client", True),
         ("aircall_user_gone", True),
         ("not_taken", True),
         ("quota", False),

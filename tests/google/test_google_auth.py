@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import time
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -14,45 +12,14 @@ import pytest
 from google.auth import crypt
 
 from calsyncd.errors import Refused, ServiceError, Unavailable
-from calsyncd.google.auth import SCOPE, ServiceAccountTokens
+from calsyncd.google.auth import ServiceAccountTokens
+from calsyncd.google.tokens import SCOPE
 from calsyncd.http import Http
 from calsyncd.sandbox.world import Sandbox
 
+from .clock import Time
+
 AMY = "amy@example.com"
-
-
-class Time:
-    """A clock that can be moved, beside the real one."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-        self.wrong = 0.0
-
-    def __call__(self) -> float:
-        return self.right() + self.wrong
-
-    def right(self) -> float:
-        return time.time() + self.ahead
-
-
-@pytest.fixture
-def clock() -> Time:
-    """The time that the tokens see."""
-    return Time()
-
-
-@pytest.fixture
-async def sandbox(clock: Time) -> AsyncIterator[Sandbox]:
-    """Google, on the right time."""
-    async with Sandbox(now=clock.right) as running:
-        running.add_agent(AMY)
-        yield running
-
-
-@pytest.fixture
-def learned() -> list[str]:
-    """Secrets that the log must know."""
-    return []
 
 
 @pytest.fixture

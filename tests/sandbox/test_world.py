@@ -23,7 +23,7 @@ async def test_credentials_are_files_for_their_owner(sandbox: Sandbox, tmp_path:
     assert key["token_uri"] == sandbox.token_uri
     assert service_account.Credentials.from_service_account_file(found.google) is not None  # type: ignore[no-untyped-call]
     assert found.aircall.read_text().strip() == sandbox.aircall.api_token
-    assert {stat.S_IMODE(path.stat().st_mode) for path in (found.google, found.aircall)} == {0o600}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (found.google, found.aircall, found.client)} == {0o600}
 
 
 async def test_settings_lead_to_the_sandbox(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -46,6 +46,24 @@ async def test_settings_lead_to_the_sandbox(sandbox: Sandbox, tmp_path: Path) ->
     assert config["rules"] == {"lead": "1s"}
     assert config["server"]["public_url"] == "https://demo.calsyncd.test"
     assert sandbox.deliver_to == "http://127.0.0.1:9999"
+
+
+async def test_agents_can_connect_on_their_own(sandbox: Sandbox, tmp_path: Path) -> None:
+    """With the client's file, which names where browsers are led back to."""
+    path = sandbox.write_config(tmp_path, [AMY], public_url="http://127.0.0.1:9999", consent=True)
+    config = yaml.safe_load(path.read_text())
+    client = json.loads((tmp_path / "client.json").read_text())["web"]
+
+    assert config["google"] == {
+        "oauth_client_file": "./client.json",
+        "api_url": sandbox.google_url,
+        "revoke_url": sandbox.google.revoke_url,
+    }
+    assert client["redirect_uris"] == ["http://127.0.0.1:9999/google/callback"]
+    assert (client["token_uri"], client["auth_uri"]) == (
+        sandbox.token_uri,
+        sandbox.google.origin + "/o/oauth2/v2/auth",
+    )
 
 
 async def test_without_public_url_there_is_no_push(sandbox: Sandbox, tmp_path: Path) -> None:
