@@ -6,11 +6,11 @@ import sys
 
 import click
 
-from calsyncd.cli import asking, deeds, keys, running
+from calsyncd.cli import asking, connecting, deeds, keys, running
 from calsyncd.cli.common import commands
 from calsyncd.errors import UserError
 
-__all__ = ["asking", "commands", "deeds", "keys", "main", "running"]
+__all__ = ["asking", "commands", "connecting", "deeds", "keys", "main", "running"]
 
 
 def main() -> None:
