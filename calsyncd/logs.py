@@ -83,6 +83,13 @@ ACTIONS: dict[str, str] = {
     "agent_quarantined": "an agent could not be judged because of a fault of ours; the others are",
     "trouble_raised": "something keeps an agent, or all, from being right",
     "trouble_cleared": "what kept an agent, or all, from being right is over",
+    # who lets their calendar be read
+    "agent_connected": "an agent let their calendar be read: it is read now",
+    "connect_refused": "somebody began to connect a calendar, and it was not connected",
+    "connect_failed": "a calendar could not be connected or disconnected",
+    "agent_disconnected": "an agent ended it: channels, hold and grant are gone",
+    "disconnect_waits": "an agent ended it, and the calendar is no longer read; the rest is tried again",
+    "grant_gone": "a grant that was to be ended was gone already",
     # Aircall
     "aircall_api": "which of Aircall's interfaces for users is asked",
     "look_failed": "a setting could not be read; it is tried again",
@@ -103,6 +110,7 @@ ACTIONS: dict[str, str] = {
     "notifications_refused": "notifications were malformed, of an unknown channel, or with a wrong token",
     "notifications_busy": "notifications could not be taken: Google sends them again",
     "webhooks_refused": "messages for Aircall's webhook were malformed, or with a wrong token",
+    "pages_limited": "too many asked for the pages where calendars are connected, and were told to wait",
     # others' words
     "library": "a library's own message, as it came",
     "unnamed": "a message of ours that lacks its name",

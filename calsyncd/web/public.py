@@ -21,6 +21,8 @@ from aiohttp import web
 
 from calsyncd.core.channels import Notification, Verdict
 from calsyncd.core.webhooks import Delivery
+from calsyncd.web.allowance import Allowance
+from calsyncd.web.connect import Ways, add_ways
 from calsyncd.web.server import SERVER
 from calsyncd.web.tally import Tally
 
@@ -76,12 +78,15 @@ def public_app(
     prove: Callable[[str], str],
     told: Callable[[Delivery], bool],
     count: Callable[[str], None] | None = None,
+    ways: Ways | None = None,
+    allowance: Allowance | None = None,
 ) -> web.Application:
     """The application behind `server.listen`.
 
     `notify`, `told` and `health` answer from memory; `told` says whether one of Aircall's messages is genuine. `prove`
     signs a nonce that anybody may choose: its key must sign nothing else. `count` is told the result of each
-    notification: a verdict's value, or "malformed".
+    notification: a verdict's value, or "malformed". With `ways`, agents connect their calendars here,
+    as often as `allowance` grants.
     """
     counted = count or (lambda _: None)
     reading = 0
@@ -132,6 +137,8 @@ def public_app(
     app.router.add_post("/webhooks/google/notifications", take_notification, expect_handler=_never_mind)
     app.router.add_post("/webhooks/aircall", take_delivery, expect_handler=_go_on)
     app.router.add_get("/healthz", tell_health, expect_handler=_never_mind)
+    if ways is not None:
+        add_ways(app, ways, allowance or Allowance(), expect=_go_on)
     app.router.add_route("*", "/{path:.*}", _nothing, expect_handler=_never_mind)
     return app
 
