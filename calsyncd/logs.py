@@ -90,6 +90,13 @@ ACTIONS: dict[str, str] = {
     "alarms_unwritten": "it cannot be written down which alarms are raised",
     "alarms_failed": "what is wrong could not be gathered because of a fault of ours; it is tried again",
     "alarms_lost": "it cannot be read which alarms were raised: they are raised anew",
+    # who lets their calendar be read
+    "agent_connected": "an agent let their calendar be read: it is read now",
+    "connect_refused": "somebody began to connect a calendar, and it was not connected",
+    "connect_failed": "a calendar could not be connected or disconnected",
+    "agent_disconnected": "an agent ended it: channels, hold and grant are gone",
+    "disconnect_waits": "an agent ended it, and the calendar is no longer read; the rest is tried again",
+    "grant_gone": "a grant that was to be ended was gone already",
     # Aircall
     "aircall_api": "which of Aircall's interfaces for users is asked",
     "look_failed": "a setting could not be read; it is tried again",
@@ -117,6 +124,7 @@ ACTIONS: dict[str, str] = {
     "notifications_refused": "notifications were malformed, of an unknown channel, or with a wrong token",
     "notifications_busy": "notifications could not be taken: Google sends them again",
     "webhooks_refused": "messages for Aircall's webhook were malformed, or with a wrong token",
+    "pages_limited": "too many asked for the pages where calendars are connected, and were told to wait",
     # others' words
     "library": "a library's own message, as it came",
     "unnamed": "a message of ours that lacks its name",

@@ -33,6 +33,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "absence": {"core", "logs", "state"},
     "calendars": {"clock", "core", "errors", "logs", "metrics", "scheduler"},
     "phones": {"clock", "core", "errors", "logs", "metrics", "scheduler"},
+    "connections": {"clock", "errors", "google", "http", "vault", "web"},
     "view": {"calendars", "core", "phones"},
     "web": {"core", "errors"},
     "chronicle": {"clock", "core", "view"},

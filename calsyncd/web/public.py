@@ -21,6 +21,8 @@ from aiohttp import web
 
 from calsyncd.core.channels import Notification, Verdict
 from calsyncd.core.webhooks import Delivery
+from calsyncd.web.allowance import Allowance
+from calsyncd.web.connect import Ways, add_ways
 from calsyncd.web.install import Installer, add_install
 from calsyncd.web.server import SERVER
 from calsyncd.web.tally import Tally
@@ -78,12 +80,15 @@ def public_app(
     told: Callable[[Delivery], bool],
     count: Callable[[str], None] | None = None,
     installer: Installer | None = None,
+    ways: Ways | None = None,
+    allowance: Allowance | None = None,
 ) -> web.Application:
     """The application behind `server.listen`.
 
     `notify`, `told` and `health` answer from memory; `told` says whether one of Aircall's messages is genuine. `prove`
     signs a nonce that anybody may choose: its key must sign nothing else. `count` is told the result of each
-    notification: a verdict's value, or "malformed". `installer` installs the Aircall app; None: there is none.
+    notification: a verdict's value, or "malformed". `installer` installs the Aircall app; None: there is none. With
+    `ways`, agents connect their calendars here, as often as `allowance` grants.
     """
     counted = count or (lambda _: None)
     reading = 0
@@ -136,6 +141,8 @@ def public_app(
     if installer is not None:
         add_install(app, installer, _never_mind)
     app.router.add_get("/healthz", tell_health, expect_handler=_never_mind)
+    if ways is not None:
+        add_ways(app, ways, allowance or Allowance(), expect=_go_on)
     app.router.add_route("*", "/{path:.*}", _nothing, expect_handler=_never_mind)
     return app
 

@@ -39,6 +39,7 @@ ELSEWHERE = {
     "ngrok http --url=calsync.example.com 8770": "needs an account",
     "ssh -L 8771:127.0.0.1:8771": "needs another machine",
     "calsyncd pause --all": "tests/acceptance/test_pauses.py",
+    "calsyncd connect EMAIL": "tests/cli/test_connecting.py",
     "calsyncd run": "the unit runs it",
     "calsyncd init": "tests/firstrun/test_dialogue.py",
     "calsyncd init [--config FILE]": "tests/firstrun/test_dialogue.py",

@@ -1,0 +1,357 @@
+"""Agents' own consent: who has connected a calendar, from the button on the page to the credential in the vault.
+
+A flow is bound to the browser that began it: its state, PKCE verifier and nonce stand, encrypted, in that browser's
+cookie, together with whose company it is, and nowhere else. What of it has been used is remembered for as long as the
+cookie counts. Who is connected is whom Google's id_token names, whatever the flow was begun for.
+
+One lock an account: connecting twice at once leaves the refresh token that came last, and the other one is dropped.
+It is not revoked: at Google that ends the whole grant, and the newer token with it.
+
+Disconnecting survives a crash at each step, since it is begun again from what is written down:
+1. the credential is marked as leaving: from now on nobody follows the calendar, and the token still stops its channels;
+2. the channels are stopped and the hold is released, which the ledger remembers by itself;
+3. the grant is revoked at Google, which may have happened before;
+4. the credential is deleted.
+Whoever is marked is taken through 2 to 4 again at the next start, and every five minutes until it has succeeded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import json
+import secrets
+from collections import OrderedDict, defaultdict
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from calsyncd.errors import Refused, ServiceError, Unavailable, UserError
+from calsyncd.google import consent
+from calsyncd.google.consent import Client
+from calsyncd.google.tokens import SCOPE
+from calsyncd.web.connect import FLOW_SECONDS, Place, Shown, Started
+from calsyncd.web.pages import CONNECT, DISCONNECT, Facts, Page
+
+if TYPE_CHECKING:
+    from calsyncd.clock import Clock
+    from calsyncd.http import Http
+    from calsyncd.vault import Vault
+
+MAX_FLOWS = 3
+"""So many tabs of one browser can be under way; an older flow is forgotten."""
+
+MAX_USED = 20_000
+EXCHANGES = 20
+"""So many exchanges with Google at a time: the other connections are for calendars and phones."""
+
+EXCHANGE_SECONDS = 8.0
+WORK_SECONDS = 4.0
+"""After so long together a browser is told what there is to tell: its connection is cut after 15."""
+
+AGAIN_SECONDS = 300.0
+
+_REFUSALS = {
+    "consent_denied": (200, Page.DENIED),
+    "code_refused": (400, Page.EXPIRED),
+    "account_unverified": (403, Page.UNVERIFIED),
+}
+_ERRORS = frozenset(
+    {
+        *("invalid_request", "invalid_scope", "server_error", "temporarily_unavailable"),
+        *("unauthorized_client", "unsupported_response_type", "admin_policy_enforced", "interaction_required"),
+    }
+)
+"""What may stand in the log of an answer's `error`: RFC 6749 4.1.2.1, and what Google adds."""
+
+_CONTEXT = "google:"
+_log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A flow under way; `at` is when it began, `email` whom it was begun for."""
+
+    state: str
+    verifier: str
+    nonce: str
+    what: str
+    email: str
+    at: float
+
+
+class Connections:
+    """Implements `web.connect.Ways`, whose pages stand at `place`; made once the vault is open.
+
+    `is_agent` says of an address in lower case whether this company follows it. `followed` starts to read a calendar
+    now and returns without waiting for the end; it raises nothing, and may be called for one that is followed.
+    `let_go` stops its channels and releases its hold, for good, however often it is called. Both are called one at a
+    time for an account; of errors, `let_go` may raise Unavailable alone: it is then called again.
+    """
+
+    def __init__(
+        self,
+        vault: Vault,
+        http: Http,
+        client: Client,
+        clock: Clock,
+        place: Place,
+        *,
+        is_agent: Callable[[str], bool],
+        followed: Callable[[str], Awaitable[None]],
+        let_go: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._vault = vault
+        self._http = http
+        self._client = client
+        self._company = f"google {client.client_id} {client.redirect_uri}"
+        self._clock = clock
+        self.place = place
+        self._is_agent = is_agent
+        self._followed = followed
+        self._let_go = let_go
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._exchanging = asyncio.Semaphore(EXCHANGES)
+        self._used: OrderedDict[str, float] = OrderedDict()
+        self._revocations = 0
+        self._revoked: dict[str, int] = {}
+        self._work: set[asyncio.Task[bool]] = set()
+        self._connected: set[str] = set()
+        self._leaving: set[str] = set()
+        for email in self._kept():
+            with contextlib.suppress(UserError):
+                credential = vault.get(_CONTEXT + email)
+                if credential is not None:
+                    (self._leaving if credential.get("leaving") else self._connected).add(email)
+
+    # -- who is connected ------------------------------------------------------------------------------------------
+
+    def connected(self) -> list[str]:
+        """The accounts whose calendars may be read, sorted; who is leaving is none of them."""
+        return sorted(self._connected)
+
+    def grant(self, email: str) -> str | None:
+        """The refresh token of this account, also while it is leaving; None: it has none. UserError as the vault's."""
+        credential = self._vault.get(_CONTEXT + email.lower())
+        token = credential.get("refresh_token") if credential is not None else None
+        return token if isinstance(token, str) else None
+
+    async def disconnect(self, email: str) -> bool:
+        """Take this account out, in the order above; False: Google could not be told yet, and will be.
+
+        UserError: the vault cannot be written.
+        """
+        email = email.lower()
+        async with self._locks[email]:
+            return await self._leave(email)
+
+    async def keep(self) -> None:
+        """Bring to an end what a crash or an outage of Google has left half done, for ever."""
+        while True:
+            for email in sorted(self._leaving):
+                async with self._locks[email]:
+                    # Whoever has connected meanwhile is not leaving any more.
+                    if email in self._leaving:
+                        await self._guarded(email, self._leave(email))
+            await self._clock.sleep(AGAIN_SECONDS)
+
+    # -- flows -----------------------------------------------------------------------------------------------------
+
+    def start(self, what: str, email: str, cookie: str) -> Started:
+        """Begin to connect or to disconnect."""
+        now = self._clock.now()
+        flow = Flow(
+            state=_unguessable(),
+            verifier=_unguessable(),
+            nonce=_unguessable(),
+            what=what,
+            email=email,
+            at=now,
+        )
+        url = consent.authorization_url(
+            self._client,
+            state=flow.state,
+            challenge=consent.challenge_of(flow.verifier),
+            nonce=flow.nonce,
+            login_hint=email,
+            offline=what == CONNECT,
+        )
+        return Started(url, self._boxed([*self._flows(cookie), flow][-MAX_FLOWS:]))
+
+    async def finish(self, cookie: str, query: Mapping[str, str]) -> Shown:
+        """End the flow that this browser began."""
+        flows = self._flows(cookie)
+        state = query.get("state", "").encode()
+        flow = next((flow for flow in flows if hmac.compare_digest(flow.state.encode(), state)), None)
+        if flow is None or flow.state in self._used:
+            # What another page may have sent here must not end what this browser is about.
+            return Shown(400, Page.EXPIRED, Facts())
+        self._use(flow)
+        try:
+            status, page, account = await self._end(flow, query)
+        except Refused as error:
+            status, page = _REFUSALS.get(error.code, (502, Page.FAILED))
+            account = ""
+            if page is Page.FAILED:
+                _failed(flow.email, error)
+            else:
+                _not_connected(error.code, flow.email)
+        except (Unavailable, TimeoutError) as error:
+            status, page, account = 503, Page.FAILED, ""
+            _failed(flow.email, error)
+        left = [other for other in flows if other.state != flow.state]
+        return Shown(status, page, Facts(account, flow.email, flow.what), self._boxed(left) if left else "")
+
+    async def _end(self, flow: Flow, query: Mapping[str, str]) -> tuple[int, Page, str]:
+        if "error" in query and query["error"] != "access_denied":
+            # A stranger's word, until it is one that we know.
+            known = query["error"] if query["error"] in _ERRORS else "something else"
+            raise Refused(f"Google ended the flow with {known}", service="google", code="consent_failed")
+        code = consent.code_of(query, state=flow.state)
+        before = self._revocations
+        async with asyncio.timeout(EXCHANGE_SECONDS), self._exchanging:
+            granted = await consent.exchange(
+                self._http,
+                self._client,
+                code=code,
+                verifier=flow.verifier,
+                nonce=flow.nonce,
+                now=self._clock.now(),
+            )
+        email = granted.email
+        if flow.what == DISCONNECT:
+            return await self._signed_out(email)
+        if not self._is_agent(email):
+            # The token is dropped, not revoked: the grant may be another company's too, by the same client.
+            _not_connected("stranger", email)
+            return 403, Page.STRANGER, email
+        if SCOPE not in granted.scope:
+            _not_connected("scope_missing", email)
+            return 403, Page.UNTICKED, email
+        token = consent.grant_of(granted)
+        done = await self._told(email, self._connect(email, token, before))
+        return (200, Page.CONNECTED, email) if done else (503, Page.FAILED, email)
+
+    async def _connect(self, email: str, token: str, before: int) -> bool:
+        """Keep this refresh token; False: the grant was revoked since its exchange began."""
+        async with self._locks[email]:
+            if self._revoked.get(email, 0) > before:
+                return False
+            credential = {"refresh_token": token, "connected_at": int(self._clock.now())}
+            await asyncio.to_thread(self._vault.put, _CONTEXT + email, credential)
+            self._leaving.discard(email)
+            self._connected.add(email)
+            await self._followed(email)
+        _log.info(f"The calendar of {email} is connected", action="agent_connected", agent=email)
+        return True
+
+    async def _signed_out(self, email: str) -> tuple[int, Page, str]:
+        if email not in self._connected and email not in self._leaving:
+            return 200, Page.ABSENT, email
+        if await self._told(email, self.disconnect(email)):
+            return 200, Page.DISCONNECTED, email
+        return (200, Page.LEAVING, email) if email in self._leaving else (503, Page.FAILED, email)
+
+    async def _told(self, email: str, work: Coroutine[Any, Any, bool]) -> bool:
+        """Whether this work came to its good end soon; it is not hurt by a browser that goes away."""
+        task = asyncio.create_task(self._guarded(email, work))
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+        done, _ = await asyncio.wait({task}, timeout=WORK_SECONDS)
+        return bool(done) and task.result()
+
+    async def _guarded(self, email: str, work: Coroutine[Any, Any, bool]) -> bool:
+        try:
+            return await work
+        except (ServiceError, UserError, OSError) as error:
+            _failed(email, error)
+            return False
+
+    async def _leave(self, email: str) -> bool:
+        """Steps 1 to 4, under the account's lock."""
+        context = _CONTEXT + email
+        credential = await asyncio.to_thread(self._vault.get, context)
+        if credential is None:
+            self._connected.discard(email)
+            self._leaving.discard(email)
+            return True
+        if not credential.get("leaving"):
+            await asyncio.to_thread(self._vault.put, context, {**credential, "leaving": True})
+        self._connected.discard(email)
+        self._leaving.add(email)
+        try:
+            await self._let_go(email)
+            await self._revoke(email, credential)
+        except Unavailable as error:
+            _log.warning(
+                f"The calendar of {email} is no longer read; the rest of disconnecting it is tried again: {error}",
+                action="disconnect_waits",
+                agent=email,
+            )
+            return False
+        await asyncio.to_thread(self._vault.remove, context)
+        self._leaving.discard(email)
+        _log.info(f"The calendar of {email} is disconnected", action="agent_disconnected", agent=email)
+        return True
+
+    async def _revoke(self, email: str, credential: Mapping[str, Any]) -> None:
+        # Counted before it is sent: what is lost on the way may have landed.
+        self._revocations += 1
+        self._revoked[email] = self._revocations
+        try:
+            await consent.revoke(self._http, self._client, str(credential.get("refresh_token", "")))
+        except Unavailable:
+            raise
+        except ServiceError as error:
+            # Refused: Google knows the token no more, so there is nothing left to end.
+            _log.info(
+                "Google did not know a grant that was to be ended", action="grant_gone", agent=email, error=error.code
+            )
+        finally:
+            self._revocations += 1
+            self._revoked[email] = self._revocations
+
+    # -- cookies ---------------------------------------------------------------------------------------------------
+
+    def _boxed(self, flows: list[Flow]) -> str:
+        content = {"company": self._company, "flows": [asdict(flow) for flow in flows]}
+        return self._vault.box(json.dumps(content, separators=(",", ":")).encode()).decode().rstrip("=")
+
+    def _flows(self, cookie: str) -> list[Flow]:
+        """The flows under way in this browser; none where the cookie is not ours, or another company's."""
+        boxed = cookie.encode() + b"=" * (-len(cookie) % 4)
+        content = self._vault.unbox(boxed, FLOW_SECONDS) if cookie else None
+        data = json.loads(content) if content is not None else {}
+        # Only we can have made it, but perhaps for another purpose, or for another client before.
+        if data.get("company") != self._company:
+            return []
+        now = self._clock.now()
+        return [flow for item in data["flows"] if abs(now - (flow := Flow(**item)).at) <= FLOW_SECONDS]
+
+    def _use(self, flow: Flow) -> None:
+        now = self._clock.now()
+        self._used[flow.state] = now
+        while self._used:
+            state, at = next(iter(self._used.items()))
+            if len(self._used) <= MAX_USED and now - at <= 2 * FLOW_SECONDS:
+                break
+            del self._used[state]
+
+    def _kept(self) -> list[str]:
+        return [context.removeprefix(_CONTEXT) for context in self._vault.contexts() if context.startswith(_CONTEXT)]
+
+
+def _unguessable() -> str:
+    return consent.unguessable(secrets.token_bytes(consent.RANDOM_BYTES))
+
+
+def _not_connected(why: str, email: str) -> None:
+    _log.info("A calendar was not connected", action="connect_refused", why=why, agent=email)
+
+
+def _failed(email: str, error: Exception) -> None:
+    why = "Google did not answer in time" if isinstance(error, TimeoutError) else str(error)
+    _log.error(f"A calendar could not be connected or disconnected: {why}", action="connect_failed", agent=email)

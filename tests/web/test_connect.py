@@ -1,0 +1,253 @@
+"""The pages' routes, as strangers and neighbours would use them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from calsyncd.http import Http
+from calsyncd.sandbox.world import Sandbox
+from calsyncd.web.allowance import Allowance
+from calsyncd.web.connect import MAX_AT_ONCE
+from calsyncd.web.pages import STYLE_SOURCE
+from tests.connections.company import AMY, Browser, Company, company_of, visited
+
+from .wire import GOOGLE, NOTIFY, body, connect, message, request, send, status
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+PATHS = ("/google/connect", "/google/callback")
+
+
+@pytest.fixture
+def company(sandbox: Sandbox, http: Http, tmp_path: Path) -> Company:
+    """One behind https, as everybody is but a developer."""
+    return company_of(sandbox, http, tmp_path)
+
+
+@pytest.fixture
+async def pages(company: Company) -> AsyncIterator[str]:
+    """Where they are."""
+    async with visited(company) as found:
+        yield found
+
+
+@pytest.fixture
+async def browser(pages: str) -> AsyncIterator[Browser]:
+    """Somebody's."""
+    async with Browser(pages) as made:
+        yield made
+
+
+def form(raw: bytes, headers: dict[str, str] | None = None) -> bytes:
+    """The bytes of a posted form."""
+    more = f"Content-Length: {len(raw)}\r\n"
+    return request("/google/connect", FORM if headers is None else headers, more=more, body=raw)
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_without_ways_there_are_no_pages(address: str, path: str) -> None:
+    """A company with a service account has nothing there."""
+    for method in ("GET", "POST"):
+        answer = await send(address, request(path, {}, method=method))
+        assert (status(answer), body(answer)) == (404, b"")
+
+
+@pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND"])
+@pytest.mark.parametrize("path", PATHS)
+async def test_other_methods_and_spellings_are_404(pages: str, method: str, path: str) -> None:
+    """As everything else on the public side."""
+    assert status(await send(pages, request(path, {}, method=method))) == 404
+    for spelled in (path + "/", path.upper(), path.replace("g", "%67", 1), "/" + path):
+        answer = await send(pages, request(spelled, {}, method="GET"))
+        assert (status(answer), body(answer)) == (404, b"")
+    assert status(await send(pages, request("/google/callback", {}, method="POST"))) == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [("GET", "/google/connect", 200), ("GET", "/google/callback?state=a", 400), ("POST", "/google/connect", 400)],
+)
+async def test_every_page_carries_the_same_strict_headers(
+    browser: Browser, sandbox: Sandbox, method: str, path: str, expected: int
+) -> None:
+    """No store, no frame, no referrer, no script, no outside resource, no form but to us and on to Google."""
+    answer = await browser.send(method, path)
+    origin = "{0.scheme}://{0.netloc}".format(urlsplit(sandbox.google.origin))
+
+    assert answer.status == expected
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Server"] == "calsyncd"
+    assert answer.headers["Content-Security-Policy"] == (
+        f"default-src 'none'; style-src {STYLE_SOURCE}; base-uri 'none'; form-action 'self' {origin}; "
+        "frame-ancestors 'none'"
+    )
+    assert "Set-Cookie" not in answer.headers
+
+
+async def test_the_cookie_is_ours_alone(browser: Browser, sandbox: Sandbox, http: Http, tmp_path: Path) -> None:
+    """Behind https no script, no neighbour and no plain connection can have it; on a developer's machine, no script."""
+    answer = await browser.send("POST", "/google/connect", {"email": AMY, "what": "connect"})
+    name, *attributes = answer.headers["Set-Cookie"].split("; ")
+    assert answer.status == 303
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert name.startswith("__Host-calsyncd=")
+    assert sorted(attributes) == ["HttpOnly", "Max-Age=600", "Path=/", "SameSite=Lax", "Secure"]
+    assert AMY not in name
+
+    plain = company_of(sandbox, http, tmp_path / "plain", public_url="http://127.0.0.1:8770")
+    async with visited(plain) as address, Browser(address) as developer:
+        answer = await developer.send("POST", "/google/connect", {"email": AMY, "what": "connect"})
+        name, *attributes = answer.headers["Set-Cookie"].split("; ")
+        assert name.startswith("calsyncd=")
+        assert sorted(attributes) == ["HttpOnly", "Max-Age=600", "Path=/", "SameSite=Lax"]
+
+
+@pytest.mark.parametrize(
+    "cookies", ["{0}={1}; {0}={1}", "{0}=", '{0}={1}"', '{0}="{1}"', "{0}={1}%0a", "x{0}={1}", "{0}=" + "A" * 3990]
+)
+async def test_a_cookie_that_is_not_as_we_set_it_is_none(browser: Browser, pages: str, cookies: str) -> None:
+    """Sent twice, quoted, or under another name: the flow is unknown."""
+    link = await browser.consent(await browser.begin())
+    ((name, value),) = browser.cookies.items()
+    answer = await send(pages, request(link, {"Cookie": cookies.format(name, value)}, method="GET"))
+
+    assert status(answer) == 400
+
+
+@pytest.mark.parametrize("name", ["next", "redirect", "redirect_uri", "return_to", "continue", "url", "state", "iss"])
+async def test_nothing_that_is_named_is_redirected_to(browser: Browser, sandbox: Sandbox, name: str) -> None:
+    """Only a form leads away, and only to Google's page with our own callback."""
+    evil = "https://evil.example/"
+    for path in (f"/google/connect?{name}={quote(evil)}", f"/google/callback?{name}={quote(evil)}"):
+        answer = await browser.send("GET", path)
+        assert "Location" not in answer.headers
+        assert "evil.example" not in answer.text
+    answer = await browser.send("POST", "/google/connect", {"email": AMY, "what": "connect", name: evil})
+    assert answer.headers["Location"].startswith(sandbox.google.origin + "/")
+    assert "evil.example" not in answer.headers["Location"]
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        '"><script>alert(1)</script>@example.com',
+        "amy@example.com\r\nSet-Cookie: a=b",
+        "amy@example.com&prompt=none",
+        "a" * 300 + "@example.com",
+        "no address",
+        "\u202eamy@example.com\n",
+        "'onfocus=alert(1)@x",
+    ],
+)
+async def test_an_address_is_one_or_is_left_out(browser: Browser, email: str) -> None:
+    """It stands escaped in the page and encoded in Google's URL, or not at all."""
+    shown = await browser.send("GET", f"/google/connect?email={quote(email)}")
+    begun = await browser.send("POST", "/google/connect", {"email": email, "what": "connect"})
+
+    assert shown.status == 200
+    assert "<script" not in shown.text
+    assert "alert(1)" not in shown.text
+    assert begun.status == 303
+    assert begun.headers["Location"].count("prompt=") == 1
+    assert begun.headers["Set-Cookie"].startswith("__Host-calsyncd=")
+
+
+async def test_the_invitation_fills_the_address_in(browser: Browser) -> None:
+    """With a plus in it, too."""
+    answer = await browser.send("GET", "/google/connect?email=amy%2Bcalls@example.com")
+
+    assert 'value="amy+calls@example.com"' in answer.text
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        form(b""),
+        form(b"email=amy@example.com"),
+        form(b"what=everything"),
+        form(b"what=connect&what=disconnect"),
+        form(b"what=connect", {"Content-Type": "application/json"}),
+        form(b"what=connect", {}),
+        form(b"what=connect&x=" + b"x" * 3000),
+        form(b"&" * 2000),
+        form(b"what=%ff%fe"),
+        request(
+            "/google/connect", FORM, more="Transfer-Encoding: chunked\r\n", body=b"fff\r\n" + b"x" * 4095 + b"\r\n"
+        ),
+        request("/google/connect", FORM, more="Content-Length: 10000000000\r\n", body=b"x" * 2000),
+    ],
+)
+async def test_what_is_no_form_of_ours_begins_nothing(pages: str, raw: bytes) -> None:
+    """It is answered with the page, at once, and nothing is kept."""
+    answer = await send(pages, raw, seconds=3.0)
+
+    assert status(answer) == 400
+    assert b"Connect your calendar" in answer
+    assert b"Set-Cookie" not in answer
+
+
+@pytest.mark.parametrize("where", ["cross-site", "same-site"])
+async def test_another_sites_button_begins_nothing(browser: Browser, where: str) -> None:
+    """Its visitor sees our page instead, and what pressing the button means."""
+    form = {"email": AMY, "what": "disconnect"}
+    answer = await browser.send("POST", "/google/connect", form, {"Sec-Fetch-Site": where})
+    ours = await browser.send("POST", "/google/connect", form, {"Sec-Fetch-Site": "same-origin", "Origin": "null"})
+
+    assert answer.status == 403
+    assert "Location" not in answer.headers
+    assert browser.cookies
+    assert ours.status == 303
+
+
+@pytest.mark.parametrize("name", ["state", "code", "error", "iss"])
+async def test_an_answer_that_says_something_twice_is_none(company: Company, browser: Browser, name: str) -> None:
+    """A proxy and we might each believe another one."""
+    link = await browser.consent(await browser.begin())
+    answer = await browser.send("GET", f"{link}&{name}=a&{name}=b")
+
+    assert answer.status == 400
+    assert company.connections.connected() == []
+    assert (await browser.send("GET", link)).status == 200
+
+
+async def test_too_many_are_asked_to_wait_and_google_is_not(sandbox: Sandbox, http: Http, tmp_path: Path) -> None:
+    """The pages answer 503 when too much is asked; notifications and webhooks are not counted with it."""
+    company = company_of(sandbox, http, tmp_path)
+    async with visited(company, Allowance(burst=20, per_second=0.1)) as address:
+        page = request("/google/connect", {}, method="GET")
+        answers = [await send(address, page) for _ in range(30)]
+        refused = [answer for answer in answers if status(answer) != 200]
+
+        assert len(refused) == 10
+        assert {status(answer) for answer in refused} == {503}
+        assert b"Retry-After: " in refused[0]
+        assert b"One moment" in refused[0]
+        for _ in range(5):
+            assert status(await send(address, request(NOTIFY, GOOGLE))) == 200
+            assert status(await send(address, message())) == 200
+        assert status(await send(address, request("/healthz", {}, method="GET"))) == 200
+
+
+async def test_slow_forms_take_no_places_from_google(pages: str) -> None:
+    """Only so many are waited for; whoever comes then is asked to wait, and notifications are taken."""
+    half = request("/google/connect", FORM, more="Content-Length: 12\r\n", body=b"what=")
+    slow = [await connect(pages) for _ in range(MAX_AT_ONCE)]
+    for _, writer in slow:
+        writer.write(half)
+        await writer.drain()
+    await asyncio.sleep(0.2)
+    page = await send(pages, request("/google/connect", {}, method="GET"))
+    notified = await send(pages, request(NOTIFY, GOOGLE))
+    for _, writer in slow:
+        writer.close()
+
+    assert (status(page), status(notified)) == (503, 200)
