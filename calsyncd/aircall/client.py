@@ -42,6 +42,7 @@ class AircallApi:
     """Aircall on behalf of the company.
 
     `now` is asked when a look is sent; `say` is told of version changes, `granted` of what headers say of the budget.
+    `authorization` is read at each request, so that another may be put in its place.
     `blocked` says that a 429 for somebody else has to be waited for: then what takes several requests does not go on.
     """
 
@@ -61,7 +62,7 @@ class AircallApi:
         self._blocked = blocked
         self._granted = granted
         self._api_url = api_url.rstrip("/")
-        self._authorization = authorization
+        self.authorization = authorization
         self._now = now
         self._say = say
         self._pinned = users_api != "auto"
@@ -330,7 +331,7 @@ class AircallApi:
             route,
             method,
             self._api_url + path,
-            headers={"Authorization": self._authorization, "Content-Type": "application/json"},
+            headers={"Authorization": self.authorization, "Content-Type": "application/json"},
             body=body,
         )
         if not answer.ok:

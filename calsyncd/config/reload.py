@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
     from calsyncd.config.models import Settings
 
-LIVE = ("mode", "teams", "agents", "rules", "dispatch", "log.level")
-"""What a reload changes; everything else is read once, credentials and their files' contents too."""
+CREDENTIALS = ("google.service_account_file", "aircall.api_id", "aircall.api_token_file")
+LIVE = ("mode", "teams", "agents", "rules", "dispatch", "log.level", *CREDENTIALS)
+"""What a reload changes, the contents of credentials' files included; everything else is read once."""
 
 
 def restart_needed(old: Settings, new: Settings) -> list[str]:

@@ -338,6 +338,11 @@ class Budget:
         """Nothing goes before `until`."""
         self._blocked_until = max(self._blocked_until, until)
 
+    def admitted(self, until: float, now: float) -> None:
+        """What `refused(until)` said does not hold any more; a longer wait for another reason does."""
+        if self._blocked_until == until:
+            self._blocked_until = now
+
     def stepped(self, seconds: float) -> None:
         """The clock jumped by so many seconds: what was spent stays as long ago as it was."""
         self._spent = deque(at + seconds for at in self._spent)

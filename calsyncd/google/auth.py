@@ -1,8 +1,10 @@
 """Access tokens of a service account with domain-wide delegation.
 
 google-auth signs (`crypt.RSASigner` and `jwt.encode` are its public pieces); the exchange is a request of our own.
-Facts: claims iss, sub, scope, aud, iat and exp of at most an hour, header kid; 401 `unauthorized_client` when the
-delegation is missing, 400 `invalid_grant` for an unknown or suspended user or a wrong clock.
+Facts: claims iss, sub, scope, aud, iat and exp of at most an hour, header kid; 401 `unauthorized_client` or
+`access_denied` when the delegation or its scope is missing. 400 `invalid_grant` is said of an unknown or suspended
+user, of a wrong clock and of a deleted key alike: only its description tells them apart, in words that Google documents
+("Using OAuth 2.0 for Server to Server Applications", error codes). Of one that is not known the user is the reason.
 """
 
 from __future__ import annotations
@@ -120,7 +122,7 @@ def _token_error(answer: Answer) -> Refused | Unavailable:
             code="token_endpoint",
             status=answer.status,
         )
-    if code == "unauthorized_client":
+    if code in ("unauthorized_client", "access_denied"):
         return Refused(
             "Google does not let the service account speak for this user",
             service="google",
@@ -128,10 +130,17 @@ def _token_error(answer: Answer) -> Refused | Unavailable:
             status=answer.status,
         )
     if code == "invalid_grant":
-        return Refused(
-            "Google does not know this user, or has suspended them, or our clock is wrong",
-            service="google",
-            code="invalid_grant",
-            status=answer.status,
-        )
+        return _grant_refused(answer)
     return Refused("Google refused the service account", service="google", code="service_account", status=answer.status)
+
+
+def _grant_refused(answer: Answer) -> Refused:
+    description = answer.data.get("error_description") if isinstance(answer.data, dict) else None
+    words = description.lower() if isinstance(description, str) else ""
+    if "reasonable timeframe" in words:
+        message, code = "Google does not take our clock's time", "clock"
+    elif "invalid jwt" in words or "account not found" in words:
+        message, code = "Google knows neither this service account nor what it signs", "service_account"
+    else:
+        message, code = "Google does not know this user, or has suspended them", "invalid_grant"
+    return Refused(message, service="google", code=code, status=answer.status)

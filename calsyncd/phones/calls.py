@@ -34,6 +34,13 @@ STATE_ERROR = 405
 GONE_RETRY_SECONDS = 2 * 60.0
 MAX_PAGES = 400
 CREDENTIALS_PROBE_SECONDS = 60.0
+COMPANY_REFUSALS = {
+    CREDENTIALS: "aircall_credentials",
+    "aircall_not_installed": "aircall_not_installed",
+    "aircall_uninstalled": "aircall_uninstalled",
+}
+"""Troubles of the whole company, by the code of the error that tells of them."""
+
 LEDGER_RETRY_SECONDS = 5.0
 LEDGER_PATIENCE_SECONDS = 10.0
 RELEASE_PATIENCE_SECONDS = 1.0
@@ -73,7 +80,8 @@ class Calls:
     """Makes the requests. `credentials_bad` while Aircall refuses our key: then one request at a time probes.
 
     `pages` is how many the list of everybody last had, `shown` whom its last page has told something about. `untold` is
-    called with when a look found that somebody had turned to or from `unavailable`, and no webhook had told of it.
+    called with when a look found that somebody had turned to or from `unavailable`, and no webhook had told of it,
+    `regained` when our credentials are good again.
     """
 
     def __init__(
@@ -91,6 +99,8 @@ class Calls:
         self.credentials_bad = False
         self.shown: set[str] = set()
         self.untold: Callable[[float], None] = lambda _: None
+        self.regained: Callable[[], None] = lambda: None
+        self._refused_until = float("-inf")
         self._listed: dict[int, User] = {}
         self._page = 0
         self._clock = clock
@@ -381,7 +391,7 @@ class Calls:
         put, held = sent.put, sent.written
         assert isinstance(held, Held)  # noqa: S101 - every PUT serves a hold
         may_land = isinstance(error, Unavailable) and error.landed
-        if not may_land and (agent.failures or isinstance(error, RateLimited) or error.code == CREDENTIALS):
+        if not may_land and (agent.failures or isinstance(error, RateLimited) or error.code in COMPANY_REFUSALS):
             return
         self._record.history(
             agent,
@@ -452,12 +462,17 @@ class Calls:
             self._budget.limited(now, wait)
             log.warning("Aircall's requests are used up", action="rate_limited", retry_seconds=round(wait, 1))
             return True
-        if error.code == CREDENTIALS:
-            self.credentials_bad = True
-            self._budget.refused(now + CREDENTIALS_PROBE_SECONDS)
-            self._roster.company("aircall_credentials", on=True)
+        code = COMPANY_REFUSALS.get(error.code)
+        if code is not None:
+            self.credentials_bad, self._refused_until = True, now + CREDENTIALS_PROBE_SECONDS
+            self._budget.refused(self._refused_until)
+            self._roster.company(code, on=True)
             return True
         return False
+
+    def may_be_good(self) -> None:
+        """Credentials may have been put right: the next request need not wait for its time."""
+        self._budget.admitted(self._refused_until, self._clock.now())
 
     def _succeeded(self, agent: Agent, *, by_update: bool) -> None:
         self._credentials_good()
@@ -466,8 +481,11 @@ class Calls:
         self._roster.trouble_over(agent, by_update=by_update)
 
     def _credentials_good(self) -> None:
-        self.credentials_bad = False
-        self._roster.company("aircall_credentials", on=False)
+        regained, self.credentials_bad = self.credentials_bad, False
+        for code in COMPANY_REFUSALS.values():
+            self._roster.company(code, on=False)
+        if regained:
+            self.regained()
 
 
 def _is_by_extension(agent: Agent, sent: Sent, now: float) -> bool:

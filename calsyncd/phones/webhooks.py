@@ -137,6 +137,11 @@ class Webhooks:
             self._kept, self._checked_at, self._due_since = True, None, None
             self._scheduler.at("webhooks", "", self._clock.now())
 
+    def retry(self) -> None:
+        """What kept it from being seen to may be over: see to it now, if the last try failed."""
+        if self._kept and self._failures:
+            self._plan(self._clock.now())
+
     async def remove(self) -> None:
         """Remove what is ours, and see to it no more; what fails is said, and mended by the next `keep`."""
         self._kept = False
