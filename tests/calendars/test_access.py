@@ -23,42 +23,58 @@ def refused(code: str) -> Refused:
 
 @pytest.mark.parametrize("code", sorted(REACH))
 async def test_from_cause_to_recovery(tmp_path: Path, code: str) -> None:
-    """It is asked seldom, not watched, what was read counts for a day, it is said, and it comes back by itself."""
+    """It is asked seldom, what was read counts for a day, it is said, and it comes back by itself."""
+    # Google says of a delta that it is a bad request also where only its token is: then all is asked for.
+    requests = 2 if code == "bad_request" else 1
     async with Diary(tmp_path, push=True) as diary:
-        diary.event("primary", "today", 23 * HOUR, 25 * HOUR)
-        diary.event("primary", "later", 5 * DAY, 6 * DAY)
+        diary.event("primary", "today", 23 * HOUR, 27 * HOUR)
         diary.follow(AMY)
         await diary.a_while(MINUTE)
-        calendar, began = diary.syncer.calendars[KEY], len(diary.google.lists)
-        watched = len(diary.google.watches)
+        calendar, began, watched = diary.syncer.calendars[KEY], len(diary.google.lists), len(diary.google.watches)
         diary.google.fault = lambda *_: refused(code)
 
         await diary.a_while(9 * MINUTE)
-        assert not calendar.suspended or code == "not_connected"
+        assert calendar.suspended == (code == "not_connected")
         await diary.a_while(11 * MINUTE)
         assert calendar.suspended
-        assert calendar.trouble == trouble(code, calendar.trouble.since if calendar.trouble else 0.0)
+        assert calendar.trouble is not None
+        assert calendar.trouble == trouble(code, calendar.trouble.since)
         assert needs_human(code)
         assert diary.syncer.losses.counts()[code] == 1
-        assert len(diary.google.lists) - began <= 10
+        assert len(diary.google.lists) - began <= 9 * requests
         asked = len(diary.google.lists)
-        for channel in list(diary.google.living):
-            diary.push.notify(diary.message(channel))
         await diary.a_while(22.8 * HOUR)
 
         assert diary.busy()
-        assert diary.told[AMY][1] is False or diary.told[AMY][0] is not None
-        assert 22.8 * 3 <= len(diary.google.lists) - asked <= 22.8 * 5.4
+        assert 22.8 * 3 <= (len(diary.google.lists) - asked) / requests <= 22.8 * 5.4
         await diary.a_while(0.9 * HOUR)
         assert diary.told[AMY] == (None, False)
-        await diary.a_while(4 * DAY)
         assert len(diary.google.watches) == watched
 
         diary.google.fault = lambda *_: None
         await diary.a_while(19 * MINUTE)
-        assert (calendar.loss, calendar.trouble) == (None, None)
+        assert not calendar.suspended
+        assert diary.syncer.losses.counts() == {}
         assert diary.busy()
         assert diary.told[AMY][1]
+
+
+async def test_what_cannot_be_read_is_not_watched(tmp_path: Path) -> None:
+    """No channel is renewed or opened, nor asked for, until the calendar is read again: then at once."""
+    async with Diary(tmp_path, push=True) as diary:
+        diary.follow(AMY)
+        await diary.a_while(MINUTE)
+        for channel in list(diary.google.living):
+            diary.push.notify(diary.message(channel))
+        watched = len(diary.google.watches)
+        diary.google.fault = lambda *_: refused("no_access")
+        await diary.a_while(8 * DAY)
+        assert len(diary.google.watches) == watched
+        assert diary.push.health(diary.syncer.calendars[KEY], diary.clock.now()) == "expired"
+
+        diary.google.fault = lambda *_: None
+        diary.syncer.losses.probe()
+        await diary.a_while(5)
         assert len(diary.google.watches) == watched + 1
 
 
@@ -197,7 +213,8 @@ async def test_access_that_comes_back_by_and_by(tmp_path: Path) -> None:
         await diary.a_while(5 * MINUTE)
 
         assert all(one.trouble is None for one in diary.syncer.calendars.values())
-        assert len(diary.google.lists) - asked <= 60 * 8
+        # Three times what polls every two minutes ask for anyway, where two of three are refused.
+        assert len(diary.google.lists) - asked <= 3 * 60 * 5
 
 
 async def test_another_reason_takes_the_place_of_the_first(tmp_path: Path) -> None:
@@ -234,9 +251,8 @@ async def test_messages_and_rules_ask_for_nothing_that_is_lost(tmp_path: Path) -
         assert diary.google.stopped == []
 
         asked = len(diary.google.lists)
-        by_hand = diary.scheduler.start(diary.syncer.sync(AMY), "by hand")
+        diary.scheduler.start(diary.syncer.sync(AMY), "by hand")
         await diary.a_while(1)
-        assert by_hand is None
         assert len(diary.google.lists) == asked + 1
         diary.google.fault = lambda *_: None
         await diary.a_while(20 * MINUTE)
