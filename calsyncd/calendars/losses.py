@@ -147,6 +147,9 @@ class Losses:
         if not loss.members and self._losses.get(loss.ground) is loss:
             del self._losses[loss.ground]
             self._scheduler.at("access", loss.ground, None)
+        elif loss.members and self._scheduler.due_at("access", loss.ground) is None:
+            # It was this one's turn, and nobody would be asked after it.
+            self._scheduler.at("access", loss.ground, self._clock.now() + BUSY_SECONDS)
 
     def _consider(self, loss: Loss, now: float) -> None:
         """Believe the loss, once it was confirmed."""

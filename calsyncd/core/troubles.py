@@ -24,8 +24,8 @@ _NOBODY = "nobody: it is retried"
 _KNOWN: dict[str, _Known] = {
     "delegation": _Known(
         "Google does not let the service account read this calendar",
-        "in the Google Admin console under Security > Access and data control > API controls > Domain-wide delegation,"
-        " give the service account's client id (a number) the scope calendar.events.readonly",
+        "in the Google Admin console under Security > Access and data control > API controls, at domain-wide"
+        " delegation, give the service account's client id (a number) the scope calendar.events.readonly",
         _WORKSPACE_ADMIN,
     ),
     "domain_policy": _Known(

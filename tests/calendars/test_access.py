@@ -53,8 +53,8 @@ async def test_from_cause_to_recovery(tmp_path: Path, code: str) -> None:
 
         diary.google.fault = lambda *_: None
         await diary.a_while(19 * MINUTE)
-        assert not calendar.suspended
         assert diary.syncer.losses.counts() == {}
+        assert diary.syncer.calendars[KEY].trouble is None
         assert diary.busy()
         assert diary.told[AMY][1]
 
@@ -76,6 +76,25 @@ async def test_what_cannot_be_read_is_not_watched(tmp_path: Path) -> None:
         diary.syncer.losses.probe()
         await diary.a_while(5)
         assert len(diary.google.watches) == watched + 1
+
+
+async def test_the_one_who_was_to_ask_for_all_is_dropped(tmp_path: Path) -> None:
+    """In the middle of the probe: the next one asks."""
+    async with Diary(tmp_path) as diary:
+        diary.google.seconds = 5.0
+        diary.google.shut_out = lambda _: refused("service_account")
+        emails = [f"a{number}@example.com" for number in range(20)]
+        diary.follow(*emails)
+        await diary.a_while(HOUR)
+        asked = len(diary.google.asked)
+        diary.syncer.losses.probe()
+        await diary.a_while(1)
+        asking = diary.google.asked[asked]
+        diary.google.shut_out = lambda _: None
+        diary.follow(*(email for email in emails if email != asking))
+        await diary.a_while(20 * MINUTE)
+
+        assert all(one.fresh for one in diary.syncer.calendars.values())
 
 
 async def test_one_refusal_is_no_loss(tmp_path: Path) -> None:
