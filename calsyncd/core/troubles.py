@@ -132,7 +132,9 @@ _KNOWN: dict[str, _Known] = {
         _OPERATOR,
     ),
     "update_refused": _Known(
-        "Aircall refuses to change this user's availability", "look at the log for Aircall's status", _AIRCALL_ADMIN
+        "Aircall refuses to change this user's availability",
+        "look at the log for Aircall's status; 403: the API key may not change users, so make one that may",
+        _AIRCALL_ADMIN,
     ),
     "not_taken": _Known(
         "Aircall accepts the change and does not make it", "look at the user in Aircall's dashboard", _AIRCALL_ADMIN

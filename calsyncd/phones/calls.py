@@ -30,6 +30,7 @@ RETRY_CAP_SECONDS = 30.0
 RETRY_AFTER_CAP_SECONDS = 120.0
 REFUSED_RETRY_SECONDS = 5 * 60.0
 REFUSED_RELEASE_RETRY_SECONDS = 60.0
+FORBIDDEN = 403
 STATE_ERROR = 405
 GONE_RETRY_SECONDS = 2 * 60.0
 MAX_PAGES = 400
@@ -101,6 +102,7 @@ class Calls:
         self.untold: Callable[[float], None] = lambda _: None
         self.regained: Callable[[], None] = lambda: None
         self._refused_until = float("-inf")
+        self._forbidden_update = False
         self._listed: dict[int, User] = {}
         self._page = 0
         self._clock = clock
@@ -420,7 +422,7 @@ class Calls:
 
     async def _failed(self, agent: Agent, error: ServiceError, doing: str) -> None:
         """Decide when this agent is tried again, and whose trouble it is."""
-        if self._company_failed(error):
+        if not self._concerns_updates_alone(error, doing) and self._company_failed(error):
             return
         if doing == "update":
             failures = agent.failed_updates = agent.failed_updates + 1
@@ -470,12 +472,23 @@ class Calls:
             return True
         return False
 
+    def _concerns_updates_alone(self, error: ServiceError, doing: str) -> bool:
+        """Whether a 403 tells that our credentials are good for reads and not for this update.
+
+        They are asked for the company once: an update that is refused with 403 again, after a read was answered, is no
+        reason to stop the reads.
+        """
+        forbidden = doing == "update" and error.code == CREDENTIALS and error.status == FORBIDDEN
+        known, self._forbidden_update = forbidden and self._forbidden_update, forbidden
+        return known and not self.credentials_bad
+
     def may_be_good(self) -> None:
         """Credentials may have been put right: the next request need not wait for its time."""
         self._budget.admitted(self._refused_until, self._clock.now())
 
     def _succeeded(self, agent: Agent, *, by_update: bool) -> None:
         self._credentials_good()
+        self._forbidden_update = self._forbidden_update and not by_update
         agent.failures = 0
         agent.facts = replace(agent.facts, retry_at=0.0)
         self._roster.trouble_over(agent, by_update=by_update)

@@ -78,6 +78,30 @@ async def test_what_cannot_be_read_is_not_watched(tmp_path: Path) -> None:
         assert len(diary.google.watches) == watched + 1
 
 
+async def test_a_restart_while_access_is_lost(tmp_path: Path) -> None:
+    """What was read before it counts on, for as long as it would have; few are asked for."""
+    emails = [AMY, BOB, *(f"a{number}@example.com" for number in range(30))]
+    async with Diary(tmp_path) as former:
+        former.event("primary", "e", -60, 30 * HOUR)
+        former.follow(*emails)
+        await former.a_while(MINUTE)
+        passed = former.clock.now() + 20 * HOUR
+    async with Diary(tmp_path, push=True) as diary:
+        diary.clock.jump(passed - diary.clock.now())
+        await diary.a_while(1)
+        diary.google.shut_out = lambda _: refused("service_account")
+        diary.follow(*emails)
+        diary.syncer.restore(await diary.shelf.store.calendars(), [])
+        await diary.a_while(30 * MINUTE)
+        assert diary.busy()
+        assert diary.told[AMY][1]
+        assert len(diary.google.lists) <= 20
+        assert diary.syncer.calendars[KEY].suspended
+        assert diary.google.watches == []
+        await diary.a_while(3.6 * HOUR)
+        assert diary.told[AMY] == diary.told[BOB] == (None, False)
+
+
 async def test_the_one_who_was_to_ask_for_all_is_dropped(tmp_path: Path) -> None:
     """In the middle of the probe: the next one asks."""
     async with Diary(tmp_path) as diary:

@@ -96,3 +96,25 @@ async def test_a_user_who_is_gone_and_comes_back() -> None:
         await office.until(4 * HOUR + MINUTE)
         assert office.trouble("amy@x") is None
         assert office.held("amy@x")
+
+
+async def test_a_key_that_may_read_and_not_write_is_not_taken_for_a_bad_one() -> None:
+    """403 to updates alone: after one look at the company it is the agents' trouble, and stays so till it is over."""
+    async with Office(team(5)) as office:
+        office.meet("a1@x", (MINUTE, 2 * HOUR))
+        await office.until(30)
+        office.aircall.errors["update"] = Refused("no", service="aircall", code=CREDENTIALS, status=403)
+        seen = []
+        while office.time < HOUR:
+            await office.a_while(10)
+            company = office.roster.company_trouble
+            if not seen or seen[-1] != (company.code if company is not None else None):
+                seen.append(company.code if company is not None else None)
+        assert seen == [None, "aircall_credentials", None]
+        assert office.trouble("a1@x") == "update_refused"
+        assert len(office.aircall.of("update")) <= 20
+
+        office.aircall.errors["update"] = None
+        await office.a_while(6 * MINUTE)
+        assert office.held("a1@x")
+        assert office.trouble("a1@x") is None
