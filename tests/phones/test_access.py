@@ -104,7 +104,7 @@ async def test_a_key_that_may_read_and_not_write_is_not_taken_for_a_bad_one() ->
         office.meet("a1@x", (MINUTE, 2 * HOUR))
         await office.until(30)
         office.aircall.errors["update"] = Refused("no", service="aircall", code=CREDENTIALS, status=403)
-        seen = []
+        seen: list[str | None] = []
         while office.time < HOUR:
             await office.a_while(10)
             company = office.roster.company_trouble
