@@ -427,7 +427,7 @@ class Daemon:
             self._google_api.use(_tokens(fresh, self._http, self.clock))
             renewed.append("google")
         if (fresh.aircall.api_id, fresh.aircall.api_token) != (before.aircall.api_id, before.aircall.api_token):
-            self._aircall_api.authorization = _authorization(fresh)
+            self._aircall_api.authorize(_authorization(fresh))
             renewed.append("aircall")
         return renewed
 

@@ -42,7 +42,6 @@ class AircallApi:
     """Aircall on behalf of the company.
 
     `now` is asked when a look is sent; `say` is told of version changes, `granted` of what headers say of the budget.
-    `authorization` is read at each request, so that another may be put in its place.
     `blocked` says that a 429 for somebody else has to be waited for: then what takes several requests does not go on.
     """
 
@@ -62,7 +61,7 @@ class AircallApi:
         self._blocked = blocked
         self._granted = granted
         self._api_url = api_url.rstrip("/")
-        self.authorization = authorization
+        self._authorization = authorization
         self._now = now
         self._say = say
         self._pinned = users_api != "auto"
@@ -76,6 +75,10 @@ class AircallApi:
         self._ignored_next: dict[int, Version] = {}
         self._left_out: set[int] = set()
         self._refused_substatuses: set[str] = set()
+
+    def authorize(self, authorization: str) -> None:
+        """Send these credentials from now on."""
+        self._authorization = authorization
 
     async def ping(self) -> None:
         """Return if the credentials are good."""
@@ -331,7 +334,7 @@ class AircallApi:
             route,
             method,
             self._api_url + path,
-            headers={"Authorization": self.authorization, "Content-Type": "application/json"},
+            headers={"Authorization": self._authorization, "Content-Type": "application/json"},
             body=body,
         )
         if not answer.ok:

@@ -82,7 +82,7 @@ class Budget:
         self._out = 0
         self._began_at: float | None = None
         self._expected = 0
-        self._blocked_until = 0.0
+        self._wait_until = self._barred_until = 0.0
         self._soon_until = 0.0
         self._at_once = per_minute
         self._learned: int | None = None
@@ -336,18 +336,26 @@ class Budget:
 
     def refused(self, until: float) -> None:
         """Nothing goes before `until`."""
-        self._blocked_until = max(self._blocked_until, until)
+        self._wait_until = max(self._wait_until, until)
 
-    def admitted(self, until: float, now: float) -> None:
-        """What `refused(until)` said does not hold any more; a longer wait for another reason does."""
-        if self._blocked_until == until:
-            self._blocked_until = now
+    def barred(self, until: float) -> None:
+        """The credentials were refused: nothing goes before `until`, unless others are `admitted` before."""
+        self._barred_until = max(self._barred_until, until)
+
+    def admitted(self) -> None:
+        """Other credentials have taken the place of those that were refused."""
+        self._barred_until = 0.0
+
+    @property
+    def _blocked_until(self) -> float:
+        return max(self._wait_until, self._barred_until)
 
     def stepped(self, seconds: float) -> None:
         """The clock jumped by so many seconds: what was spent stays as long ago as it was."""
         self._spent = deque(at + seconds for at in self._spent)
         self._refusals = deque(at + seconds for at in self._refusals)
-        self._blocked_until += seconds
+        self._wait_until += seconds
+        self._barred_until += seconds
         self._soon_until += seconds
         self._hand_back_at += seconds
         self._probe_at += seconds

@@ -17,7 +17,7 @@ class _Known:
 _OPERATOR = "operator"
 _WORKSPACE_ADMIN = "Google Workspace admin"
 _AIRCALL_ADMIN = "Aircall admin"
-_AGENT = "agent"
+_AGENT = "the agent"
 _OWNER = "owner of the calendar"
 _NOBODY = "nobody: it is retried"
 
@@ -117,13 +117,13 @@ _KNOWN: dict[str, _Known] = {
         _OPERATOR,
     ),
     "aircall_not_installed": _Known(
-        "calsyncd is not installed in Aircall yet",
-        "open /aircall/oauth/install at server.public_url, and authorize it there",
+        "calsyncd is not installed at the company in Aircall",
+        "as an Aircall admin, open /aircall/oauth/install at server.public_url, or install the app in the dashboard",
         _AIRCALL_ADMIN,
     ),
     "aircall_uninstalled": _Known(
-        "calsyncd was uninstalled in Aircall",
-        "open /aircall/oauth/install at server.public_url, and authorize it once more",
+        "the app was removed in Aircall, or its token is refused: nobody is set any more, and what is owed waits",
+        "as an Aircall admin, install it again: open /aircall/oauth/install at server.public_url",
         _AIRCALL_ADMIN,
     ),
     "aircall_company": _Known(

@@ -19,7 +19,16 @@ from calsyncd.core.plan import DOUBT_LIMIT_SECONDS, SETTLE_SECONDS, Decision, Do
 from calsyncd.core.retry import backoff
 from calsyncd.core.sync import rfc3339
 from calsyncd.core.timeline import Timeline
-from calsyncd.errors import CREDENTIALS, USER_GONE, RateLimited, Refused, ServiceError, Unavailable
+from calsyncd.errors import (
+    CREDENTIALS,
+    NOT_INSTALLED,
+    UNINSTALLED,
+    USER_GONE,
+    RateLimited,
+    Refused,
+    ServiceError,
+    Unavailable,
+)
 from calsyncd.logs import get_logger
 from calsyncd.metrics import Metrics
 from calsyncd.phones.agent import Agent
@@ -35,12 +44,12 @@ STATE_ERROR = 405
 GONE_RETRY_SECONDS = 2 * 60.0
 MAX_PAGES = 400
 CREDENTIALS_PROBE_SECONDS = 60.0
-COMPANY_REFUSALS = {
+ACCESS_TROUBLES = {
     CREDENTIALS: "aircall_credentials",
-    "aircall_not_installed": "aircall_not_installed",
-    "aircall_uninstalled": "aircall_uninstalled",
+    NOT_INSTALLED: NOT_INSTALLED,
+    UNINSTALLED: UNINSTALLED,
 }
-"""Troubles of the whole company, by the code of the error that tells of them."""
+"""What the whole company's trouble is, by the code of a request that was refused for its credentials."""
 
 LEDGER_RETRY_SECONDS = 5.0
 LEDGER_PATIENCE_SECONDS = 10.0
@@ -78,7 +87,7 @@ class Aircall(Protocol):
 
 
 class Calls:
-    """Makes the requests. `credentials_bad` while Aircall refuses our key: then one request at a time probes.
+    """Makes the requests. `credentials_bad` while Aircall refuses our credentials: then one request at a time probes.
 
     `pages` is how many the list of everybody last had, `shown` whom its last page has told something about. `untold` is
     called with when a look found that somebody had turned to or from `unavailable`, and no webhook had told of it,
@@ -101,7 +110,6 @@ class Calls:
         self.shown: set[str] = set()
         self.untold: Callable[[float], None] = lambda _: None
         self.regained: Callable[[], None] = lambda: None
-        self._refused_until = float("-inf")
         self._forbidden_update = False
         self._listed: dict[int, User] = {}
         self._page = 0
@@ -156,8 +164,10 @@ class Calls:
             self._listed, self._page = listed, page - 1
             return True
         except ServiceError as error:
+            # While nobody lets us in it is tried every minute, for weeks perhaps: the trouble was said once.
+            say = log.debug if self.credentials_bad and error.code in ACCESS_TROUBLES else log.warning
             self._company_failed(error)
-            log.warning("Aircall's users could not be listed", action="sweep_failed", code=error.code, why=str(error))
+            say("Aircall's users could not be listed", action="sweep_failed", code=error.code, why=str(error))
             raise
         self._credentials_good()
         now = self._clock.now()
@@ -393,7 +403,7 @@ class Calls:
         put, held = sent.put, sent.written
         assert isinstance(held, Held)  # noqa: S101 - every PUT serves a hold
         may_land = isinstance(error, Unavailable) and error.landed
-        if not may_land and (agent.failures or isinstance(error, RateLimited) or error.code in COMPANY_REFUSALS):
+        if not may_land and (agent.failures or isinstance(error, RateLimited) or error.code in ACCESS_TROUBLES):
             return
         self._record.history(
             agent,
@@ -464,13 +474,16 @@ class Calls:
             self._budget.limited(now, wait)
             log.warning("Aircall's requests are used up", action="rate_limited", retry_seconds=round(wait, 1))
             return True
-        code = COMPANY_REFUSALS.get(error.code)
-        if code is not None:
-            self.credentials_bad, self._refused_until = True, now + CREDENTIALS_PROBE_SECONDS
-            self._budget.refused(self._refused_until)
-            self._roster.company(code, on=True)
+        if error.code in ACCESS_TROUBLES:
+            self._budget.barred(now + CREDENTIALS_PROBE_SECONDS)
+            self.doubt_credentials(error.code)
             return True
         return False
+
+    def doubt_credentials(self, code: str) -> None:
+        """Nothing begins until a request has shown that Aircall takes our credentials; `code` says what is wrong."""
+        self.credentials_bad = True
+        self._roster.company(ACCESS_TROUBLES[code], on=True)
 
     def _concerns_updates_alone(self, error: ServiceError, doing: str) -> bool:
         """Whether a 403 tells that our credentials are good for reads and not for this update.
@@ -482,10 +495,6 @@ class Calls:
         known, self._forbidden_update = forbidden and self._forbidden_update, forbidden
         return known and not self.credentials_bad
 
-    def may_be_good(self) -> None:
-        """Credentials may have been put right: the next request need not wait for its time."""
-        self._budget.admitted(self._refused_until, self._clock.now())
-
     def _succeeded(self, agent: Agent, *, by_update: bool) -> None:
         self._credentials_good()
         self._forbidden_update = self._forbidden_update and not by_update
@@ -495,7 +504,7 @@ class Calls:
 
     def _credentials_good(self) -> None:
         regained, self.credentials_bad = self.credentials_bad, False
-        for code in COMPANY_REFUSALS.values():
+        for code in ACCESS_TROUBLES.values():
             self._roster.company(code, on=False)
         if regained:
             self.regained()

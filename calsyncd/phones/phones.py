@@ -180,6 +180,16 @@ class Phones:
         """Somebody joined or left the company: list everybody soon, but not all the time."""
         self.lists.changed()
 
+    def doubt_credentials(self, code: str) -> None:
+        """Aircall is said to have let go of us: nothing begins until it answers the list, asked for at once."""
+        self._calls.doubt_credentials(code)
+        self.lists.probe(self._clock.now())
+
+    def credentials_replaced(self) -> None:
+        """Requests are made with others from now on: those are tried at once, and it is seen whose they are."""
+        self._budget.admitted()
+        self.lists.probe(self._clock.now())
+
     def is_quiet(self) -> bool:
         """Whether a request that nobody waits for delays nobody now: its minute has no price, and there is enough."""
         now = self._clock.now()
@@ -200,8 +210,7 @@ class Phones:
     def probe(self) -> None:
         """Our credentials may have been put right: if Aircall refused them, ask it now."""
         if self._calls.credentials_bad:
-            self._calls.may_be_good()
-            self.lists.probe(self._clock.now())
+            self.credentials_replaced()
 
     def watch(self, judged: Callable[[Iterable[str], float], None]) -> None:
         """Call `judged(emails, now)` in each turn, once these agents were judged and before anything is sent."""
@@ -751,7 +760,7 @@ class Phones:
         self._in_flight -= 1
         self._budget.give_back(requests)
         if self._calls.credentials_bad:
-            # While the key is refused nothing begins, so that nobody else might ask whether it is good again.
+            # While they are refused nothing begins, so that nobody else might ask whether it is good again.
             self.lists.probe(self._clock.now() + CREDENTIALS_PROBE_SECONDS)
 
 

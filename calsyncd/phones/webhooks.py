@@ -137,11 +137,6 @@ class Webhooks:
             self._kept, self._checked_at, self._due_since = True, None, None
             self._scheduler.at("webhooks", "", self._clock.now())
 
-    def retry(self) -> None:
-        """What kept it from being seen to may be over: see to it now, if the last try failed."""
-        if self._kept and self._failures:
-            self._plan(self._clock.now())
-
     async def remove(self) -> None:
         """Remove what is ours, and see to it no more; what fails is said, and mended by the next `keep`."""
         self._kept = False
@@ -168,6 +163,11 @@ class Webhooks:
         """Whether a change made in Aircall would be told: it was in order at the last check, and nothing was missed."""
         missed = self._clock.now() < self._missed_at + DISTRUST_SECONDS and self._heard_at <= self._missed_at
         return self._kept and bool(self._tokens) and self._said == "" and not missed and self._doubted_at is None
+
+    def retry(self) -> None:
+        """What kept it from being seen to may be over: see to it now, if the last try failed."""
+        if self._kept and self._failures:
+            self._plan(self._clock.now())
 
     # -- what arrives ----------------------------------------------------------------------------------------------
 

@@ -256,6 +256,20 @@ def test_a_429_stops_everything_until_its_time_is_over() -> None:
     assert budget.take(NOW + 30)
 
 
+def test_other_credentials_end_the_wait_of_refused_ones_and_no_other() -> None:
+    """A 429 is the company's, whatever it is asked with."""
+    budget = Budget(10)
+    budget.barred(NOW + 60)
+    barred = budget.is_blocked(NOW), budget.next_at(NOW)
+    budget.stepped(5)
+    later = budget.next_at(NOW)
+    budget.refused(NOW + 30)
+    budget.admitted()
+
+    assert (barred, later) == ((True, NOW + 60), NOW + 65)
+    assert NOW + 30 == budget.next_at(NOW)
+
+
 def test_next_at_is_now_when_requests_may_go() -> None:
     """Nothing is waited for."""
     assert NOW == Budget(1).next_at(NOW)

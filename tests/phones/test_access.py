@@ -6,16 +6,16 @@ import pytest
 
 from calsyncd.core.troubles import trouble
 from calsyncd.errors import CREDENTIALS, Refused
-from calsyncd.phones.calls import COMPANY_REFUSALS
+from calsyncd.phones.calls import ACCESS_TROUBLES
 
 from .company import HOUR, MINUTE, Office, amy, team
 
 
 @pytest.mark.parametrize("told", [False, True], ids=["by-itself", "after-a-reload"])
-@pytest.mark.parametrize("error", sorted(COMPANY_REFUSALS))
+@pytest.mark.parametrize("error", sorted(ACCESS_TROUBLES))
 async def test_the_company_is_shut_out(error: str, *, told: bool) -> None:
     """One request a minute, everybody's trouble; who is held stays so, and all is made good when it is over."""
-    code = COMPANY_REFUSALS[error]
+    code = ACCESS_TROUBLES[error]
     async with Office(team(30)) as office:
         regained: list[float] = []
         office.phones.listen(lambda _: None, lambda: False, lambda: regained.append(office.time))
