@@ -155,7 +155,7 @@ class Daemon:
             self._send_alarms(settings)
             journal = Journal(self.store, self.clock, settings.history.keep)
             record = Record(ledger, journal, self.clock)
-            aircall = _aircall(settings, http, self.clock, self.budget)
+            aircall = self._aircall_api = _aircall(settings, http, self.clock, self.budget)
             self.phones = Phones(
                 self.scheduler,
                 roster=self.roster,
@@ -175,7 +175,8 @@ class Daemon:
                 chance=random.random,
                 presence=Presence(self.scheduler, aircall=aircall, budget=self.budget, chance=random.random),
             )
-            google = google_api(settings, http, self.clock)
+            google = self._google_api = google_api(settings, http, self.clock)
+            self._http = http
             public_url = settings.server.public_url
             hooked = public_url is not None and settings.aircall.webhooks
             self.webhooks = Webhooks(
@@ -187,7 +188,7 @@ class Daemon:
                 learned=logs.add_secret,
                 chance=random.random,
             )
-            self.phones.listen(self.webhooks.untold, lambda: self.webhooks.alive)
+            self.phones.listen(self.webhooks.untold, lambda: self.webhooks.alive, self.webhooks.retry)
             self.push = Push(
                 self.scheduler,
                 google=google,
@@ -452,18 +453,36 @@ class Daemon:
         self._send_alarms(fresh)
         fixed = config.restart_needed(self._begun_with, fresh)
         logs.set_level(fresh.log.level)
+        renewed = self._take_credentials(fresh)
         self.settings = fresh
         self.phones.keep_available(_floors(fresh))
         self.phones.spend(_spending(fresh))
         self.syncer.storm.limits = _storm_limits(fresh)
         self.phones.follow(_agents(fresh))
         self.syncer.follow(_calendars(fresh))
+        # Somebody has seen to something: whatever is lost is asked about now, with the new credentials or the old.
+        self.syncer.losses.probe()
+        self.phones.probe()
         log.info(
             f"The settings are in force: {len(fresh.agents)} agents",
             action="reloaded",
             agents=len(fresh.agents),
             **({"needs_restart": ", ".join(fixed)} if fixed else {}),
+            **({"credentials": ", ".join(renewed)} if renewed else {}),
         )
+
+    def _take_credentials(self, fresh: Settings) -> list[str]:
+        """Use what the credentials' files hold now; which of them are others than before."""
+        before, renewed = self.settings, []
+        for secret in fresh.secrets:
+            logs.keep_secret(secret.reveal())
+        if fresh.google.service_account != before.google.service_account:
+            self._google_api.use(_tokens(fresh, self._http, self.clock))
+            renewed.append("google")
+        if (fresh.aircall.api_id, fresh.aircall.api_token) != (before.aircall.api_id, before.aircall.api_token):
+            self._aircall_api.authorize(_authorization(fresh))
+            renewed.append("aircall")
+        return renewed
 
 
 class _Facts:
@@ -564,7 +583,7 @@ def _aircall(settings: Settings, http: Http, clock: SystemClock, budget: Budget)
     return AircallApi(
         http,
         api_url=settings.aircall.api_url,
-        authorization=authorization,
+        authorization=_authorization(settings),
         users_api=settings.aircall.users_api,
         now=clock.now,
         say=lambda sentence: log.warning(sentence, action="aircall_api"),
@@ -573,12 +592,22 @@ def _aircall(settings: Settings, http: Http, clock: SystemClock, budget: Budget)
     )
 
 
+def _authorization(settings: Settings) -> str:
+    authorization = basic_authorization(settings.aircall.api_id, settings.aircall.api_token.reveal())
+    logs.keep_secret(authorization)
+    return authorization
+
+
 def google_api(settings: Settings, http: Http, clock: SystemClock) -> CalendarApi:
     """Google Calendar, by the credentials of the settings."""
+    return CalendarApi(http, _tokens(settings, http, clock), settings.google.api_url)
+
+
+def _tokens(settings: Settings, http: Http, clock: SystemClock) -> ServiceAccountTokens:
     account = settings.google.service_account
     if account is None:
         raise UserError("google.oauth_client_file: agents' own consent is not followed by this command")
-    tokens = ServiceAccountTokens(
+    return ServiceAccountTokens(
         http,
         client_email=account.client_email,
         token_uri=account.token_uri,
@@ -588,7 +617,6 @@ def google_api(settings: Settings, http: Http, clock: SystemClock) -> CalendarAp
         now=clock.now,
         learned=logs.add_secret,
     )
-    return CalendarApi(http, tokens, settings.google.api_url)
 
 
 def _pace(settings: Settings) -> Pace:

@@ -58,6 +58,8 @@ ACTIONS: dict[str, str] = {
     "storm_held_back": "calendars of many agents changed at once: each is read again before that counts",
     "storm_over": "the calendars that had changed at once were read again, and count",
     "calendar_quarantined": "a calendar could not be taken in because of a fault of ours; the others are",
+    "access_lost": "calendars cannot be read until somebody acts",
+    "access_back": "calendars can be read again",
     "event_skipped": "an event cannot be read and is left out",
     "channel_opened": "Google tells of changes to a calendar",
     "channel_failed": "Google would not open a channel: the calendar is polled",
@@ -196,6 +198,13 @@ class Redactor:
             del self._learned[oldest]
             self._remove(oldest)
 
+    def keep(self, secret: str) -> None:
+        """Know one more, and never forget it."""
+        if secret not in self._given:
+            self._given |= {secret}
+            self._learned.pop(secret, None)
+            self._add(secret)
+
     def clean(self, text: str) -> str:
         """`text` without secrets."""
         return _SHAPES.sub(MASK, self._without_known(text))
@@ -315,6 +324,11 @@ def set_level(level: str) -> None:
 def add_secret(value: str) -> None:
     """Keep a secret learned while running, such as an access token, out of the log."""
     _redactor.learn(value)
+
+
+def keep_secret(value: str) -> None:
+    """Keep a credential that was put in another's place out of the log, for as long as the process lives."""
+    _redactor.keep(value)
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from calsyncd.core.access import REACH
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -111,6 +113,12 @@ class Metrics:
         self._calendar_age = Gauge(
             "calsyncd_calendar_age_seconds", "Since the read of the calendar read longest ago.", registry=registry
         )
+        self._suspended = Gauge(
+            "calsyncd_suspended_calendars",
+            "Calendars that cannot be read until somebody acts, by the code of the reason.",
+            ["code"],
+            registry=registry,
+        )
         self._channels = Gauge("calsyncd_channels", "Calendars, by the health of push.", ["health"], registry=registry)
         self._budget = Gauge(
             "calsyncd_budget_remaining", "Requests to Aircall that this minute still grants.", registry=registry
@@ -149,6 +157,7 @@ class Metrics:
             for result in _SYNCS:
                 self._syncs.labels(kind=kind, result=result)
         self.stances({})
+        self.suspended({})
         self.channels({})
 
     def boundary_lateness(self, seconds: float) -> None:
@@ -216,6 +225,11 @@ class Metrics:
     def calendar_age(self, seconds: float) -> None:
         """The calendar read longest ago was read so long ago."""
         self._calendar_age.set(max(0.0, seconds))
+
+    def suspended(self, numbers: Mapping[str, int]) -> None:
+        """So many calendars are suspended for each reason; one left out suspends none."""
+        for code in REACH:
+            self._suspended.labels(code=code).set(numbers.get(code, 0))
 
     def channels(self, numbers: Mapping[ChannelHealth, int]) -> None:
         """So many calendars have push in each health; one left out has none."""

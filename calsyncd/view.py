@@ -8,6 +8,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from calsyncd.calendars import Calendar
+from calsyncd.core.access import OF_AIRCALL
 from calsyncd.core.byhand import EXTENSION, NOTHING, ByHand
 from calsyncd.core.channels import Health
 from calsyncd.core.model import Event, HistoryRow, Setting, Trouble
@@ -79,6 +80,9 @@ def agent_view(
         ],
         "trouble": trouble_view(trouble),
     }
+
+
+USER_GONE = "aircall_user_gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,9 +236,7 @@ def _state(agent: Agent, calendars: list[Calendar], trouble: Trouble | None, *, 
         return "held"
     if paused:
         return "paused"
-    if (agent.user is None and trouble is not None) or (
-        calendars and all(calendar.suspended for calendar in calendars)
-    ):
+    if _is_suspended(agent, calendars, trouble):
         return "suspended"
     if not agent.ready or agent.timeline is None or agent.user is None:
         return "unsynced"
@@ -243,6 +245,13 @@ def _state(agent: Agent, calendars: list[Calendar], trouble: Trouble | None, *, 
     if agent.kept is not None:
         return "kept"
     return "idle"
+
+
+def _is_suspended(agent: Agent, calendars: list[Calendar], trouble: Trouble | None) -> bool:
+    """Whether nothing can be done for the agent until a human acts: their calendars or their phone are out of reach."""
+    if trouble is not None and (agent.user is None or trouble.code in OF_AIRCALL or trouble.code == USER_GONE):
+        return True
+    return bool(calendars) and all(calendar.suspended for calendar in calendars)
 
 
 def _reason(agent: Agent, state: str, trouble: Trouble | None, now: float, zone: tzinfo) -> str:

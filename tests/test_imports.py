@@ -17,7 +17,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "errors": set(),
     "clock": set(),
     "logs": set(),
-    "metrics": set(),
+    "metrics": {"core"},
     "systemd": set(),
     "state": {"errors"},
     "alarms": {"calendars", "clock", "core", "errors", "http", "logs", "metrics", "phones", "state", "view"},

@@ -31,6 +31,7 @@ PROMISED: dict[str, tuple[str, set[str]]] = {
     "calsyncd_push_missed_total": ("counter", set()),
     "calsyncd_syncs_total": ("counter", {"kind", "result"}),
     "calsyncd_calendar_age_seconds": ("gauge", set()),
+    "calsyncd_suspended_calendars": ("gauge", {"code"}),
     "calsyncd_channels": ("gauge", {"health"}),
     "calsyncd_budget_remaining": ("gauge", set()),
     "calsyncd_http_requests_total": ("counter", {"service", "route", "status"}),
@@ -87,6 +88,7 @@ def test_what_is_told_is_exposed(metrics: Metrics) -> None:
     metrics.push_missed()
     metrics.sync("delta", "changed")
     metrics.calendar_age(90)
+    metrics.suspended({"api_disabled": 2})
     metrics.channels({"healthy": 7, "off": 1})
     metrics.budget_remaining(80)
     metrics.http_request("aircall", "/v1/users/{id}", None, 15)
@@ -107,6 +109,8 @@ def test_what_is_told_is_exposed(metrics: Metrics) -> None:
     assert value(registry, "calsyncd_push_missed_total") == 1
     assert value(registry, "calsyncd_syncs_total", kind="delta", result="changed") == 1
     assert value(registry, "calsyncd_calendar_age_seconds") == 90
+    assert value(registry, "calsyncd_suspended_calendars", code="api_disabled") == 2
+    assert value(registry, "calsyncd_suspended_calendars", code="delegation") == 0
     assert value(registry, "calsyncd_channels", health="healthy") == 7
     assert value(registry, "calsyncd_budget_remaining") == 80
     labels = {"service": "aircall", "route": "/v1/users/{id}", "status": "none"}

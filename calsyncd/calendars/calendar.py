@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Literal
 
 from calsyncd.core.channels import Channel
 from calsyncd.core.model import Trouble
 from calsyncd.core.sync import Bookmark
-from calsyncd.core.troubles import needs_human
 
-SUSPEND_AFTER_FAILURES = 3
-
-Cause = Literal["start", "push", "poll", "hand", "confirm", "rules"]
+Cause = Literal["start", "push", "poll", "hand", "confirm", "rules", "probe", "regained"]
 
 
 @dataclass(slots=True)
@@ -24,6 +22,7 @@ class Calendar:
     `cause`; `running` while one is under way, which began at `began_at`. `confirm_empty_at` is when a baseline that
     came back empty may be believed, `confirm` while nothing but a baseline is. `heard_at` is when push last spoke,
     `missed_at` when a poll last found what push had not told; `push_refused` when Google has none for this calendar.
+    `loss` is why it cannot be read, if only a human can mend that; `alone` the code of one that was over for others.
     """
 
     key: str
@@ -51,11 +50,29 @@ class Calendar:
     push_refused: bool = False
     push_failures: int = 0
     push_trouble: Trouble | None = None
+    loss: Loss | None = None
+    alone: str | None = None
 
     @property
     def suspended(self) -> bool:
-        """Whether only a human can bring it back."""
-        return self.trouble is not None and needs_human(self.trouble.code) and self.failures >= SUSPEND_AFTER_FAILURES
+        """Whether it is believed that only a human can bring it back."""
+        return self.loss is not None and self.loss.suspended
+
+
+@dataclass(slots=True, eq=False)
+class Loss:
+    """Access that was lost at `since`, for one reason, to all of `members`, by key and in the order of their turns.
+
+    `refusals` followed one another; `refused` counts the calendars that were really asked for.
+    """
+
+    code: str
+    ground: str
+    since: float
+    refusals: int = 1
+    refused: int = 0
+    suspended: bool = False
+    members: OrderedDict[str, Calendar] = field(default_factory=OrderedDict)
 
 
 def key_of(email: str, calendar: str) -> str:

@@ -156,6 +156,9 @@ class Push:
         if owner is None or notification.resource_id is None:
             return
         self._changed(owner)
+        if owner.loss is not None:
+            # It could not be stopped now; should it speak again later, it is.
+            return
         if now - self._orphans.get(notification.channel_id, 0.0) < ORPHAN_SECONDS:
             return
         if len(self._orphans) >= ORPHANS_KEPT:
@@ -169,12 +172,16 @@ class Push:
 
     def _due(self, key: str) -> None:
         calendar = self._calendars.get(key)
-        if calendar is not None and not calendar.keeping:
+        # Of what cannot be read nothing can be watched: `keep` is called as soon as it is read again.
+        if calendar is not None and not calendar.keeping and calendar.loss is None:
             calendar.keeping = True
             self._scheduler.start(self._upkeep(calendar), f"push {key}")
 
     async def _upkeep(self, calendar: Calendar) -> None:
         async with self._gate:
+            if calendar.loss is not None:
+                calendar.keeping = False
+                return
             now = self._clock.now()
             address = None if calendar.push_refused else self._address
             needed = channels.upkeep(calendar.channels.values(), address, now)
@@ -238,7 +245,9 @@ class Push:
             calendar.push_refused = True
             return now + RETRY_SECONDS
         if isinstance(error, Refused) and error.code != CHANNEL_ID_TAKEN:
-            calendar.push_trouble = trouble(error.code, now, str(error))
+            known = calendar.push_trouble
+            since = known.since if known is not None and known.code == error.code else now
+            calendar.push_trouble = trouble(error.code, since, str(error))
             wait = RETRY_SECONDS
         else:
             wait = backoff(calendar.push_failures, self._chance(), first=FIRST_RETRY_SECONDS, cap=RETRY_CAP_SECONDS)

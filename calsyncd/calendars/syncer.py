@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from calsyncd.calendars.calendar import Calendar, Cause, key_of
+from calsyncd.calendars.losses import Losses
 from calsyncd.calendars.push import Push
 from calsyncd.calendars.storm import StormGuard, Told, Withdraw
-from calsyncd.core import channels, wishes
+from calsyncd.core import access, channels, wishes
 from calsyncd.core.byhand import NOTHING, ByHand
 from calsyncd.core.channels import Channel, Health
 from calsyncd.core.model import Event
@@ -115,6 +116,13 @@ class Syncer:
         self.calendars: dict[str, Calendar] = {}
         self.storm = StormGuard(told, withdraw, metrics)
         self.storm.confirm = self._confirm
+        self.losses = Losses(
+            scheduler,
+            chance=chance,
+            ask=lambda calendar: self._mark(calendar, "probe"),
+            regained=self._regained,
+            suspended=lambda calendar: self.retell(calendar.agent),
+        )
         self._scheduler = scheduler
         self._clock = scheduler.clock
         self._google = google
@@ -135,6 +143,7 @@ class Syncer:
         push.listen(lambda calendar: self._mark(calendar, "push"))
         scheduler.handle("sync", lambda key, _: self._due(key))
         scheduler.handle("grace", lambda *_: self._grace_over())
+        scheduler.handle("stale", lambda key, _: self._grown_old(key))
         scheduler.when_stepped(lambda now, _: self._stepped(now))
 
     # -- who is followed -------------------------------------------------------------------------------------------
@@ -232,7 +241,9 @@ class Syncer:
         calendar.removed = True
         calendar.read.set()
         self.storm.dropped(calendar.agent, calendar.key)
+        self.losses.drop(calendar)
         self._scheduler.at("sync", calendar.key, None)
+        self._scheduler.at("stale", calendar.key, None)
         self._push.drop(calendar)
 
     def listen(self, read: Callable[[str], None]) -> None:
@@ -242,7 +253,7 @@ class Syncer:
     def is_read(self, email: str, since: float) -> bool:
         """Whether each of the agent's calendars was read since then, but for those that only a human can bring back."""
         return all(
-            one.suspended or (not one.running and one.synced_at is not None and one.synced_at >= since)
+            one.loss is not None or (not one.running and one.synced_at is not None and one.synced_at >= since)
             for one in self.of_agent(email)
         )
 
@@ -263,7 +274,11 @@ class Syncer:
     def _mark(self, calendar: Calendar, cause: Cause) -> None:
         """The calendar may have changed: fetch it, at once unless it was fetched just now."""
         now = self._clock.now()
-        calendar.dirty, calendar.cause = True, cause
+        calendar.dirty = True
+        if calendar.loss is not None and cause not in ("hand", "probe"):
+            # What cannot be read is read as soon as it can be, whatever changes meanwhile.
+            return
+        calendar.cause = cause
         if calendar.running:
             return
         due = now if cause == "hand" else max(now, calendar.began_at + DEBOUNCE_SECONDS)
@@ -273,6 +288,12 @@ class Syncer:
         planned = self._scheduler.due_at("sync", calendar.key)
         if planned is None or due < planned:
             self._scheduler.at("sync", calendar.key, due)
+
+    def _regained(self, calendar: Calendar, at: float) -> None:
+        """What kept the calendar from being read is over: read it at `at`."""
+        calendar.dirty, calendar.cause = True, "regained"
+        if not calendar.running:
+            self._scheduler.at("sync", calendar.key, at)
 
     def _confirm(self, key: str) -> None:
         """Believe nothing of this calendar until it was read whole."""
@@ -290,8 +311,10 @@ class Syncer:
             calendar.missed_at = calendar.confirm_empty_at = None
             # What is being read was asked for at another time: it is read again.
             calendar.dirty |= calendar.running
-            self._scheduler.at("sync", calendar.key, now)
+            if calendar.loss is None:
+                self._scheduler.at("sync", calendar.key, now)
             self._push.keep(calendar)
+        self.losses.stepped(now)
 
     def _due(self, key: str) -> None:
         calendar = self.calendars.get(key)
@@ -321,8 +344,9 @@ class Syncer:
             now = self._clock.now()
             waited, calendar.read = calendar.read, asyncio.Event()
             calendar.dirty, calendar.began_at = False, now
+            asks = calendar.removed or calendar.cause in ("hand", "probe") or not self.losses.concerns(calendar)
             try:
-                wait = await self._fetch_and_apply(calendar, calendar.cause, now)
+                wait = await self._fetch_and_apply(calendar, calendar.cause, now) if asks else 0.0
             except ServiceError as error:
                 wait = self._failed(calendar, error)
             except MalformedAnswerError as error:
@@ -330,14 +354,17 @@ class Syncer:
             except Exception as error:
                 # One calendar's data must not stop the others: set aside, loudly, and tried again.
                 log.exception("A calendar could not be taken in", action="calendar_quarantined", calendar=calendar.key)
+                self.losses.read(calendar)
                 wait = self._failed(calendar, Refused(type(error).__name__, service="calsyncd", code="internal"))
             calendar.running, calendar.tried = False, True
         if not calendar.removed:
             now = self._clock.now()
             asked = calendar.dirty and (not calendar.failures or calendar.cause == "hand")
-            again = now if asked else now + wait
-            self._scheduler.at("sync", calendar.key, max(again, calendar.began_at + DEBOUNCE_SECONDS))
-            if calendar.failures and (self._is_stale(calendar, now) or calendar.suspended):
+            again = max(now if asked else now + wait, calendar.began_at + DEBOUNCE_SECONDS)
+            self._scheduler.at("sync", calendar.key, again if asked or calendar.loss is None else None)
+            self.losses.keep_asking(calendar, wait)
+            self._watch_age(calendar)
+            if (calendar.failures or calendar.loss) and (self._is_stale(calendar, now) or calendar.suspended):
                 await self._tell(calendar.agent)
         waited.set()
         self._read_or_not(calendar.agent)
@@ -426,8 +453,9 @@ class Syncer:
         if changes.baseline:
             calendar.confirm = False
             self.storm.confirmed(calendar.agent, calendar.key)
-        first = not calendar.fresh
+        first, lost = not calendar.fresh, calendar.loss is not None or calendar.alone is not None
         calendar.bookmark, calendar.synced_at, calendar.fresh = changes.bookmark, now, True
+        self.losses.read(calendar)
         if calendar.trouble is not None:
             log.info("A calendar is read again", action="trouble_cleared", calendar=calendar.key)
         calendar.trouble, calendar.failures, calendar.failing_since = None, 0, None
@@ -446,7 +474,7 @@ class Syncer:
         told_at = self._told_at.get(calendar.agent)
         if first or not quiet or told_at is None or now - told_at > RELOAD_SECONDS:
             await self._tell(calendar.agent)
-        if first:
+        if first or lost:
             self._push.keep(calendar)
 
     async def _about_to_change(self, calendar: Calendar, now: float) -> None:
@@ -464,10 +492,16 @@ class Syncer:
         calendar.failures += 1
         calendar.failing_since = calendar.failing_since or self._clock.now()
         refused = isinstance(error, Refused)
+        lost = refused and error.code in access.REACH
         known = calendar.trouble is not None and calendar.trouble.code == error.code
-        if (refused or calendar.failures > 1) and not known:
+        if not lost and calendar.loss is None and (refused or calendar.failures > 1) and not known:
             calendar.trouble = trouble(error.code, calendar.failing_since, str(error))
-        if refused:
+        if calendar.removed:
+            wait = 0.0
+        elif lost:
+            self.losses.refused(calendar, error.code)
+            wait = self.losses.until_probe(calendar)
+        elif refused:
             wait = backoff(calendar.failures, self._chance(), first=REFUSED_FIRST_SECONDS, cap=REFUSED_CAP_SECONDS)
         else:
             retry_after = error.retry_after if isinstance(error, Unavailable) else None
@@ -495,8 +529,19 @@ class Syncer:
 
     # -- what it means for the agent -------------------------------------------------------------------------------
 
+    def _watch_age(self, calendar: Calendar) -> None:
+        """While a calendar is not read, see to it that what was read counts no longer than it may."""
+        failing = calendar.synced_at is not None and (calendar.failures or calendar.loss is not None)
+        at = calendar.synced_at + STALE_SECONDS if failing and calendar.synced_at is not None else None
+        self._scheduler.at("stale", calendar.key, at if at is not None and at > self._clock.now() else None)
+
+    def _grown_old(self, key: str) -> None:
+        calendar = self.calendars.get(key)
+        if calendar is not None:
+            self._scheduler.start(self._tell(calendar.agent), f"timeline {calendar.agent}")
+
     def _is_stale(self, calendar: Calendar, now: float) -> bool:
-        return calendar.synced_at is None or now - calendar.synced_at > STALE_SECONDS
+        return calendar.synced_at is None or now - calendar.synced_at >= STALE_SECONDS
 
     def _judgeable(self, email: str) -> bool:
         """An agent is judged once each calendar was read, or when the grace of the start is over."""
@@ -570,3 +615,4 @@ class Syncer:
         for calendar in self.calendars.values():
             counts[self._push.health(calendar, now)] += 1
         self._metrics.channels(counts)
+        self._metrics.suspended(self.losses.counts())

@@ -18,22 +18,42 @@ _OPERATOR = "operator"
 _WORKSPACE_ADMIN = "Google Workspace admin"
 _AIRCALL_ADMIN = "Aircall admin"
 _AGENT = "the agent"
+_OWNER = "owner of the calendar"
 _NOBODY = "nobody: it is retried"
 
 _KNOWN: dict[str, _Known] = {
     "delegation": _Known(
         "Google does not let the service account read this calendar",
-        "allow the service account's client id the scope calendar.events.readonly under domain-wide delegation",
+        "in the Google Admin console under Security > Access and data control > API controls, at domain-wide"
+        " delegation, give the service account's client id (a number) the scope calendar.events.readonly",
+        _WORKSPACE_ADMIN,
+    ),
+    "domain_policy": _Known(
+        "the domain's policy keeps other programs out of Google Calendar",
+        "in the Google Admin console under Security > Access and data control > API controls, let the service account's"
+        " or the app's client id in, and see that Calendar is on for this user",
         _WORKSPACE_ADMIN,
     ),
     "invalid_grant": _Known(
         "Google does not know this user or has suspended them",
-        "check the e-mail address in the settings, the user in Google Workspace, and this machine's clock",
+        "check the e-mail address in the settings, and the user in the Google Admin console under Directory > Users",
+        _OPERATOR,
+    ),
+    "clock": _Known(
+        "Google does not take what this machine signs, since its clock is wrong",
+        "set the clock: timedatectl set-ntp true",
         _OPERATOR,
     ),
     "service_account": _Known(
         "Google refuses the service account",
-        "check that its key is still active; put a new key file in place and restart",
+        "in the Google Cloud console under IAM & Admin > Service Accounts > Keys, see that the account and its key are"
+        " active; else make a new key, put its file in place of google.service_account_file and reload",
+        _OPERATOR,
+    ),
+    "oauth_client": _Known(
+        "Google refuses the OAuth client: it was deleted or switched off, or its secret was changed",
+        "in the Google Cloud console under APIs & Services > Credentials, see that the client is there; else download"
+        " its file anew, put it in place of google.oauth_client_file and reload",
         _OPERATOR,
     ),
     "not_connected": _Known(
@@ -52,22 +72,21 @@ _KNOWN: dict[str, _Known] = {
         "connect again, and tick the box “View events on all your calendars” on Google's page",
         _AGENT,
     ),
-    "oauth_client": _Known(
-        "Google refuses the OAuth client: it was deleted or switched off, or its secret was changed",
-        "download the client's file again from the Google Cloud console, put it in place and reload calsyncd",
-        _OPERATOR,
-    ),
     "api_disabled": _Known(
-        "the Google Calendar API is switched off in the Google project",
-        "enable it in the Google Cloud console",
+        "the Google Calendar API is switched off in the project of our credentials",
+        "in the Google Cloud console under APIs & Services > Library > Google Calendar API, click Enable",
         _OPERATOR,
     ),
     "no_access": _Known(
-        "the agent may not see this calendar", "share the calendar with the agent, or remove it here", _OPERATOR
+        "the agent may not see this calendar",
+        "its owner shares it with the agent (Settings and sharing > Shared with > See all event details), or it is"
+        " removed from the settings here",
+        _OWNER,
     ),
     "calendar_gone": _Known(
         "the calendar is gone or is not visible to the agent",
-        "check the calendar id in the settings, and its sharing",
+        "check the calendar id in the settings; if it is right, its owner shares it with the agent again"
+        " (Settings and sharing > Shared with)",
         _OPERATOR,
     ),
     "bad_request": _Known(
@@ -88,10 +107,15 @@ _KNOWN: dict[str, _Known] = {
         "another agent is bound to the same Aircall user", "give each agent an aircall_user of their own", _OPERATOR
     ),
     "aircall_user_gone": _Known(
-        "the Aircall user is gone", "remove the agent here, or correct aircall_user", _AIRCALL_ADMIN
+        "the Aircall user is gone",
+        "in Aircall's dashboard under Users, invite them again; or remove the agent here, or correct aircall_user",
+        _AIRCALL_ADMIN,
     ),
     "aircall_credentials": _Known(
-        "Aircall refuses the API key", "put a valid key into aircall.api_id and its token file, and restart", _OPERATOR
+        "Aircall refuses the API key",
+        "in Aircall's dashboard under Integrations & API > API keys, make a key; put it into aircall.api_id and the"
+        " token's file, and reload",
+        _OPERATOR,
     ),
     "aircall_not_installed": _Known(
         "calsyncd is not installed at the company in Aircall",
@@ -109,7 +133,9 @@ _KNOWN: dict[str, _Known] = {
         _OPERATOR,
     ),
     "update_refused": _Known(
-        "Aircall refuses to change this user's availability", "look at the log for Aircall's status", _AIRCALL_ADMIN
+        "Aircall refuses to change this user's availability",
+        "look at the log for Aircall's status; 403: the API key may not change users, so make one that may",
+        _AIRCALL_ADMIN,
     ),
     "not_taken": _Known(
         "Aircall accepts the change and does not make it", "look at the user in Aircall's dashboard", _AIRCALL_ADMIN

@@ -1,8 +1,10 @@
 """Access tokens of a service account with domain-wide delegation.
 
 google-auth signs (`crypt.RSASigner` and `jwt.encode` are its public pieces); the exchange is a request of our own.
-Facts: claims iss, sub, scope, aud, iat and exp of at most an hour, header kid; 401 `unauthorized_client` when the
-delegation is missing, 400 `invalid_grant` for an unknown or suspended user or a wrong clock.
+Facts: claims iss, sub, scope, aud, iat and exp of at most an hour, header kid; 401 `unauthorized_client` or
+`access_denied` when the delegation or its scope is missing. 400 `invalid_grant` is said of an unknown or suspended
+user, of a wrong clock and of a deleted key alike: only its description tells them apart, in words that Google documents
+("Using OAuth 2.0 for Server to Server Applications", error codes). Of one that is not known the user is the reason.
 """
 
 from __future__ import annotations
@@ -12,18 +14,13 @@ from collections.abc import Callable
 from google.auth import crypt, jwt
 
 from calsyncd.google.tokens import SCOPE, KeptTokens, Token, ask, token_error, token_of
-from calsyncd.http import Http
+from calsyncd.http import Answer, Http
 
 ASSERTION_SECONDS = 3600
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
-_MEANINGS = {
-    "unauthorized_client": ("delegation", "Google does not let the service account speak for this user"),
-    "invalid_grant": (
-        "invalid_grant",
-        "Google does not know this user, or has suspended them, or our clock is wrong",
-    ),
-}
+_NOT_DELEGATED = ("delegation", "Google does not let the service account speak for this user")
+_MEANINGS = {"unauthorized_client": _NOT_DELEGATED, "access_denied": _NOT_DELEGATED}
 _OTHERWISE = ("service_account", "Google refused the service account")
 
 
@@ -59,7 +56,17 @@ class ServiceAccountTokens(KeptTokens):
         self._learned(assertion)
         answer = await ask(self._http, self._token_uri, {"grant_type": GRANT, "assertion": assertion})
         if not answer.ok:
-            raise token_error(answer, _MEANINGS, _OTHERWISE)
+            raise token_error(answer, _MEANINGS | {"invalid_grant": _grant_refused(answer)}, _OTHERWISE)
         token = token_of(answer.data, now)
         self._learned(token.value)
         return token
+
+
+def _grant_refused(answer: Answer) -> tuple[str, str]:
+    description = answer.data.get("error_description") if isinstance(answer.data, dict) else None
+    words = description.lower() if isinstance(description, str) else ""
+    if "reasonable timeframe" in words:
+        return "clock", "Google does not take our clock's time"
+    if "invalid jwt" in words or "account not found" in words:
+        return "service_account", "Google knows neither this service account nor what it signs"
+    return "invalid_grant", "Google does not know this user, or has suspended them"

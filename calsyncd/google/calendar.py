@@ -36,6 +36,10 @@ class CalendarApi:
         self._tokens = tokens
         self._api_url = api_url.rstrip("/")
 
+    def use(self, tokens: Tokens) -> None:
+        """Take access tokens from there from now on."""
+        self._tokens = tokens
+
     async def list_events(self, subject: str, calendar: str, query: Mapping[str, str]) -> Any:
         """One page of a calendar's events, as parsed JSON."""
         answer = await self._call(subject, "events.list", "GET", f"{_path(calendar)}/events", query=query)
@@ -130,7 +134,7 @@ def _reason(answer: Answer) -> str:
 
 _RATE = {"rateLimitExceeded", "userRateLimitExceeded"}
 _DAILY = {"quotaExceeded", "dailyLimitExceeded"}
-_NO_ACCESS = {"insufficientPermissions", "forbidden", "notACalendarUser", "requiredAccessLevel"}
+_NO_ACCESS = {"forbidden", "notACalendarUser", "requiredAccessLevel"}
 _WATCH = {
     "channelIdNotUnique": CHANNEL_ID_TAKEN,
     "pushNotSupportedForRequestedResource": PUSH_NOT_SUPPORTED,
@@ -162,6 +166,11 @@ def _classify(answer: Answer, route: str) -> Refused | Unavailable:
         return unavailable("quota", LONG_WAIT_SECONDS)
     if reason == "accessNotConfigured":
         return refused("api_disabled")
+    if status == 403 and reason == "insufficientPermissions":
+        # The token's scopes; what a user may not see is `forbidden` or a 404.
+        return refused("scope_missing")
+    if status == 403 and reason == "domainPolicy":
+        return refused("domain_policy")
     if status == 403 and reason in _NO_ACCESS:
         return refused("no_access")
     if status == 404:

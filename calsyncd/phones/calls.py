@@ -39,6 +39,7 @@ RETRY_CAP_SECONDS = 30.0
 RETRY_AFTER_CAP_SECONDS = 120.0
 REFUSED_RETRY_SECONDS = 5 * 60.0
 REFUSED_RELEASE_RETRY_SECONDS = 60.0
+FORBIDDEN = 403
 STATE_ERROR = 405
 GONE_RETRY_SECONDS = 2 * 60.0
 MAX_PAGES = 400
@@ -89,7 +90,8 @@ class Calls:
     """Makes the requests. `credentials_bad` while Aircall refuses our credentials: then one request at a time probes.
 
     `pages` is how many the list of everybody last had, `shown` whom its last page has told something about. `untold` is
-    called with when a look found that somebody had turned to or from `unavailable`, and no webhook had told of it.
+    called with when a look found that somebody had turned to or from `unavailable`, and no webhook had told of it,
+    `regained` when our credentials are good again.
     """
 
     def __init__(
@@ -107,6 +109,8 @@ class Calls:
         self.credentials_bad = False
         self.shown: set[str] = set()
         self.untold: Callable[[float], None] = lambda _: None
+        self.regained: Callable[[], None] = lambda: None
+        self._forbidden_update = False
         self._listed: dict[int, User] = {}
         self._page = 0
         self._clock = clock
@@ -428,7 +432,7 @@ class Calls:
 
     async def _failed(self, agent: Agent, error: ServiceError, doing: str) -> None:
         """Decide when this agent is tried again, and whose trouble it is."""
-        if self._company_failed(error):
+        if not self._concerns_updates_alone(error, doing) and self._company_failed(error):
             return
         if doing == "update":
             failures = agent.failed_updates = agent.failed_updates + 1
@@ -481,16 +485,29 @@ class Calls:
         self.credentials_bad = True
         self._roster.company(ACCESS_TROUBLES[code], on=True)
 
+    def _concerns_updates_alone(self, error: ServiceError, doing: str) -> bool:
+        """Whether a 403 tells that our credentials are good for reads and not for this update.
+
+        They are asked for the company once: an update that is refused with 403 again, after a read was answered, is no
+        reason to stop the reads.
+        """
+        forbidden = doing == "update" and error.code == CREDENTIALS and error.status == FORBIDDEN
+        known, self._forbidden_update = forbidden and self._forbidden_update, forbidden
+        return known and not self.credentials_bad
+
     def _succeeded(self, agent: Agent, *, by_update: bool) -> None:
         self._credentials_good()
+        self._forbidden_update = self._forbidden_update and not by_update
         agent.failures = 0
         agent.facts = replace(agent.facts, retry_at=0.0)
         self._roster.trouble_over(agent, by_update=by_update)
 
     def _credentials_good(self) -> None:
-        self.credentials_bad = False
+        regained, self.credentials_bad = self.credentials_bad, False
         for code in ACCESS_TROUBLES.values():
             self._roster.company(code, on=False)
+        if regained:
+            self.regained()
 
 
 def _is_by_extension(agent: Agent, sent: Sent, now: float) -> bool:

@@ -195,9 +195,22 @@ class Phones:
         now = self._clock.now()
         return not self._price(now) and self._has_spare(now)
 
-    def listen(self, untold: Callable[[float], None], alive: Callable[[], bool]) -> None:
-        """Call `untold(at)` when a look of `at` found a change that no webhook had told; `alive` says if they tell."""
-        self._calls.untold, self.lists.told = untold, alive
+    def listen(
+        self,
+        untold: Callable[[float], None],
+        alive: Callable[[], bool],
+        regained: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Call `untold(at)` when a look of `at` found a change that no webhook had told; `alive` says if they tell.
+
+        `regained` is called when Aircall takes our credentials again.
+        """
+        self._calls.untold, self.lists.told, self._calls.regained = untold, alive, regained
+
+    def probe(self) -> None:
+        """Our credentials may have been put right: if Aircall refused them, ask it now."""
+        if self._calls.credentials_bad:
+            self.credentials_replaced()
 
     def watch(self, judged: Callable[[Iterable[str], float], None]) -> None:
         """Call `judged(emails, now)` in each turn, once these agents were judged and before anything is sent."""

@@ -197,6 +197,11 @@ class Webhooks:
         missed = self._clock.now() < self._missed_at + DISTRUST_SECONDS and self._heard_at <= self._missed_at
         return self._kept and bool(self._tokens) and self._said == "" and not missed and self._doubted_at is None
 
+    def retry(self) -> None:
+        """What kept it from being seen to may be over: see to it now, if the last try failed."""
+        if self._kept and self._failures:
+            self._plan(self._clock.now())
+
     # -- what arrives ----------------------------------------------------------------------------------------------
 
     def take(self, delivery: Delivery) -> bool:

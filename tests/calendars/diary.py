@@ -33,15 +33,18 @@ def lost() -> Unavailable:
 
 
 class ModelGoogle:
-    """Calendars by id, in pages of `page_size`; what `fault` returns is raised after `seconds`."""
+    """Calendars by id, in pages of `page_size`; what `fault` or `shut_out` returns is raised after `seconds`."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self.events: dict[str, dict[str, dict[str, Any]]] = {}
         self.page_size = 100
         self.seconds = 0.1
         self.fault: Callable[[str, Mapping[str, str]], ServiceError | None] = lambda _calendar, _query: None
+        self.shut_out: Callable[[str], ServiceError | None] = lambda _subject: None
+        self.asked: list[str] = []
         self.watch_fault: ServiceError | None = None
         self.lists: list[tuple[float, str, dict[str, str]]] = []
+        self.watches: list[tuple[float, str]] = []
         self.living: dict[str, tuple[str, float]] = {}
         self.most_living = 0
         self.most_channels: int | None = None
@@ -50,10 +53,10 @@ class ModelGoogle:
 
     async def list_events(self, subject: str, calendar: str, query: Mapping[str, str]) -> Any:
         """A page of the calendar as it is now; a delta names everything again, which is allowed."""
-        del subject
         self.lists.append((self._clock.monotonic(), calendar, dict(query)))
+        self.asked.append(subject)
         await self._clock.sleep(self.seconds)
-        error = self.fault(calendar, query)
+        error = self.fault(calendar, query) or self.shut_out(subject)
         if error is not None:
             raise error
         items = list(self.events.get(calendar, {}).values())
@@ -65,8 +68,9 @@ class ModelGoogle:
 
     async def watch(self, subject: str, calendar: str, *, channel: str, token: str, address: str) -> Opened:
         """Open a channel; it lives even when the answer is lost."""
-        del subject, token, address
+        del token, address
         now = self._clock.now()
+        self.watches.append((self._clock.monotonic(), subject))
         self.living = {name: known for name, known in self.living.items() if known[1] > now}
         if self.most_channels is not None and len(self.living) >= self.most_channels:
             raise Unavailable("too many channels", service="google", code="rate_limited", status=403, landed=False)

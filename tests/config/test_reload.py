@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_restart_needed(home: Home, typed: str, expected: list[str]) -> None:
-    """Agents, teams, rules, modes, dispatch and the log's level change live; all else is named."""
+    """Agents, teams, rules, modes, dispatch, credentials and the log's level change live; all else is named."""
     old = home.load(GOOD)
 
     assert restart_needed(old, home.load(GOOD + typed)) == expected

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import crypt
 
 from calsyncd.errors import Refused, ServiceError, Unavailable
@@ -187,17 +191,34 @@ async def test_a_suspended_user_is_named(tokens: ServiceAccountTokens, sandbox: 
     assert (type(error), error.code, error.status) == (Refused, "invalid_grant", 400)
 
 
-async def test_a_wrong_clock_is_an_invalid_grant(tokens: ServiceAccountTokens, clock: Time) -> None:
-    """Google does not take an assertion from the future."""
+async def test_a_wrong_clock_is_told_apart(tokens: ServiceAccountTokens, clock: Time) -> None:
+    """Google does not take an assertion from the future: that is said as invalid_grant too, and is everybody's."""
     clock.wrong = 4000
 
-    assert (await failure(tokens)).code == "invalid_grant"
+    error = await failure(tokens)
+
+    assert (type(error), error.code, error.status) == (Refused, "clock", 400)
+
+
+async def test_a_deleted_key_is_told_apart(tokens: ServiceAccountTokens, sandbox: Sandbox) -> None:
+    """Whose key it was is known, and the signature is nobody's: the service account's trouble, not the user's."""
+    sandbox.google.tokens.account = replace(sandbox.google.tokens.account, key=rsa.generate_private_key(65537, 2048))
+
+    error = await failure(tokens)
+
+    assert (type(error), error.code, error.status) == (Refused, "service_account", 400)
 
 
 @pytest.mark.parametrize(
     ("status", "body", "kind", "code"),
     [
         (400, {"error": "invalid_scope"}, Refused, "service_account"),
+        (400, {"error": "invalid_grant", "error_description": "Not a valid email."}, Refused, "invalid_grant"),
+        (400, {"error": "invalid_grant", "error_description": "Bad Request"}, Refused, "invalid_grant"),
+        (400, {"error": "invalid_grant", "error_description": ["Invalid JWT"]}, Refused, "invalid_grant"),
+        (400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}, Refused, "service_account"),
+        (401, {"error": "access_denied"}, Refused, "delegation"),
+        (401, {"error": "disabled_client"}, Refused, "service_account"),
         (401, {"error": "invalid_client"}, Refused, "service_account"),
         (403, {"error": {"code": 403, "message": "disabled"}}, Unavailable, "token_endpoint"),
         (400, "", Unavailable, "token_endpoint"),
