@@ -478,7 +478,10 @@ def _acts(ledger: Ledger) -> list[float]:
 
 
 def _aircall(settings: Settings, http: Http, clock: SystemClock, budget: Budget) -> AircallApi:
-    authorization = basic_authorization(settings.aircall.api_id, settings.aircall.api_token.reveal())
+    api_id, api_token = settings.aircall.api_id, settings.aircall.api_token
+    if api_id is None or api_token is None:
+        raise UserError("aircall.oauth: an installed app is not followed by this command")
+    authorization = basic_authorization(api_id, api_token.reveal())
     logs.add_secret(authorization)
     return AircallApi(
         http,
@@ -495,6 +498,8 @@ def _aircall(settings: Settings, http: Http, clock: SystemClock, budget: Budget)
 def google_api(settings: Settings, http: Http, clock: SystemClock) -> CalendarApi:
     """Google Calendar, by the credentials of the settings."""
     account = settings.google.service_account
+    if account is None:
+        raise UserError("google.oauth_client_file: agents' own consent is not followed by this command")
     tokens = ServiceAccountTokens(
         http,
         client_email=account.client_email,

@@ -159,7 +159,7 @@ def test_unit_keeps_its_promises() -> None:
         ("Restart", "always"),
         ("RestartPreventExitStatus", "78"),
         ("StartLimitIntervalSec", "0"),
-        ("StateDirectory", "calsyncd"),
+        ("StateDirectory", "calsyncd calsyncd-key"),
         ("LimitCORE", "0"),
         ("ExecReload", "kill -HUP $MAINPID"),
     ):

@@ -30,7 +30,7 @@ def run(config_path: Path | None) -> None:
 def check(config_path: Path | None) -> None:
     """Show all faults of the settings; asks no network."""
     settings, path = load_settings(config_path)
-    click.echo(f"{path}: good, {len(settings.agents)} agents")
+    click.echo(f"{path}: good, {'everybody' if settings.everybody else f'{len(settings.agents)} agents'}")
 
 
 @commands.command()

@@ -8,9 +8,7 @@ from calsyncd.config.faults import ConfigError, Fault
 from calsyncd.config.loading import check, find, load, load_rules
 from calsyncd.config.models import (
     Agent,
-    Aircall,
     Dispatch,
-    Google,
     History,
     Log,
     Server,
@@ -20,12 +18,15 @@ from calsyncd.config.models import (
 )
 from calsyncd.config.reload import restart_needed
 from calsyncd.config.rules import Rules, WorkingHours, laid_over
-from calsyncd.config.secretfiles import Secret, SecretFile, ServiceAccount
+from calsyncd.config.secretfiles import OAuthClient, Secret, SecretFile, ServiceAccount
+from calsyncd.config.services import Aircall, AircallOauth, Alerts, Google
 from calsyncd.config.values import Listen, TcpListen, UnixListen
 
 __all__ = [
     "Agent",
     "Aircall",
+    "AircallOauth",
+    "Alerts",
     "ConfigError",
     "Dispatch",
     "Fault",
@@ -33,6 +34,7 @@ __all__ = [
     "History",
     "Listen",
     "Log",
+    "OAuthClient",
     "Rules",
     "Secret",
     "SecretFile",

@@ -43,3 +43,11 @@ class ConfigError(UserError):
 
 class Problem(ValueError):
     """What is wrong with one value; where it stands is known further up."""
+
+
+class Absent(Problem):
+    """What is wrong is that a value is not there; `instead` are keys of the same section that would do as well."""
+
+    def __init__(self, message: str, instead: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.instead = instead

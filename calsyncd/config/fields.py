@@ -13,8 +13,17 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
 
 from calsyncd.config import values
-from calsyncd.config.faults import Problem
-from calsyncd.config.secretfiles import SecretFile, ServiceAccount, read_service_account, read_token
+from calsyncd.config.faults import Absent, Problem
+from calsyncd.config.secretfiles import (
+    OAuthClient,
+    SecretFile,
+    ServiceAccount,
+    read_oauth_client,
+    read_service_account,
+    read_token,
+    read_url,
+    vault_key_file,
+)
 from calsyncd.config.values import Listen, Surroundings
 from calsyncd.core import titles
 from calsyncd.core.hours import zone_of
@@ -46,10 +55,13 @@ _LISTEN: dict[str, Any] = {"type": "string", "pattern": values.LISTEN_PATTERN}
 _EMAIL: dict[str, Any] = {"type": "string", "pattern": values.EMAIL_PATTERN}
 _NULL: dict[str, Any] = {"type": "null"}
 _DAY: dict[str, Any] = {"type": "string", "pattern": values.DAYS_PATTERN}
+_TEXT_OR_NULL = WithJsonSchema({"anyOf": [_TEXT, _NULL]})
 ALL = "all"
-"""In place of a team's name: all agents."""
+"""In place of a team's name, or of the list of agents: all of them."""
+GOOGLE_CALLBACK = "/google/callback"
+"""Behind the public URL: where Google sends an agent's browser back to."""
 
-_AS_PATH = PlainSerializer(lambda value: str(value.path), return_type=str)
+_AS_PATH = PlainSerializer(lambda value: None if value is None else str(value.path))
 
 
 TEAM_PATTERN = r"^[^\s\[\]]{1,64}$"
@@ -60,6 +72,35 @@ class Clash:
 
     def __init__(self, message: str) -> None:
         self.message = message
+
+
+class Missing(Clash):
+    """Stands in for a value that is needed and not there; `instead` are keys of its section that would do as well."""
+
+    def __init__(self, message: str, *instead: str) -> None:
+        super().__init__(message)
+        self.instead = instead
+
+
+class At:
+    """A value that is read with regard to the public URL, as it was typed."""
+
+    def __init__(self, value: object, public_url: object) -> None:
+        self.value = value
+        self.public_url = public_url
+
+
+def _unmarked(value: object) -> object:
+    """The value, unless a mark stands in its place.
+
+    Raises:
+        Problem: what the mark says.
+    """
+    if isinstance(value, Missing):
+        raise Absent(value.message, value.instead)
+    if isinstance(value, Clash):
+        raise Problem(value.message)
+    return value
 
 
 def _around(info: ValidationInfo) -> Surroundings:
@@ -84,12 +125,51 @@ def _state_dir(value: object, info: ValidationInfo) -> Path:
     return path
 
 
-def _account_file(value: object, info: ValidationInfo) -> ServiceAccount:
-    return value if isinstance(value, ServiceAccount) else read_service_account(_file_name(value), _around(info))
+def _account_file(value: object, info: ValidationInfo) -> ServiceAccount | None:
+    if isinstance(value, ServiceAccount):
+        return value
+    return None if _unmarked(value) is None else read_service_account(_file_name(value), _around(info))
 
 
-def _token_file(value: object, info: ValidationInfo) -> SecretFile:
+def _client_file(value: object, info: ValidationInfo) -> OAuthClient | None:
+    if isinstance(value, OAuthClient):
+        return value
+    if not isinstance(value, At):
+        return None if _unmarked(value) is None else read_oauth_client(_file_name(value), _around(info))
+    client = read_oauth_client(_file_name(value.value), _around(info))
+    try:
+        wanted = f"{values.web_address(value.public_url, bare=True)}{GOOGLE_CALLBACK}"
+    except Problem:
+        return client  # the URL's own fault is told at the URL
+    if client.redirect_uris and wanted not in client.redirect_uris:
+        raise Problem(
+            f"{client.path}: its redirect_uris lack server.public_url with {GOOGLE_CALLBACK} behind it; add that to the"
+            " client in the Google Cloud console, and download its JSON again"
+        )
+    return client
+
+
+def _secret_word(value: object, info: ValidationInfo) -> SecretFile:
     return value if isinstance(value, SecretFile) else read_token(_file_name(value), _around(info))
+
+
+def _token_file(value: object, info: ValidationInfo) -> SecretFile | None:
+    return None if _unmarked(value) is None else _secret_word(value, info)
+
+
+def _hook_file(value: object, info: ValidationInfo) -> SecretFile | None:
+    if value is None or isinstance(value, SecretFile):
+        return value
+    return read_url(_file_name(value), _around(info))
+
+
+def _vault_key_file(value: object, info: ValidationInfo) -> Path:
+    given = None if value is None or value == Path() else _file_name(value)
+    return vault_key_file(given, info.data.get("state_dir"), _around(info))
+
+
+def _command(value: object, info: ValidationInfo) -> tuple[str, ...] | None:
+    return None if value is None else values.command(value, _around(info))
 
 
 def _file_name(value: object) -> str:
@@ -114,7 +194,7 @@ def _url(value: object) -> str:
 
 
 def _public_url(value: object) -> str | None:
-    return None if value is None else values.web_address(value, bare=True)
+    return None if _unmarked(value) is None else values.web_address(value, bare=True)
 
 
 def _own_mode(value: object) -> str | None:
@@ -131,9 +211,7 @@ def _team_name(value: object) -> str:
 
 
 def _at_least(value: object) -> int:
-    if isinstance(value, Clash):
-        raise Problem(value.message)
-    return values.whole(value, 1, 1_000_000)
+    return values.whole(_unmarked(value), 1, 1_000_000)
 
 
 def _pattern(value: object) -> str:
@@ -194,10 +272,20 @@ def _substatus(value: object) -> str | None:
     return None if value is None else values.one_of(value, _SUBSTATUSES)
 
 
-def _api_id(value: object) -> str:
+def _api_id(value: object) -> str | None:
+    if _unmarked(value) is None:
+        return None
+    return _word_of(value, "expected the API id that Aircall shows beside the API key", ":")
+
+
+def _client_id(value: object) -> str:
+    return _word_of(value, "expected the client id that Aircall gave the app", "")
+
+
+def _word_of(value: object, expected: str, without: str) -> str:
     spelt = values.text(value)
-    if not spelt or not spelt.isascii() or not spelt.isprintable() or " " in spelt or ":" in spelt:
-        raise Problem("expected the API id that Aircall shows beside the API key")
+    if not spelt or not spelt.isascii() or not spelt.isprintable() or any(mark in spelt for mark in f" {without}"):
+        raise Problem(expected)
     return spelt
 
 
@@ -209,15 +297,11 @@ def _calendar(value: object) -> str:
 
 
 def _email(value: object) -> str:
-    if isinstance(value, Clash):
-        raise Problem(value.message)
-    return values.email(value)
+    return values.email(_unmarked(value))
 
 
 def _aircall_user(value: object, info: ValidationInfo) -> int | str:
-    if isinstance(value, Clash):
-        raise Problem(value.message)
-    if value is None or value == "":
+    if _unmarked(value) is None or value == "":
         return str(info.data.get("email", ""))
     return values.aircall_user(value)
 
@@ -309,14 +393,24 @@ Address = Annotated[Listen, PlainValidator(_listen), PlainSerializer(str, return
 Url = Annotated[str, PlainValidator(_url), WithJsonSchema(_URL)]
 PublicUrl = Annotated[str | None, PlainValidator(_public_url), WithJsonSchema({"anyOf": [_URL, _NULL]})]
 StateDir = Annotated[Path, PlainValidator(_state_dir), WithJsonSchema({"anyOf": [_TEXT, _NULL]})]
-AccountFile = Annotated[ServiceAccount, PlainValidator(_account_file), _AS_PATH, WithJsonSchema(_TEXT)]
-TokenFile = Annotated[SecretFile, PlainValidator(_token_file), _AS_PATH, WithJsonSchema(_TEXT)]
+AccountFile = Annotated[ServiceAccount | None, PlainValidator(_account_file), _AS_PATH, _TEXT_OR_NULL]
+ClientFile = Annotated[OAuthClient | None, PlainValidator(_client_file), _AS_PATH, _TEXT_OR_NULL]
+TokenFile = Annotated[SecretFile | None, PlainValidator(_token_file), _AS_PATH, _TEXT_OR_NULL]
+SecretWord = Annotated[SecretFile, PlainValidator(_secret_word), _AS_PATH, WithJsonSchema(_TEXT)]
+HookFile = Annotated[SecretFile | None, PlainValidator(_hook_file), _AS_PATH, _TEXT_OR_NULL]
+VaultKeyFile = Annotated[Path, PlainValidator(_vault_key_file), _TEXT_OR_NULL]
+Command = Annotated[
+    tuple[str, ...] | None,
+    PlainValidator(_command),
+    WithJsonSchema({"anyOf": [_TEXT, {"type": "array", "items": {"type": "string"}, "minItems": 1}, _NULL]}),
+]
 
 Members = Annotated[
     tuple[Annotated[str, PlainValidator(_email), WithJsonSchema(_EMAIL)], ...],
     Field(json_schema_extra={"minItems": 1, "uniqueItems": True}),
 ]
-ApiId = Annotated[str, PlainValidator(_api_id), WithJsonSchema(_TEXT)]
+ApiId = Annotated[str | None, PlainValidator(_api_id), _TEXT_OR_NULL]
+ClientId = Annotated[str, PlainValidator(_client_id), WithJsonSchema(_TEXT)]
 Email = Annotated[str, PlainValidator(_email), WithJsonSchema(_EMAIL)]
 AircallUser = Annotated[
     int | str,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
-from calsyncd.config.faults import ConfigError, Fault, Problem
+from calsyncd.config.faults import Absent, ConfigError, Fault, Problem
 from calsyncd.config.models import Settings
 from calsyncd.config.rules import Rules
 from calsyncd.config.secretfiles import read_regular
@@ -123,7 +123,11 @@ class _Faults:
                 yield Fault(*self._place(loc, of_key=True), spell(loc), self._unknown(loc))
         for error in errors:
             loc = error["loc"]
-            if error["type"] == "missing":
+            absent = error["ctx"]["error"] if error["type"] == "value_error" else None
+            if isinstance(absent, Absent):
+                if not {loc, *((*loc[:-1], key) for key in absent.instead)} & self._meant:
+                    yield Fault(*self._place(loc[:-1], of_key=True), spell(loc), str(absent))
+            elif error["type"] == "missing":
                 if loc not in self._meant:
                     yield Fault(*self._place(loc[:-1], of_key=True), spell(loc), "is missing, and has no default")
             elif loc[-1:] == ("[key]",):
@@ -157,8 +161,8 @@ class _Faults:
             hint = model.later[key]
             return f"not available yet{f' ({hint})' if hint else ''}"
         known = sorted({*model.keys(), *model.later})
-        files = [name for name in known if name.endswith("_file") and name in model.model_fields]
-        if _SECRET_KEY.search(key) and not key.endswith("_file"):
+        files = [name for name in known if name.endswith("_file") and name in model.model_fields and len(loc) > 1]
+        if f"{key}_file" in files or (_SECRET_KEY.search(key) and not key.endswith("_file")):
             meant = difflib.get_close_matches(key, files or _FILES, 1, 0.0)[0]
             self._meant.add((*loc[:-1], meant))
             name = meant if files else _PATHS[meant]

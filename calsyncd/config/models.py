@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from calsyncd.config import fields
 from calsyncd.config.faults import Problem
 from calsyncd.config.rules import Rules, laid_over
-from calsyncd.config.secretfiles import Secret, ServiceAccount
+from calsyncd.config.secretfiles import Secret
 from calsyncd.config.section import Section
+from calsyncd.config.services import Aircall, Alerts, Google
 from calsyncd.config.values import Listen, TcpListen, UnixListen
 from calsyncd.config.yamlnodes import spell
 
@@ -52,58 +53,6 @@ def _collide(one: Listen, other: Listen | None) -> bool:
         everywhere = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
         return one.port == other.port != 0 and (one.host == other.host or other.host in everywhere)
     return isinstance(one, UnixListen) and one == other
-
-
-class Google(Section):
-    """Google Calendar."""
-
-    later: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {"oauth_client_file": "use service_account_file", "revoke_url": ""}
-    )
-
-    service_account_file: fields.AccountFile
-    """The JSON key of a service account with domain-wide delegation: a path, or the name of a systemd credential."""
-    poll_interval: fields.PollInterval = "auto"
-    """How often a calendar with healthy push is read all the same; auto: 5m, stretched to keep requests_per_day."""
-    poll_interval_without_push: fields.Pace = 2 * fields.MINUTE
-    """How often a calendar is read whose push is off, unverified, expired or silent."""
-    requests_per_day: fields.RequestsPerDay = 500_000
-    """Polls are stretched so that a day stays below this."""
-    horizon: fields.Horizon = 14 * fields.DAY
-    """How far ahead events are read: 1d to 60d."""
-    api_url: fields.Url = "https://www.googleapis.com/calendar/v3"
-    """Google Calendar's address."""
-
-    @property
-    def service_account(self) -> ServiceAccount:
-        """The loaded service account."""
-        return self.service_account_file
-
-
-class Aircall(Section):
-    """Aircall."""
-
-    later: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {"oauth": "use api_id and api_token_file", "dashboard_url": ""}
-    )
-
-    api_id: fields.ApiId
-    """The API id that Aircall shows beside the API key."""
-    api_token_file: fields.TokenFile
-    """The file that holds the API token: a path, or the name of a systemd credential."""
-    requests_per_minute: fields.RequestsPerMinute = 100
-    """Our share of the 120 requests a minute that Aircall grants the company."""
-    webhooks: fields.YesOrNo = True
-    """Whether Aircall tells of changes made in its app, at once; used when server.public_url is set."""
-    users_api: fields.UsersApi = "auto"
-    """Which version of Aircall's users API is written to; auto: v2, and v1 if v2 refuses."""
-    api_url: fields.Url = "https://api.aircall.io"
-    """Aircall's address."""
-
-    @property
-    def api_token(self) -> Secret:
-        """The loaded API token."""
-        return self.api_token_file.secret
 
 
 class Agent(Section):
@@ -190,10 +139,15 @@ class Log(Section):
     """json, one object a line; or console, for people."""
 
 
+def _or_all(schema: dict[str, Any]) -> None:
+    listed = {key: schema.pop(key) for key in ("type", "items")}
+    schema["anyOf"] = [{"const": fields.ALL}, listed]
+
+
 class Settings(Section):
     """Everything in config.yaml."""
 
-    later: ClassVar[Mapping[str, str]] = MappingProxyType({"alerts": ""})
+    _everybody: bool = PrivateAttr(default=False)
 
     mode: fields.Mode = "act"
     """act: availability is really changed; observe: all but that, and what would have been done is shown."""
@@ -201,6 +155,8 @@ class Settings(Section):
     """Where calsyncd listens and how it is reached."""
     state_dir: fields.StateDir = Field(default=Path(), validate_default=True)
     """Where the database and the ledger live; left out: $STATE_DIRECTORY, else ./state beside this file."""
+    vault_key_file: fields.VaultKeyFile = Field(default=Path(), validate_default=True)
+    """The key of what agents and Aircall granted; left out: credential vault-key, else STATE_DIR-key/vault.key."""
     google: Google
     """Google Calendar."""
     aircall: Aircall
@@ -209,10 +165,12 @@ class Settings(Section):
     """What a meeting does to an agent's availability, for all agents."""
     teams: dict[fields.TeamName, Team] = Field(default_factory=dict, json_schema_extra={"additionalProperties": False})
     """Agents with something in common, by the team's name."""
-    agents: tuple[Agent, ...]
-    """Whose availability follows their calendars."""
+    agents: tuple[Agent, ...] = Field(json_schema_extra=_or_all)
+    """Whose availability follows their calendars: a list, or all: every Aircall user who has a Google calendar."""
     dispatch: Dispatch = Field(default_factory=Dispatch)
     """Which updates go, and when, for the company as a whole."""
+    alerts: Alerts = Field(default_factory=Alerts)
+    """Where alarms are sent, when they are raised and when they are cleared."""
     history: History = Field(default_factory=History)
     """The record of every change."""
     log: Log = Field(default_factory=Log)
@@ -221,8 +179,23 @@ class Settings(Section):
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """Every secret in the settings, for what must never print one."""
-        account = self.google.service_account
-        return (self.aircall.api_token, account.private_key, account.info)
+        return (*self.google.secrets, *self.aircall.secrets, *self.alerts.secrets)
+
+    @property
+    def everybody(self) -> bool:
+        """Whether everybody is followed whose Aircall user has a Google calendar; `agents` is empty then."""
+        return self._everybody
+
+    def agent_of(self, email: str, aircall_user: int | str) -> Agent:
+        """Whom `agents` lists under this address, else an agent of the company's and their teams' rules and mode.
+
+        Raises:
+            ValueError: this is no e-mail address, or no Aircall user.
+        """
+        listed = next((agent for agent in self.agents if agent.email == email.lower()), None)
+        if listed is not None:
+            return listed
+        return _complete(Agent(email=email, aircall_user=aircall_user), self.rules, self.teams, self.mode)
 
     def origin(self, agent: Agent, key: str) -> str:
         """Where the rule of this key stands that holds for `agent`: agent, team NAME, company or default."""
@@ -237,8 +210,8 @@ class Settings(Section):
     @classmethod
     def _mark_clashes(cls, value: object) -> object:
         """Marks each agent whose account or Aircall user an earlier one has, so that the fault gets their place."""
-        if value == "all":
-            raise Problem("`all` is not available yet (list each agent with `- email:`)")
+        if value == fields.ALL:
+            return []
         if not isinstance(value, list):
             return value
         accounts: dict[str, int] = {}
@@ -259,20 +232,37 @@ class Settings(Section):
 
     @field_validator("agents")
     @classmethod
-    def _complete(cls, value: tuple[Agent, ...], info: ValidationInfo) -> tuple[Agent, ...]:
-        company: Rules = info.data.get("rules", Rules())
-        teams: dict[str, Team] = info.data.get("teams", {})
-        of_teams = {email: team.mode for team in teams.values() if team.mode is not None for email in team.agents}
-        modes = (agent.mode or of_teams.get(agent.email) or info.data.get("mode") for agent in value)
-        of_team = [(team.agents, team.rules) for team in teams.values()]
-        rules = (
-            laid_over([company, *(own for members, own in of_team if agent.email in members), agent.rules])
-            for agent in value
-        )
-        return tuple(
-            agent.model_copy(update={"rules": own, "mode": mode})
-            for agent, own, mode in zip(value, rules, modes, strict=True)
-        )
+    def _all_complete(cls, value: tuple[Agent, ...], info: ValidationInfo) -> tuple[Agent, ...]:
+        known = info.data
+        company, teams, mode = known.get("rules", Rules()), known.get("teams", {}), known.get("mode", "act")
+        return tuple(_complete(agent, company, teams, mode) for agent in value)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _note_everybody(cls, value: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        settings = handler(value)
+        settings._everybody = isinstance(value, dict) and value.get("agents") == fields.ALL  # noqa: SLF001 - this class's own
+        return settings
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mark_address(cls, value: object) -> object:
+        """Marks a missing public_url where somebody must come to it, and lets the client file be compared with it."""
+        if not isinstance(value, dict):
+            return value
+        google, aircall, server = (value.get(key, {}) for key in ("google", "aircall", "server"))
+        consent = _only(google, "oauth_client_file", "service_account_file")
+        install = _only(aircall, "oauth", "api_id", "api_token_file")
+        url = server.get("public_url") if isinstance(server, dict) else None
+        marked: dict[str, object] = dict(value)
+        if isinstance(google, dict) and consent and url is not None:
+            marked["google"] = google | {"oauth_client_file": fields.At(google["oauth_client_file"], url)}
+        if (consent or install) and url is None and isinstance(server, dict):
+            key, who = ("google.oauth_client_file", "agents") if consent else ("aircall.oauth", "Aircall's admin")
+            marked["server"] = server | {
+                "public_url": fields.Missing(f"is missing; {key} needs it: {who} must come to it to consent")
+            }
+        return marked
 
     @model_validator(mode="before")
     @classmethod
@@ -291,6 +281,20 @@ class Settings(Section):
             known = {name: least if name in names or name == fields.ALL else unknown for name, least in floors.items()}
             marked["dispatch"] = dispatch | {"keep_available": known}
         return marked
+
+
+def _only(section: object, key: str, *others: str) -> bool:
+    """Whether the section gives this key, and none of the others that stand in its place."""
+    given = {name for name, value in section.items() if value is not None} if isinstance(section, dict) else set()
+    return key in given and not given & set(others)
+
+
+def _complete(agent: Agent, company: Rules, teams: Mapping[str, Team], mode: str) -> Agent:
+    """The agent with the rules and the mode that hold for them."""
+    own = [team for team in teams.values() if agent.email in team.agents]
+    of_team = next((team.mode for team in reversed(own) if team.mode is not None), None)
+    rules = laid_over([company, *(team.rules for team in own), agent.rules])
+    return agent.model_copy(update={"rules": rules, "mode": agent.mode or of_team or mode})
 
 
 def _marked_members(teams: dict[Any, Any], agents: object) -> dict[Any, Any]:

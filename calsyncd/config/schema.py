@@ -32,7 +32,9 @@ def schema() -> dict[str, Any]:
     """The schema of what may be typed into config.yaml."""
     made = Settings.model_json_schema(schema_generator=_AsTyped)
     # Their defaults are worked out when the file is read.
-    del made["properties"]["state_dir"]["default"], made["$defs"]["Agent"]["properties"]["aircall_user"]["default"]
+    for worked_out in (made["properties"][key] for key in ("state_dir", "vault_key_file")):
+        del worked_out["default"]
+    del made["$defs"]["Agent"]["properties"]["aircall_user"]["default"]
     for section in made["$defs"].values():
         del section["title"]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | made | {"title": "calsyncd settings"}

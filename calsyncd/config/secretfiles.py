@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from calsyncd.config.values import Surroundings
 
 MAX_SECRET_BYTES = 64 * 1024
+VAULT_CREDENTIAL = "vault-key"
+"""The name of the systemd credential that holds the vault's key."""
 
 
 class Secret:
@@ -75,6 +77,19 @@ class ServiceAccount:
     key_id: str
     token_uri: str
     private_key: Secret
+    info: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthClient:
+    """A Google OAuth client of type Web application; `info` is the JSON of its file."""
+
+    path: Path
+    client_id: str
+    auth_uri: str
+    token_uri: str
+    client_secret: Secret
+    redirect_uris: tuple[str, ...]
     info: Secret
 
 
@@ -159,6 +174,8 @@ def read_service_account(name: str, around: Surroundings) -> ServiceAccount:
         info = json.loads(found.secret.reveal())
     except (ValueError, RecursionError):
         raise Problem(f"{path}: not JSON; {advice}") from None
+    if isinstance(info, dict) and ("web" in info or "installed" in info):
+        raise Problem(f"{path}: an OAuth client, not a service account's key; name it in oauth_client_file instead")
     if not isinstance(info, dict) or info.get("type") != "service_account":
         raise Problem(f'{path}: not a service account\'s key ("type" is not "service_account"); {advice}')
     wanted = ("client_email", "private_key_id", "private_key", "token_uri")
@@ -179,6 +196,87 @@ def read_service_account(name: str, around: Surroundings) -> ServiceAccount:
         private_key=Secret(info["private_key"]),
         info=found.secret,
     )
+
+
+def read_oauth_client(name: str, around: Surroundings) -> OAuthClient:
+    """The OAuth client whose JSON file the setting names.
+
+    Raises:
+        Problem: see `read_secret`; or it is not the JSON that Google gives out for a client of type Web application.
+    """
+    found = read_secret(name, around)
+    path = found.path
+    advice = "create an OAuth client of type Web application in the Google Cloud console, and download its JSON"
+    try:
+        info = json.loads(found.secret.reveal())
+    except (ValueError, RecursionError):
+        raise Problem(f"{path}: not JSON; {advice}") from None
+    if isinstance(info, dict) and info.get("type") == "service_account":
+        raise Problem(f"{path}: a service account's key, not an OAuth client; name it in service_account_file instead")
+    if isinstance(info, dict) and "installed" in info:
+        raise Problem(f'{path}: a client of type Desktop ("installed"), which no web page can use; {advice}')
+    web = info.get("web") if isinstance(info, dict) else None
+    if not isinstance(web, dict):
+        raise Problem(f'{path}: not an OAuth client (there is no "web" in it); {advice}')
+    wanted = ("client_id", "client_secret", "auth_uri", "token_uri")
+    missing = [key for key in wanted if not isinstance(web.get(key), str) or not web[key].strip()]
+    if missing:
+        raise Problem(f"{path}: lacks {', '.join(missing)}; {advice}")
+    for key in ("auth_uri", "token_uri"):
+        try:
+            web_address(web[key])
+        except Problem as err:
+            raise Problem(f"{path}: {key}: {err}") from None
+    uris = web.get("redirect_uris", [])
+    if not isinstance(uris, list) or not all(isinstance(uri, str) for uri in uris):
+        raise Problem(f"{path}: redirect_uris: expected a list of URLs; {advice}")
+    return OAuthClient(
+        path=path,
+        client_id=web["client_id"].strip(),
+        auth_uri=web["auth_uri"],
+        token_uri=web["token_uri"],
+        client_secret=Secret(web["client_secret"].strip()),
+        redirect_uris=tuple(uris),
+        info=found.secret,
+    )
+
+
+def read_url(name: str, around: Surroundings) -> SecretFile:
+    """A URL that is secret, as those are to which chats and pagers take messages.
+
+    Raises:
+        Problem: see `read_token`; or it is not a URL that begins with https://.
+    """
+    found = read_token(name, around)
+    try:
+        web_address(found.secret.reveal(), query=True)
+    except Problem as err:
+        raise Problem(f"{found.path}: {err}") from None
+    return found
+
+
+def vault_key_file(given: str | None, state_dir: Path | None, around: Surroundings) -> Path:
+    """Where the vault's key is, or will be made: as given, else the credential `vault-key`, else beside the state.
+
+    Raises:
+        Problem: it cannot be a key file: a directory, readable by others, or inside the state directory.
+    """
+    path = _find(given or VAULT_CREDENTIAL, around)
+    is_credential = path.parent == around.credentials
+    if given is None and not is_credential:
+        state = state_dir or around.path("state")
+        path = state.with_name(f"{state.name}-key") / "vault.key"
+    elif state_dir is not None and path.is_relative_to(state_dir):
+        raise Problem("lies inside state_dir, so that a copy of that would hold both lock and key; put it elsewhere")
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - Path.stat raises the same
+    except (OSError, ValueError):
+        return path  # it is made at the first start, or its absence is the vault's to judge
+    if not stat.S_ISREG(mode):
+        raise Problem(f"{path}: not a regular file")
+    if mode & 0o007 and not is_credential:
+        raise Problem(f"{path}: others can read it (mode {stat.S_IMODE(mode):04o}); chmod o= it, e.g. to 0600")
+    return path
 
 
 def _find(name: str, around: Surroundings) -> Path:

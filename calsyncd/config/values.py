@@ -6,6 +6,8 @@ import difflib
 import ipaddress
 import os
 import re
+import shlex
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -222,6 +224,27 @@ def listen(value: object, around: Surroundings) -> Listen:
     if not _is_host(host):
         raise Problem("expected a host name, an IPv4 address, or an IPv6 address in [brackets] before the port")
     return TcpListen(host.strip("[]"), int(port))
+
+
+def command(value: object, around: Surroundings) -> tuple[str, ...]:
+    """A program that is there, and its arguments: a list of texts, or one text split as a shell splits it."""
+    if isinstance(value, list):
+        words = [text(word, "a list of texts") for word in value]
+    else:
+        line = text(value, "a command, as a list or as one line")
+        try:
+            words = shlex.split(line)
+        except ValueError:
+            raise Problem("a quote that is never closed") from None
+    if not words or not words[0].strip():
+        raise Problem("expected a command, such as /usr/local/bin/tell; null: none")
+    if any("\0" in word for word in words):
+        raise Problem("not a command")
+    if "/" in words[0] and not words[0].startswith("/"):
+        raise Problem("a program with a slash needs its whole path, such as /usr/local/bin/tell")
+    if shutil.which(words[0], path=around.env.get("PATH", os.defpath)) is None:
+        raise Problem("no such program, or not one that may be run")
+    return tuple(words)
 
 
 def web_address(value: object, *, query: bool = False, bare: bool = False) -> str:

@@ -103,6 +103,8 @@ def _there(loaded: tuple[Settings, Path] | None) -> tuple[Settings, Path]:
 
 def _agent(email: str, loaded: tuple[Settings, Path]) -> Agent:
     settings, path = loaded
+    if settings.everybody and "@" in email:
+        return settings.agent_of(email, email)
     for agent in settings.agents:
         if agent.email == email.lower():
             return agent

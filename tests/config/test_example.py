@@ -31,8 +31,8 @@ def model_keys(model: type[Section] = Settings, prefix: str = "") -> Iterator[st
     for name, field in zip(model.keys(), model.model_fields.values(), strict=True):
         yield f"{prefix}{name}"
         for kind in (field.annotation, *get_args(field.annotation)):
-            # An agent's rules are described where the company's are, a team's keys and hours on one line.
-            elsewhere = f"{prefix}{name}" in ("agents.rules", "teams", "rules.working_hours")
+            # An agent's rules are described where the company's are, a team's keys, hours and an app on one line.
+            elsewhere = f"{prefix}{name}" in ("agents.rules", "teams", "rules.working_hours", "aircall.oauth")
             if isinstance(kind, type) and issubclass(kind, Section) and not elsewhere:
                 yield from model_keys(kind, f"{prefix}{name}.")
 
@@ -44,6 +44,11 @@ def file_keys(value: object, prefix: str = "") -> Iterator[str]:
             for name, below in item.items():
                 yield f"{prefix}{name}"
                 yield from file_keys(below, f"{prefix}{name}.")
+
+
+def without(content: str, section: str) -> str:
+    """The settings without one of their sections."""
+    return re.sub(rf"^{section}:\n(?: .*\n)+", "", content, flags=re.MULTILINE)
 
 
 def test_example_holds_every_key() -> None:
@@ -109,16 +114,41 @@ def test_schema_is_valid_and_takes_the_example() -> None:
         "teams: {support: {}}",
         "teams: {support: {agents: []}}",
         "teams: {a b: {agents: [amy@example.com]}}",
-        "agents: all",
+        "agents: everybody",
+        "google: {}",
+        "google: {service_account_file: google.json, oauth_client_file: google.json}",
+        "aircall: {api_id: someid}",
+        "aircall: {oauth: {client_id: x}}",
+        "alerts: {command: []}",
+        "alerts: {command: 5}",
+        "vault_key_file: []",
     ],
 )
 def test_schema_refuses_what_the_models_refuse(home: Home, typed: str) -> None:
     """The editor marks the same faults."""
-    content = f"{GOOD.split('agents')[0] if typed.startswith('agents') else GOOD}{typed}\n"
+    content = without(GOOD, typed.split(":", maxsplit=1)[0]) + f"{typed}\n"
     read = yaml.load(content, Loader=yaml.BaseLoader) if "12:30" in typed else yaml.safe_load(content)  # noqa: S506
 
     assert home.faults(content)
     assert not jsonschema.Draft202012Validator(schema()).is_valid(read)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "agents: all\n",
+        "google: {oauth_client_file: client.json}\n",
+        "google: {oauth_client_file: client.json, service_account_file: null}\n",
+        "aircall: {oauth: {client_id: x, client_secret_file: y}}\n",
+        "alerts: {url_file: hook, command: [tell, '']}\n",
+        "alerts: {command: tell me}\n",
+    ],
+)
+def test_schema_takes_every_way(typed: str) -> None:
+    """The other ways in pass too."""
+    content = without(GOOD, typed.split(":", maxsplit=1)[0]) + typed
+
+    jsonschema.Draft202012Validator(schema()).validate(yaml.safe_load(content))
 
 
 def test_schema_describes_every_key() -> None:

@@ -173,7 +173,6 @@ def test_unreadable(home: Home, content: bytes, expected: str) -> None:
         ("state_dir: config.yaml", "8:12: state_dir: is there and not a directory"),
         ("state_dir: []", "8:12: state_dir: expected the path of a directory"),
         # Later.
-        ("alerts: {}", "8:1: alerts: not available yet"),
         ("server: {trusted_proxies: []}", "8:10: server.trusted_proxies: not available yet"),
         ("server: {admin_token_file: null}", "8:10: server.admin_token_file: not available yet"),
     ],
@@ -201,8 +200,9 @@ def test_one_fault(home: Home, typed: str, expected: str) -> None:
         ("api_url: http://a.example", "3:12: google.api_url: must begin with https:// (http is for this machine only)"),
         ("api_url: null", "3:3: google.api_url: expected a URL that begins with https://"),
         ("oauth_client_file: x.json",
-         "3:3: google.oauth_client_file: not available yet (use service_account_file)"),
-        ("revoke_url: x", "3:3: google.revoke_url: not available yet"),
+         "3:22: google.oauth_client_file: give this or service_account_file, not both"),
+        ("revoke_url: http://a.example",
+         "3:15: google.revoke_url: must begin with https:// (http is for this machine only)"),
     ],
 )  # fmt: skip
 def test_google(home: Home, typed: str, expected: str) -> None:
@@ -222,8 +222,7 @@ def test_google(home: Home, typed: str, expected: str) -> None:
             for typed in ("yes", "'true'", "1", "[]", "tRue")
         ),
         ("webhooks:", "6:3: aircall.webhooks: expected true or false, without quotes"),
-        ("dashboard_url: x", "6:3: aircall.dashboard_url: not available yet"),
-        ("oauth: {client_id: x}", "6:3: aircall.oauth: not available yet (use api_id and api_token_file)"),
+        ("dashboard_url: x", f"6:18: aircall.dashboard_url: {URL}"),
     ],
 )
 def test_aircall(home: Home, typed: str, expected: str) -> None:
@@ -236,9 +235,7 @@ def test_aircall(home: Home, typed: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "expected"),
     [
-        ("agents: all", [
-            "6:9: agents: `all` is not available yet (list each agent with `- email:`)",
-        ]),
+        ("agents: everybody", [f"6:9: agents: {LIST}"]),
         ("agents:", [f"6:1: agents: {LIST}"]),
         ("agents: {email: amy@example.com}", [f"6:9: agents: {LIST}"]),
         ("agents: [amy@example.com]", [f"6:10: agents[0]: {AGENT_KEYS}"]),
@@ -391,7 +388,7 @@ def test_required_sections(home: Home) -> None:
     assert home.faults("mode: act\ngoogle: {}\n") == [
         "1:1: agents: is missing, and has no default",
         "1:1: aircall: is missing, and has no default",
-        "2:1: google.service_account_file: is missing, and has no default",
+        "2:1: google.service_account_file: is missing; give this or oauth_client_file",
     ]
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from calsyncd.config import ConfigError, Settings, load
 
-from .home import GOOD, TOKEN, Home, furnish
+from .home import BY_APP, BY_CONSENT, GOOD, TOKEN, Home, furnish
 
 FULL = (
     GOOD
@@ -17,6 +17,8 @@ FULL = (
     calendars: [primary, "team@group.calendar.google.com"]
     rules: {lag: 5m}
 mode: act
+alerts: {command: "true"}
+vault_key_file: keys/vault
 server:
   listen: 127.0.0.1:8770
   public_url: https://calsync.example.com
@@ -110,3 +112,5 @@ def test_random_secret_files(room: Home, content: bytes) -> None:
 
     for name in ("google.json", "aircall-token"):
         assert_well_told(outcome(room, GOOD.replace(name, "odd").encode()))
+    for settings_of in (BY_CONSENT.replace("client.json", "odd"), BY_APP.replace("aircall-secret", "odd")):
+        assert_well_told(outcome(room, f"{settings_of}alerts: {{url_file: odd}}\n".encode()))

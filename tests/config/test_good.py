@@ -34,7 +34,7 @@ from calsyncd.core import rules as core
 from calsyncd.core.hours import WorkingHours
 from calsyncd.errors import UserError
 
-from .home import GOOD, TOKEN
+from .home import GOOD, TOKEN, account_of, token_of
 
 if TYPE_CHECKING:
     from .home import Home
@@ -182,13 +182,13 @@ def test_paths_are_relative_to_the_file(home: Home, monkeypatch: pytest.MonkeyPa
 
     settings = load(Path("../config.yaml"), {})
 
-    assert settings.aircall.api_token.reveal() == TOKEN
+    assert token_of(settings) == TOKEN
     assert settings.state_dir.is_absolute()
 
 
 def test_service_account_can_sign(home: Home) -> None:
     """The value has all that signing needs."""
-    account = home.load(GOOD).google.service_account
+    account = account_of(home.load(GOOD))
 
     assert account.client_email == "calsync@example.iam.gserviceaccount.com"
     assert account.token_uri == "https://oauth2.googleapis.com/token"

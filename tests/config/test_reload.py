@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from calsyncd.config import restart_needed
 
-from .home import GOOD
+from .home import BY_APP, BY_CONSENT, GOOD, furnish_ways
 
 if TYPE_CHECKING:
     from .home import Home
@@ -36,9 +37,70 @@ def test_restart_needed(home: Home, typed: str, expected: list[str]) -> None:
     assert restart_needed(old, home.load(GOOD + typed)) == expected
 
 
-def test_changed_credential(home: Home) -> None:
-    """A credential is what its file held at the start, though its name is the same."""
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("alerts: {command: 'true'}\n", []),
+        ("vault_key_file: elsewhere/key\n", ["vault_key_file"]),
+    ],
+)
+def test_new_keys(home: Home, typed: str, expected: list[str]) -> None:
+    """Who is told of alarms changes live; where the vault's key is does not."""
+    assert restart_needed(home.load(GOOD), home.load(GOOD + typed)) == expected
+
+
+def test_addresses(home: Home) -> None:
+    """The services' addresses are read once."""
+    moved = GOOD.replace("google:", "google:\n  revoke_url: https://a.example").replace(
+        "aircall:", "aircall:\n  dashboard_url: https://b.example"
+    )
+
+    assert restart_needed(home.load(GOOD), home.load(moved)) == ["google.revoke_url", "aircall.dashboard_url"]
+
+
+def test_changed_credentials(home: Home) -> None:
+    """Other content under the same names is another value, and needs no restart."""
     old = home.load(GOOD)
     home.write("aircall-token", "another")
+    home.write("google.json", json.dumps(home.account | {"private_key_id": "key2"}))
+    new = home.load(GOOD.replace("someid", "otherid"))
 
-    assert restart_needed(old, home.load(GOOD)) == ["aircall.api_token_file"]
+    assert restart_needed(old, new) == []
+    assert new.aircall.api_token != old.aircall.api_token
+    assert new.google.service_account != old.google.service_account
+
+
+def test_changed_client(home: Home) -> None:
+    """So it is with an OAuth client and an app."""
+    furnish_ways(home)
+    old = home.load(BY_CONSENT), home.load(BY_APP)
+    home.write("client.json", (home.path / "client.json").read_text().replace("GOCSPX", "other"))
+    home.write("aircall-secret", "another")
+    new = home.load(BY_CONSENT), home.load(BY_APP)
+
+    assert [restart_needed(was, now) for was, now in zip(old, new, strict=True)] == [[], []]
+    assert [was == now for was, now in zip(old, new, strict=True)] == [False, False]
+
+
+def test_another_way_in(home: Home) -> None:
+    """Another kind of credential is taken up by a restart."""
+    furnish_ways(home)
+
+    assert restart_needed(home.load(GOOD), home.load(BY_CONSENT)) == [
+        "server.public_url",
+        "google.service_account_file",
+        "google.oauth_client_file",
+    ]
+    assert restart_needed(home.load(GOOD), home.load(BY_APP)) == [
+        "server.public_url",
+        "aircall.api_id",
+        "aircall.api_token_file",
+        "aircall.oauth",
+    ]
+
+
+def test_everybody_is_live(home: Home) -> None:
+    """From a list to everybody and back without a restart."""
+    listed, everybody = home.load(GOOD), home.load(f"{GOOD.split('agents')[0]}agents: all\n")
+
+    assert restart_needed(listed, everybody) == restart_needed(everybody, listed) == []

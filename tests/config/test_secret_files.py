@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from calsyncd.config.secretfiles import read_token
 from calsyncd.config.values import Surroundings
 
-from .home import GOOD, TOKEN
+from .home import GOOD, TOKEN, account_of, token_of
 
 if TYPE_CHECKING:
     from .home import Home
@@ -26,7 +26,7 @@ ADVICE = "create and download a JSON key of the service account in the Google Cl
 
 def token(home: Home) -> str:
     """The token that good settings load."""
-    return home.load(GOOD).aircall.api_token.reveal()
+    return token_of(home.load(GOOD))
 
 
 def test_mode_matrix(home: Home) -> None:
@@ -86,14 +86,15 @@ def test_credential_comes_first(home: Home, credentials: Path) -> None:
     """A name without a slash is a credential if there is one, and its directory is trusted."""
     settings = home.load(GOOD)
 
-    assert settings.aircall.api_token.reveal() == "from-systemd"
+    assert token_of(settings) == "from-systemd"
+    assert settings.aircall.api_token_file is not None
     assert settings.aircall.api_token_file.path == credentials / "aircall-token"
-    assert settings.google.service_account.path == home.path / "google.json"
+    assert account_of(settings).path == home.path / "google.json"
 
 
 def test_credential_is_not_a_path(home: Home, credentials: Path) -> None:
     """With a slash the file beside the settings is meant."""
-    assert home.load(GOOD.replace("aircall-token", "./aircall-token")).aircall.api_token.reveal() == TOKEN
+    assert token_of(home.load(GOOD.replace("aircall-token", "./aircall-token"))) == TOKEN
     assert home.load(GOOD.replace("aircall-token", str(credentials / "aircall-token")))
 
 
@@ -217,4 +218,4 @@ def test_token_uri_to_the_letter(home: Home) -> None:
     """It is the audience of what is signed, so nothing is trimmed; the sandbox's is http."""
     home.write("google.json", json.dumps(home.account | {"token_uri": "http://127.0.0.1:9/token/?x"}))
 
-    assert home.load(GOOD).google.service_account.token_uri == "http://127.0.0.1:9/token/?x"
+    assert account_of(home.load(GOOD)).token_uri == "http://127.0.0.1:9/token/?x"
