@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Protocol, TypeVar
 
-from calsyncd.calendars import Push, Syncer
+from calsyncd.calendars import Others, Push, Syncer
 from calsyncd.chronicle import Annals, Chronicle
 from calsyncd.clock import SystemClock
 from calsyncd.core.hours import zone_of
@@ -52,7 +52,10 @@ class Archive(Protocol):
 
 
 class Control:
-    """Answers and obeys operators. `well` says what is wrong with the loop or the database, or nothing."""
+    """Answers and obeys operators. `well` says what is wrong with the loop or the database, or nothing.
+
+    `matching` tells who has no counterpart, in the API's shape.
+    """
 
     def __init__(
         self,
@@ -70,7 +73,11 @@ class Control:
         well: Callable[[], str],
         origin: Origin,
         horizon: float,
+        others: Others | None = None,
+        matching: Callable[[], dict[str, Any]] = dict,
     ) -> None:
+        self._others = others
+        self.matching = matching
         self._clock = clock
         self._roster = roster
         self._phones = phones
@@ -106,7 +113,9 @@ class Control:
     def _view(self, agent: Agent) -> dict[str, Any]:
         calendars = [(one, self._push.health(one, self._clock.now())) for one in self._syncer.of_agent(agent.email)]
         zone = self._zone(agent.email)
-        return agent_view(agent, calendars, self._everybodys_trouble(agent), self._clock.now(), zone)
+        names = [calendar.id for calendar, _ in calendars]
+        others = self._others.of(agent.email, names) if self._others is not None else None
+        return agent_view(agent, calendars, self._everybodys_trouble(agent), self._clock.now(), zone, others=others)
 
     def _everybodys_trouble(self, agent: Agent) -> Trouble | None:
         return self._roster.company_trouble or self._syncer.storm.alarm_of(agent.email)

@@ -29,6 +29,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "scheduler": {"clock", "core"},
     "journal": {"clock", "core", "errors", "logs"},
     "absence": {"core", "logs", "state"},
+    "everybody": {"core", "errors", "logs", "scheduler"},
     "calendars": {"clock", "core", "errors", "logs", "metrics", "scheduler"},
     "phones": {"clock", "core", "errors", "logs", "metrics", "scheduler"},
     "view": {"calendars", "core", "phones"},
@@ -41,6 +42,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "daemon": {
         *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
         *("absence", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
+        "everybody",
     },
     "sandbox": set(),
     "demo": {"clock", "config", "daemon", "logs", "sandbox"},

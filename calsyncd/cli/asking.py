@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from calsyncd.cli.agents import print_agents
+from calsyncd.cli.agents import print_agents, print_unmatched
 from calsyncd.cli.api import ask, escaped, pages, query, send, where_it_listens
 from calsyncd.cli.common import admin_option, commands, config_option
 from calsyncd.core.hours import zone_of
@@ -27,11 +27,14 @@ from calsyncd.core.moments import DAYS, Moment
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 def status(config_path: Path | None, admin: str | None, *, as_json: bool) -> None:
     """Show every agent: setting, wanted, why, until when, last sync, push health, trouble."""
-    body = ask(config_path, admin, "GET", "/api/v1/agents")
+    where = where_it_listens(config_path, admin)
+    body = send(where, "GET", "/api/v1/agents")
     if as_json:
         click.echo(json.dumps(body, indent=2))
     else:
+        matching = send(where, "GET", "/api/v1/matching")
         print_agents(body["agents"])
+        print_unmatched(matching)
 
 
 @commands.command()

@@ -19,6 +19,8 @@ from calsyncd.errors import Refused, Unavailable
 from calsyncd.http import Answer, Http
 
 SCOPE = "https://www.googleapis.com/auth/calendar.events.readonly"
+LIST_SCOPE = "https://www.googleapis.com/auth/calendar.calendarlist.readonly"
+"""May be delegated beside the other: then agents' further calendars are shown."""
 ASSERTION_SECONDS = 3600
 SKEW_SECONDS = 300.0
 LONGEST_LIFE_SECONDS = 86400.0
@@ -44,8 +46,10 @@ class ServiceAccountTokens:
         signer: crypt.RSASigner,
         now: Callable[[], float],
         learned: Callable[[str], None],
+        scope: str = SCOPE,
     ) -> None:
         self._http = http
+        self._scope = scope
         self._client_email = client_email
         self._token_uri = token_uri
         self._signer = signer
@@ -76,7 +80,7 @@ class ServiceAccountTokens:
         claims = {
             "iss": self._client_email,
             "sub": subject,
-            "scope": SCOPE,
+            "scope": self._scope,
             "aud": self._token_uri,
             "iat": int(now),
             "exp": int(now) + ASSERTION_SECONDS,

@@ -26,15 +26,17 @@ log = get_logger(__name__)
 class Roster:
     """The agents by e-mail. `directory` is Aircall's users, e-mail by id; `listed` once it was read whole.
 
-    `zones` are the users' own zones, "" for none, as far as they are known. `moved` is called with each agent whose
-    zone has changed.
+    `zones` are the users' own zones, "" for none, as far as they are known; `names` are of the last list. `moved` is
+    called with each agent whose zone has changed, `heard` whenever the list was read whole.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.agents: dict[str, Agent] = {}
         self.directory: dict[int, str] = {}
         self.zones: dict[int, str] = {}
+        self.names: dict[int, str] = {}
         self.moved: Callable[[str], None] = lambda _email: None
+        self.heard: Callable[[], None] = lambda: None
         self.listed = False
         self.company_trouble: Trouble | None = None
         self._pauses: dict[str, float] = {}
@@ -135,10 +137,15 @@ class Roster:
         agent = self.agents.get(email)
         return self.zones.get(agent.user) if agent is not None and agent.user is not None else None
 
-    def list_users(self, directory: dict[int, str], zones: Mapping[int, str] = MappingProxyType({})) -> None:
+    def list_users(
+        self,
+        directory: dict[int, str],
+        zones: Mapping[int, str] = MappingProxyType({}),
+        names: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:
         """Aircall's users were listed whole."""
         before = {email: self.zone(email) for email in self.agents}
-        self.directory, self.zones, self.listed = directory, dict(zones), True
+        self.directory, self.zones, self.names, self.listed = directory, dict(zones), dict(names), True
         for agent in self.agents.values():
             known = agent.user in directory if agent.user is not None else self._bound_user(agent) in directory
             agent.missing = 0 if known else agent.missing + 1
@@ -148,6 +155,7 @@ class Roster:
         for email in self.agents:
             if self.zone(email) != before.get(email):
                 self.moved(email)
+        self.heard()
 
     def bind(self) -> None:
         """Find each agent's Aircall user; say who has none, and who shares one."""

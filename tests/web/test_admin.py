@@ -92,6 +92,9 @@ class Desk:
     def outage(self) -> dict[str, Any] | None:
         return self.absence
 
+    def matching(self) -> dict[str, Any]:
+        return {"users": [], "accounts": [], "untried": 3}
+
     async def explain(self, email: str, at: float | None) -> dict[str, Any]:
         self._do("explain", email, at)
         return {"email": email, "sentences": ["Auto."]}
@@ -140,6 +143,8 @@ async def test_agents_are_told_as_they_are(session: aiohttp.ClientSession, desk:
 async def test_the_last_absence_is_told(session: aiohttp.ClientSession, desk: Desk) -> None:
     """And that there was none."""
     for desk.absence in (None, {"seconds": 12.0, "over": False}):
+        async with session.get("/api/v1/matching") as answer:
+            assert (answer.status, await answer.json()) == (200, desk.matching())
         async with session.get("/api/v1/outage") as answer:
             assert (answer.status, await answer.json()) == (200, {"outage": desk.absence})
 
