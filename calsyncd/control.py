@@ -11,6 +11,7 @@ from calsyncd.calendars import Others, Push, Syncer
 from calsyncd.chronicle import Annals, Chronicle
 from calsyncd.clock import SystemClock
 from calsyncd.core.hours import zone_of
+from calsyncd.core.matching import Matching
 from calsyncd.core.model import Event, HistoryRow, Trouble
 from calsyncd.core.moments import Moment
 from calsyncd.core.past import Query
@@ -18,7 +19,7 @@ from calsyncd.errors import UserError
 from calsyncd.explainer import Explainer, Origin
 from calsyncd.logs import get_logger
 from calsyncd.phones import Agent, Outages, Phones, Roster, Webhooks, Wishes
-from calsyncd.view import Diary, agent_view, outage_view, time_out, timeline_view, worst_trouble
+from calsyncd.view import Diary, agent_view, matching_view, outage_view, time_out, timeline_view, worst_trouble
 from calsyncd.web.public import Health
 
 OWED_ALARM_SECONDS = 120.0
@@ -74,7 +75,7 @@ class Control:
         origin: Origin,
         horizon: float,
         others: Others | None = None,
-        matching: Callable[[], dict[str, Any]] = dict,
+        matching: Callable[[], dict[str, Any]] = lambda: matching_view(Matching(), everybody=False, untried=0),
     ) -> None:
         self._others = others
         self.matching = matching
