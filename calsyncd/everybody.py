@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 
 from calsyncd.core.matching import Account, Matching, Person, match, match_known
 from calsyncd.errors import ServiceError
@@ -61,7 +62,7 @@ class Everybody:
         self._people: dict[int, Person] = {}
         self._lacking: set[int] = set()
         self._doubted_at: float | None = None
-        self._heard = False
+        self._heard = self._begun = False
         self._known: set[str] = set()
         self._again: dict[str, float] = {}
         self._unknown: set[str] = set()
@@ -82,6 +83,11 @@ class Everybody:
         """Take up who was there when the process before this one ended, and of whom something was `known`."""
         self._people = {one.id: one for one in people}
         self._known = set(known)
+
+    def begin(self) -> None:
+        """From now on ask Google."""
+        self._begun = True
+        self._consider()
 
     def configure(self, named: Iterable[Account] | None) -> None:
         """Only match these accounts, which the settings name; or, if None, follow everybody who has an account."""
@@ -142,18 +148,23 @@ class Everybody:
         addresses = self._addresses()
         self._again = {email: at for email, at in self._again.items() if email in addresses}
         self._unknown &= self._again.keys()
-        if not self._trying:
+        if self._begun and not self._trying:
             due = self._due(self._clock.now())
             if due:
                 self._trying = True
                 self._scheduler.start(self._try_all(due), "everybody")
             else:
                 self._scheduler.at("everybody", "", min(self._again.values(), default=None))
-        tried = [one for one in self._people.values() if one.email in self._known or one.email in self._again]
+        followed = {user: email for email, user in self._followed or ()}
+        people = []
+        for one in self._people.values():
+            if not one.email or one.email in self._known or one.email in self._again:
+                people.append(one)
+            elif one.id in followed:
+                # Under a new address, which is being tried: until then nobody puts them back.
+                people.append(replace(one, email=followed[one.id]))
         sure = self._trying or bool(self._known & addresses)
-        return match_known(
-            [*tried, *(one for one in self._people.values() if not one.email)], self._unknown if sure else ()
-        )
+        return match_known(people, self._unknown if sure else ())
 
     def _addresses(self) -> set[str]:
         return {one.email for one in self._people.values() if one.email}

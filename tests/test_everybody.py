@@ -51,6 +51,7 @@ class Company:
             accounts=None if consented is None else lambda: consented,
             knows=self.google.knows,
         )
+        self.everybody.begin()
         roster.heard = lambda: self.everybody.heard(
             Person(user, email, roster.names.get(user, "")) for user, email in roster.directory.items()
         )
@@ -130,7 +131,9 @@ async def test_who_joins_is_followed_soon_after_the_webhook(company: Company) ->
         assert len(office.aircall.of("list")) == lists + 1
 
 
-async def test_a_deleted_user_leaves_and_what_is_owed_is_closed(company: Company) -> None:
+async def test_a_deleted_user_leaves_and_what_is_owed_is_closed(
+    company: Company, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Held in a meeting and deleted: gone at the second list, with nothing owed; the others go on."""
     async with company.office as office:
         company.everybody.configure(None)
@@ -145,8 +148,30 @@ async def test_a_deleted_user_leaves_and_what_is_owed_is_closed(company: Company
 
         assert company.followed == {BOB: 2}
         assert AMY not in office.phones.held()
+        assert "aircall_user_unknown" not in capsys.readouterr().out
         await office.a_while(HOUR)
         assert AMY not in office.roster.agents
+        assert [row.why for row in office.journal.rows if row.outcome == "removed"] == [
+            "no Aircall user has this address any more"
+        ]
+
+
+async def test_a_user_whose_address_changes(company: Company) -> None:
+    """The same person under another name: what is owed goes along, and nobody is put back in between."""
+    async with company.office as office:
+        company.everybody.configure(None)
+        await office.a_while(5 * MINUTE)
+        office.meet(AMY, (office.time, office.time + HOUR))
+        await office.a_while(5)
+
+        company.join(1, "amy.adams@example.com")
+        office.aircall.by_hand(1, "unavailable")
+        office.phones.users_changed()
+        await office.a_while(2 * MINUTE)
+
+        assert company.followed == {"amy.adams@example.com": 1, BOB: 2}
+        assert office.phones.held() == ["amy.adams@example.com"]
+        assert office.aircall.status(1) == "unavailable"
 
 
 async def test_one_list_that_lacks_somebody_drops_nobody(company: Company) -> None:

@@ -42,7 +42,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "daemon": {
         *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
         *("absence", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
-        "everybody",
+        *("everybody", "view"),
     },
     "sandbox": set(),
     "demo": {"clock", "config", "daemon", "logs", "sandbox"},

@@ -27,7 +27,7 @@ class Roster:
     """The agents by e-mail. `directory` is Aircall's users, e-mail by id; `listed` once it was read whole.
 
     `zones` are the users' own zones, "" for none, as far as they are known; `names` are of the last list. `moved` is
-    called with each agent whose zone has changed, `heard` whenever the list was read whole.
+    called with each agent whose zone has changed, `heard` when the list was read whole.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -149,13 +149,14 @@ class Roster:
         for agent in self.agents.values():
             known = agent.user in directory if agent.user is not None else self._bound_user(agent) in directory
             agent.missing = 0 if known else agent.missing + 1
+        # Who is followed by this list alone is not in trouble for not being in it.
+        self.heard()
         self.bind()
         if self.company_trouble is None:
             self._close_what_nobody_is_owed()
         for email in self.agents:
             if self.zone(email) != before.get(email):
                 self.moved(email)
-        self.heard()
 
     def bind(self) -> None:
         """Find each agent's Aircall user; say who has none, and who shares one."""
