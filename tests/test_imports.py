@@ -49,7 +49,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "terminal": {"core"},
     "exports": {"core", "errors"},
     "simulate": {"clock", "config", "core", "daemon", "errors", "exports", "google", "http", "view"},
-    "cli": {"clock", "config", "core", "daemon", "demo", "errors", "logs", "simulate", "terminal"},
+    "firstrun": {"aircall", "clock", "config", "core", "errors", "google", "http"},
+    "cli": {"clock", "config", "core", "daemon", "demo", "errors", "firstrun", "logs", "simulate", "terminal"},
     "__main__": {"cli"},
 }
 

@@ -6,11 +6,11 @@ import sys
 
 import click
 
-from calsyncd.cli import asking, deeds, running
+from calsyncd.cli import asking, deeds, first, running
 from calsyncd.cli.common import commands
 from calsyncd.errors import UserError
 
-__all__ = ["asking", "commands", "deeds", "main", "running"]
+__all__ = ["asking", "commands", "deeds", "first", "main", "running"]
 
 
 def main() -> None:

@@ -40,6 +40,8 @@ ELSEWHERE = {
     "ssh -L 8771:127.0.0.1:8771": "needs another machine",
     "calsyncd pause --all": "tests/acceptance/test_pauses.py",
     "calsyncd run": "the unit runs it",
+    "calsyncd init": "tests/firstrun/test_dialogue.py",
+    "calsyncd init [--config FILE]": "tests/firstrun/test_dialogue.py",
     "calsyncd explain EMAIL [--at TIME]": "tests/acceptance/test_timelines.py",
     "calsyncd timeline EMAIL [--day D]": "tests/acceptance/test_privacy.py",
     "calsyncd history [--since T] [--until T] [--json or --csv]": "tests/acceptance/test_history.py",

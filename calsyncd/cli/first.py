@@ -1,0 +1,55 @@
+"""`calsyncd init`: the first run."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from calsyncd.cli.common import commands
+
+
+class _Terminal:
+    """The terminal that the command was called in."""
+
+    def ask(self, question: str, default: str | None, *, hidden: bool) -> str:
+        """Ask until something is typed, or the default is taken; Ctrl-D and Ctrl-C end the command."""
+        return str(click.prompt(question, default=default, hide_input=hidden)).strip()
+
+    def say(self, line: str) -> None:
+        """Print a line."""
+        click.echo(line)
+
+
+@commands.command()
+@click.option("--config", metavar="FILE", help="Where to write the settings.")
+@click.option(
+    "--google-file", metavar="FILE", help="A service account's key or an OAuth client, as Google gives it out."
+)
+@click.option("--aircall-by", metavar="key|app", help="By an API key, or an app that an admin installs.")
+@click.option("--aircall-id", metavar="ID", help="The API id of the key, or the client id of the app.")
+@click.option("--aircall-token-file", metavar="FILE", help="Holds the key's API token.")
+@click.option("--aircall-secret-file", metavar="FILE", help="Holds the app's client secret.")
+@click.option(
+    "--public-url", metavar="URL", help="How Google and Aircall reach this machine; none: calendars are polled."
+)
+@click.option("--listen", metavar="HOST:PORT", help="Where to listen for them.")
+@click.option("--admin-listen", metavar="HOST:PORT", help="Where to show the page for operators.")
+@click.option("--agents", metavar="EMAILS", help="Whose availability follows: addresses with commas between, or all.")
+@click.option("--mode", metavar="act|observe", help="Change availability, or only show what would be.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
+@click.option("--google-api-url", metavar="URL", help="Another Google Calendar, such as the sandbox's.")
+@click.option("--aircall-api-url", metavar="URL", help="Another Aircall, such as the sandbox's.")
+def init(**flags: str | bool | None) -> None:
+    """Ask a few questions, test each answer, and write settings and secrets. Without a terminal, flags answer."""
+    from calsyncd.firstrun import Given, Incomplete, first_run
+
+    given = Given(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
+    terminal = _Terminal() if sys.stdin.isatty() else None
+    try:
+        first_run(given, terminal, click.echo, os.environ)
+    except Incomplete as error:
+        for fault in error.faults:
+            click.echo(fault)
+        sys.exit(1)
