@@ -44,16 +44,16 @@ def print_agents(agents: list[dict[str, Any]]) -> None:
 
 def print_unmatched(matching: dict[str, Any]) -> None:
     """A line for those Aircall users who are missed, and one for the Google accounts without one; none for none."""
-    users = [one for one in matching["users"] if one["code"] != "not_listed"]
+    users = [one for one in matching.get("users", ()) if one["code"] != "not_listed"]
     for found, singular, plural, lacks in (
         (users, "Aircall user has", "Aircall users have", "no Google calendar here"),
-        (matching["accounts"], "Google account has", "Google accounts have", "no Aircall user"),
+        (matching.get("accounts", ()), "Google account has", "Google accounts have", "no Aircall user"),
     ):
         if found:
             shown = ", ".join(map(_unmatched, found[:MOST_UNMATCHED]))
             more = f" and {len(found) - MOST_UNMATCHED} more" if len(found) > MOST_UNMATCHED else ""
             click.echo(f"{len(found)} {singular if len(found) == 1 else plural} {lacks}: {shown}{more}")
-    if matching["untried"]:
+    if matching.get("untried"):
         click.echo(f"{matching['untried']} more Aircall users are being tried")
 
 

@@ -19,6 +19,7 @@ from calsyncd.cli.api import ask, escaped, pages, query, send, where_it_listens
 from calsyncd.cli.common import admin_option, commands, config_option
 from calsyncd.core.hours import zone_of
 from calsyncd.core.moments import DAYS, Moment
+from calsyncd.errors import UserError
 
 
 @commands.command()
@@ -32,9 +33,10 @@ def status(config_path: Path | None, admin: str | None, *, as_json: bool) -> Non
     if as_json:
         click.echo(json.dumps(body, indent=2))
     else:
-        matching = send(where, "GET", "/api/v1/matching")
         print_agents(body["agents"])
-        print_unmatched(matching)
+        # A daemon that was not restarted since this command was installed may not know of it.
+        with contextlib.suppress(UserError):
+            print_unmatched(send(where, "GET", "/api/v1/matching"))
 
 
 @commands.command()

@@ -114,7 +114,7 @@ def match(
         "Google account",
     )
     free_users = _Near(
-        ((one.email or str(one.id), one.email, _initials(one.name)) for one in free),
+        ((one.email or str(one.id), one.email, _initials(one.name)) for one in (free if alone else ())),
         {domain(one.email) for one in people},
         "Aircall user",
     )
@@ -221,12 +221,19 @@ def _why_unknown(one: Person, by_email: dict[str, Person], homes: Counter[str], 
     for code, likely in _guesses(local, own, one, homes):
         free = [guess for guess in likely if guess not in taken and guess != one.email]
         if free:
-            return _reason(code, "Google account", one.email, free, _correct_address(free))
+            return Reason(
+                code, f"{_GUESSED[code].format(own)}: {_listed(free)} may be meant", _guessed(free), *_split(free)
+            )
     if own not in homes and homes:
-        return _reason("other_domain", "Google account", one.email, [], _IN_WORKSPACE)
+        return Reason("other_domain", _GUESSED["other_domain"].format(own), _IN_WORKSPACE)
     return Reason("unknown_to_google", f"Google knows no calendar of {one.email}", _IN_WORKSPACE)
 
 
+_GUESSED: dict[Code, str] = {
+    "alias": "Google knows no calendar of this address, likely an alias",
+    "typo": "Google knows no calendar of this address, likely a typing slip",
+    "other_domain": "{} is not a domain of any Google account here",
+}
 _IN_WORKSPACE = (
     "check the user in Google Workspace: the address is to be the primary one, the user not suspended, and Calendar on"
 )
@@ -272,6 +279,10 @@ def _no_email(likely: list[str]) -> Reason:
         f"{do}: {_listed(likely)}?" if likely else do,
         *_split(likely),
     )
+
+
+def _guessed(likely: list[str]) -> str:
+    return f"if that is their account, give the Aircall user the address {_listed(likely)}"
 
 
 def _correct_address(likely: list[str]) -> str:
@@ -324,6 +335,8 @@ class _Near:
 
     def of(self, email: str, names: Iterable[str]) -> tuple[Code, list[str]] | None:
         """The likeliest reason, and all who are nearest by it, in order; None if nobody is near."""
+        if not self._by:
+            return None
         local, _, own = email.rpartition("@")
         if local:
             mailbox = self._by.get(("mailbox", _mailbox(email)), [])
