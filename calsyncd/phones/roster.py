@@ -164,6 +164,7 @@ class Roster:
         taken: dict[int, str] = {}
         unknown = 0
         followed = [agent for agent in self.agents.values() if agent.configured]
+        formers = [(name, agent) for name, agent in self.agents.items() if not agent.configured]
         for agent in followed:
             user = self._user_of(agent, by_email)
             if user is None or self._is_gone(agent, user):
@@ -176,7 +177,7 @@ class Roster:
                 user = None
             elif agent.trouble is not None and agent.trouble.code in _BINDING_TROUBLES:
                 agent.trouble = None
-            agent.user = self._take_over(agent, user)
+            agent.user = self._take_over(agent, user, formers)
         self.company("aircall_company", on=self.listed and unknown >= 2 and unknown * 2 > len(followed))
 
     def trouble(self, agent: Agent, code: str, message: str | None = None) -> None:
@@ -259,10 +260,10 @@ class Roster:
             return agent.bound_to
         return by_email.get(agent.bound_to, None if self.listed else agent.user)
 
-    def _take_over(self, agent: Agent, user: int | None) -> int | None:
+    def _take_over(self, agent: Agent, user: int | None, formers: Iterable[tuple[str, Agent]]) -> int | None:
         """The user, once nobody else here acts for them: a debt that was left to a former name is taken along."""
-        for name, former in list(self.agents.items()):
-            if former.configured or former is agent or former.user != user or user is None:
+        for name, former in formers:
+            if former.user != user or user is None or self.agents.get(name) is not former:
                 continue
             if former.busy or agent.busy or agent.stance != FREE:
                 return None

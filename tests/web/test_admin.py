@@ -140,11 +140,15 @@ async def test_agents_are_told_as_they_are(session: aiohttp.ClientSession, desk:
         assert await answer.json() == desk.agent(AMY)
 
 
+async def test_who_is_not_matched_is_told(session: aiohttp.ClientSession, desk: Desk) -> None:
+    """As the operator has it."""
+    async with session.get("/api/v1/matching") as answer:
+        assert (answer.status, await answer.json()) == (200, desk.matching())
+
+
 async def test_the_last_absence_is_told(session: aiohttp.ClientSession, desk: Desk) -> None:
     """And that there was none."""
     for desk.absence in (None, {"seconds": 12.0, "over": False}):
-        async with session.get("/api/v1/matching") as answer:
-            assert (answer.status, await answer.json()) == (200, desk.matching())
         async with session.get("/api/v1/outage") as answer:
             assert (answer.status, await answer.json()) == (200, {"outage": desk.absence})
 
