@@ -91,6 +91,8 @@ class Everybody:
 
     def configure(self, named: Iterable[Account] | None) -> None:
         """Only match these accounts, which the settings name; or, if None, follow everybody who has an account."""
+        # Whom the settings have named until now is not tried anew: nobody is to be put back for that.
+        self._known |= {account.email for account in self._named or ()}
         self._named = None if named is None else tuple(named)
         # Whatever was done for them, it was done now.
         self._try_again()

@@ -325,3 +325,20 @@ async def test_listed_agents_are_only_matched(company: Company) -> None:
             ("eve@example.com", "eve@exmaple.com")
         ]
         assert (shown["missed"], shown["followed"], shown["untried"]) == (1, 1, 0)
+
+
+async def test_from_a_list_to_everybody(company: Company) -> None:
+    """Who was followed stays so without a break; the others join."""
+    async with company.office as office:
+        office.phones.follow([Agent(AMY, AMY)])
+        company.everybody.configure([Account(AMY)])
+        await office.a_while(5 * MINUTE)
+        office.meet(AMY, (office.time, office.time + HOUR))
+        await office.a_while(5)
+
+        company.everybody.configure(None)
+        assert company.followed == {AMY: 1}
+        await office.a_while(MINUTE)
+
+        assert company.followed == {AMY: 1, BOB: 2}
+        assert [one.status for one in office.aircall.of("update")] == ["unavailable"]
