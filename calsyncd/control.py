@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Protocol, TypeVar
 
-from calsyncd.calendars import Push, Syncer
+from calsyncd.calendars import Others, Push, Syncer
 from calsyncd.chronicle import Annals, Chronicle
 from calsyncd.clock import SystemClock
 from calsyncd.core.hours import zone_of
+from calsyncd.core.matching import Matching
 from calsyncd.core.model import Event, HistoryRow, Trouble
 from calsyncd.core.moments import Moment
 from calsyncd.core.past import Query
@@ -18,7 +19,7 @@ from calsyncd.errors import UserError
 from calsyncd.explainer import Explainer, Origin
 from calsyncd.logs import get_logger
 from calsyncd.phones import Agent, Outages, Phones, Roster, Webhooks, Wishes
-from calsyncd.view import Diary, agent_view, outage_view, time_out, timeline_view, worst_trouble
+from calsyncd.view import Diary, agent_view, matching_view, outage_view, time_out, timeline_view, worst_trouble
 from calsyncd.web.public import Health
 
 OWED_ALARM_SECONDS = 120.0
@@ -54,7 +55,8 @@ class Archive(Protocol):
 class Control:
     """Answers and obeys operators.
 
-    `well` says what is wrong with the loop or the database, or nothing; `alarms` tells those that are raised.
+    `well` says what is wrong with the loop or the database, or nothing; `alarms` tells those that are raised;
+    `matching` tells who has no counterpart, in the API's shape.
     """
 
     def __init__(
@@ -74,7 +76,11 @@ class Control:
         alarms: Callable[[], list[dict[str, Any]]],
         origin: Origin,
         horizon: float,
+        others: Others | None = None,
+        matching: Callable[[], dict[str, Any]] = lambda: matching_view(Matching(), everybody=False, untried=0),
     ) -> None:
+        self._others = others
+        self.matching = matching
         self._clock = clock
         self._roster = roster
         self._phones = phones
@@ -111,7 +117,9 @@ class Control:
     def _view(self, agent: Agent) -> dict[str, Any]:
         calendars = [(one, self._push.health(one, self._clock.now())) for one in self._syncer.of_agent(agent.email)]
         zone = self._zone(agent.email)
-        return agent_view(agent, calendars, self._everybodys_trouble(agent), self._clock.now(), zone)
+        names = [calendar.id for calendar, _ in calendars]
+        others = self._others.of(agent.email, names) if self._others is not None else None
+        return agent_view(agent, calendars, self._everybodys_trouble(agent), self._clock.now(), zone, others=others)
 
     def _everybodys_trouble(self, agent: Agent) -> Trouble | None:
         return self._roster.company_trouble or self._syncer.storm.alarm_of(agent.email)

@@ -15,7 +15,7 @@ import os
 import platform
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,19 @@ from calsyncd.absence import Absence
 from calsyncd.aircall.authorization import ApiKey
 from calsyncd.aircall.client import AircallApi
 from calsyncd.alarms import Command, Kept, Lag, Looking, Outbox, Post, Watch
-from calsyncd.calendars import Pace, Push, Syncer
+from calsyncd.calendars import Others, Pace, Push, Syncer, key_of
 from calsyncd.clock import SystemClock
 from calsyncd.config import ConfigError, Settings
 from calsyncd.control import Control
 from calsyncd.core.budget import Budget
 from calsyncd.core.guard import Floor, StormLimits
+from calsyncd.core.matching import Account, Person
 from calsyncd.core.plan import Held
 from calsyncd.core.prices import Weights
 from calsyncd.core.rules import Rules
 from calsyncd.errors import ServiceError, UserError, exit_code_of
-from calsyncd.google.auth import ServiceAccountTokens
+from calsyncd.everybody import Everybody, Pairs
+from calsyncd.google.auth import LIST_SCOPE, SCOPE, ServiceAccountTokens
 from calsyncd.google.calendar import CalendarApi
 from calsyncd.http import Http
 from calsyncd.journal import Journal
@@ -46,6 +48,7 @@ from calsyncd.phones import Agent, Calls, Outages, Phones, Presence, Record, Ros
 from calsyncd.scheduler import Scheduler
 from calsyncd.state import Alive, give_to_owner, locked, push_key
 from calsyncd.store import Store, StoreUnavailableError
+from calsyncd.view import matching_view
 from calsyncd.web.admin import admin_app
 from calsyncd.web.public import public_app
 from calsyncd.web.server import serve
@@ -126,6 +129,10 @@ class Daemon:
         self._posted = Outbox("alerts.url_file", self.clock, random.random)
         self._commanded = Outbox("alerts.command", self.clock, random.random)
         self._http: Http
+        self.everybody: Everybody
+        self.others: Others
+        self._who: list[config.Agent] = []
+        self._serving = False
         self._stop = asyncio.Event()
         self._database_at = self.clock.monotonic()
 
@@ -211,6 +218,9 @@ class Daemon:
                 by_hand=self.roster.by_hand,
             )
             self.roster.moved = self.syncer.retell
+            self.roster.heard = self._heard
+            self.everybody = Everybody(self.scheduler, follow=self._follow_everybody, accounts=None, knows=google.knows)
+            self.others = Others(self.scheduler, google, alike=settings.google.service_account is not None)
             self.syncer.storm.limits = _storm_limits(settings)
             self.outages = Outages(self.roster, is_read=self.syncer.is_read, touch=self.phones.touch)
             self.phones.watch(self.outages.judged)
@@ -233,13 +243,16 @@ class Daemon:
                 alarms=self.alarms.alarms,
                 origin=self._origin,
                 horizon=settings.google.horizon,
+                others=self.others,
+                matching=self._matching,
             )
             self._acts = _acts(ledger)
             self._nonce_key = hmac.digest(key, b"calsyncd nonce", hashlib.sha256)
             self.roster.directory, self.roster.zones = await self.store.directory(), await self.store.zones()
             self.phones.keep_available(_floors(settings))
             self.phones.spend(_spending(settings))
-            self.phones.follow(_agents(settings))
+            await self._recall(ledger)
+            self._follow_settings()
             self.roster.restore(
                 ledger.entries.values(),
                 ledger.pauses.values(),
@@ -301,15 +314,17 @@ class Daemon:
                     life_seconds=600.0,
                 )
             )
-            self.syncer.follow(_calendars(settings))
+            self._serving = True
+            self._follow_calendars()
             self.syncer.restore(await self.store.calendars(), await self.store.channels())
             await self.store.forget_calendars(self.syncer.calendars)
             self.push.accepting = True
             self.webhooks.keep()
+            self.everybody.begin()
             log.info(
-                f"calsyncd {__version__} follows {len(settings.agents)} agents",
+                f"calsyncd {__version__} follows {len(self._who)} agents",
                 action="started",
-                agents=len(settings.agents),
+                agents=len(self._who),
                 owed=len(self.phones.held()),
             )
             self.absence.look_back(self._acts)
@@ -420,12 +435,57 @@ class Daemon:
 
     def _origin(self, email: str, key: str) -> str:
         """Where the rule of this key stands that holds for an agent."""
-        agent = next((one for one in self.settings.agents if one.email == email), None)
+        agent = next((one for one in self._who if one.email == email), None)
         return self.settings.origin(agent, key) if agent is not None else "default"
+
+    # -- whom to follow --------------------------------------------------------------------------------------------
+
+    async def _recall(self, ledger: Ledger) -> None:
+        """Take up who was there before: whoever is held must not be put back because the list is still to be read."""
+        held = {one.user: one.email for one in ledger.entries.values() if isinstance(one.stance, Held)}
+        read = await self.store.calendars()
+        people = held | self.roster.directory
+        known = {email for email in people.values() if key_of(email, "primary") in read} | set(held.values())
+        self.everybody.restore((Person(user, email) for user, email in people.items()), known)
+
+    def _follow_settings(self) -> None:
+        """Follow whom the settings name, or everybody."""
+        settings = self.settings
+        if settings.everybody:
+            self.everybody.configure(None)
+            self.phones.users_changed()
+            return
+        self._who = list(settings.agents)
+        self.phones.follow(_agents(self._who))
+        self._follow_calendars()
+        self.everybody.configure(Account(agent.email, agent.aircall_user) for agent in self._who)
+
+    def _follow_everybody(self, pairs: Pairs) -> None:
+        """Everybody is these now."""
+        self._who = []
+        for email, user in pairs:
+            # An address that the settings would refuse is nobody's calendar.
+            with contextlib.suppress(ValueError):
+                self._who.append(self.settings.agent_of(email, user))
+        self.phones.follow(_agents(self._who), listed=True)
+        self._follow_calendars()
+
+    def _follow_calendars(self) -> None:
+        if self._serving:
+            self.syncer.follow(_calendars(self._who))
+            self.others.follow(agent.email for agent in self._who)
+
+    def _heard(self) -> None:
+        """Aircall's users were listed whole."""
+        names = self.roster.names
+        self.everybody.heard(Person(user, email, names.get(user, "")) for user, email in self.roster.directory.items())
+
+    def _matching(self) -> dict[str, Any]:
+        return matching_view(self.everybody.matching, everybody=self.settings.everybody, untried=self.everybody.untried)
 
     def _status_line(self) -> str:
         held = len(self.phones.held())
-        return f"{len(self.settings.agents)} agents, {held} in a meeting"
+        return f"{len(self._who)} agents, {held} in a meeting"
 
     def reload(self) -> None:
         """Read the settings again; a faulty file changes nothing."""
@@ -458,15 +518,14 @@ class Daemon:
         self.phones.keep_available(_floors(fresh))
         self.phones.spend(_spending(fresh))
         self.syncer.storm.limits = _storm_limits(fresh)
-        self.phones.follow(_agents(fresh))
-        self.syncer.follow(_calendars(fresh))
+        self._follow_settings()
         # Somebody has seen to something: whatever is lost is asked about now, with the new credentials or the old.
         self.syncer.losses.probe()
         self.phones.probe()
         log.info(
-            f"The settings are in force: {len(fresh.agents)} agents",
+            f"The settings are in force: {len(self._who)} agents",
             action="reloaded",
-            agents=len(fresh.agents),
+            agents=len(self._who),
             **({"needs_restart": ", ".join(fixed)} if fixed else {}),
             **({"credentials": ", ".join(renewed)} if renewed else {}),
         )
@@ -629,10 +688,10 @@ def _pace(settings: Settings) -> Pace:
     )
 
 
-def _agents(settings: Settings) -> list[Agent]:
+def _agents(agents: Iterable[config.Agent]) -> list[Agent]:
     return [
         Agent(agent.email, agent.aircall_user, agent.rules.in_force(), observe=agent.mode == "observe")
-        for agent in settings.agents
+        for agent in agents
     ]
 
 
@@ -653,5 +712,5 @@ def _storm_limits(settings: Settings) -> StormLimits:
     return StormLimits(limits.share, limits.at_least)
 
 
-def _calendars(settings: Settings) -> dict[str, tuple[tuple[str, ...], Rules]]:
-    return {agent.email: (agent.calendars, agent.rules.in_force()) for agent in settings.agents}
+def _calendars(agents: Iterable[config.Agent]) -> dict[str, tuple[tuple[str, ...], Rules]]:
+    return {agent.email: (agent.calendars, agent.rules.in_force()) for agent in agents}

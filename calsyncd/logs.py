@@ -66,6 +66,7 @@ ACTIONS: dict[str, str] = {
     "orphan_stopped": "a channel that was ours but is not known any more was stopped",
     "stop_failed": "a channel could not be stopped; it expires by itself",
     "push_missed": "a poll found a change that push had not told",
+    "others_failed": "an agent's list of calendars could not be read; it is tried again in a day",
     # agents
     "held": "an agent was made unavailable",
     "released": "an agent was put back",
@@ -105,6 +106,7 @@ ACTIONS: dict[str, str] = {
     "update_failed": "Aircall did not take an update; it is tried again",
     "update_not_taken": "Aircall accepted an update and shows something else",
     "sweep_failed": "Aircall's users could not be listed; it is tried again",
+    "unmatched": "Aircall users have no Google calendar here, or Google accounts no Aircall user; or none any more",
     "presence_failed": "it could not be read who is logged in; it is tried again",
     "rate_limited": "Aircall grants no more requests for now",
     "webhook_ready": "Aircall tells of changes made in its app",

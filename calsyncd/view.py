@@ -11,7 +11,8 @@ from calsyncd.calendars import Calendar
 from calsyncd.core.access import OF_AIRCALL
 from calsyncd.core.byhand import EXTENSION, NOTHING, ByHand
 from calsyncd.core.channels import Health
-from calsyncd.core.model import Event, HistoryRow, Setting, Trouble
+from calsyncd.core.matching import Matching, Reason
+from calsyncd.core.model import Event, HistoryRow, Listed, Setting, Trouble
 from calsyncd.core.moments import clock_in
 from calsyncd.core.outage import Outage
 from calsyncd.core.past import Stretch, stretches, unbroken
@@ -27,10 +28,12 @@ def agent_view(
     company_trouble: Trouble | None,
     now: float,
     zone: tzinfo = UTC,
+    *,
+    others: Iterable[Listed] | None = None,
 ) -> dict[str, Any]:
     """One agent as `GET /api/v1/agents` shows them; each calendar comes with its push health.
 
-    The reason tells times by the clock of `zone`, the agent's.
+    The reason tells times by the clock of `zone`, the agent's. `others` are calendars of theirs that do not count.
     """
     calendars = [calendar for calendar, _ in with_push]
     span = agent.timeline.span_at(now) if agent.timeline is not None else None
@@ -78,11 +81,41 @@ def agent_view(
             }
             for calendar, health in with_push
         ],
+        "other_calendars": None
+        if others is None
+        else [{"id": one.id, "primary": one.primary, "access": one.access} for one in others],
         "trouble": trouble_view(trouble),
     }
 
 
 USER_GONE = "aircall_user_gone"
+
+
+def matching_view(matching: Matching, *, everybody: bool, untried: int) -> dict[str, Any]:
+    """Who has no counterpart, as `GET /api/v1/matching` shows it."""
+    return {
+        "everybody": everybody,
+        "followed": len(matching.followed),
+        "untried": untried,
+        "missed": len(matching.missed),
+        "users": [
+            {"id": one.id, "email": one.email or None, "name": one.name or None, **_reason_view(why)}
+            for one, why in matching.users
+        ],
+        "accounts": [
+            {"email": one.email, "aircall_user": one.user, **_reason_view(why)} for one, why in matching.accounts
+        ],
+    }
+
+
+def _reason_view(why: Reason) -> dict[str, Any]:
+    return {
+        "code": why.code,
+        "reason": why.words,
+        "do": why.do,
+        "suggestion": why.suggestion,
+        "ties": list(why.ties),
+    }
 
 
 @dataclass(frozen=True, slots=True)

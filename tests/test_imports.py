@@ -31,6 +31,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "scheduler": {"clock", "core"},
     "journal": {"clock", "core", "errors", "logs"},
     "absence": {"core", "logs", "state"},
+    "everybody": {"core", "errors", "logs", "scheduler"},
     "calendars": {"clock", "core", "errors", "logs", "metrics", "scheduler"},
     "phones": {"clock", "core", "errors", "logs", "metrics", "scheduler"},
     "connections": {"clock", "errors", "google", "http", "vault", "web"},
@@ -45,6 +46,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "daemon": {
         *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
         *("absence", "alarms", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
+        *("connections", "everybody", "installation", "vault", "view"),
     },
     "doctor": {
         *("aircall", "clock", "config", "core", "daemon", "errors", "google", "http", "state", "vault", "web"),

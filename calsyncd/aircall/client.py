@@ -23,6 +23,7 @@ from calsyncd.errors import USER_GONE, RateLimited, Refused, ServiceError, Unava
 from calsyncd.http import Answer, Http
 
 PER_PAGE = 50
+MAX_NAME = 200
 VERB_UNKNOWN = frozenset({404, 405, 410})
 BODY_REFUSED = frozenset({400, 422})
 CREDENTIALS_REFUSED = frozenset({401, 403})
@@ -364,9 +365,13 @@ def read_user(item: object, at: float) -> User | None:
     if isinstance(status, str) and status:
         substatus = item.get("substatus", item.get("state"))
         observation = Observation(Setting(status, substatus if isinstance(substatus, str) else None), at)
-    zone = item.get("time_zone")
+    zone, name = item.get("time_zone"), item.get("name")
     return User(
-        user, email.lower() if isinstance(email, str) else "", observation, zone if isinstance(zone, str) else None
+        user,
+        email.lower() if isinstance(email, str) else "",
+        observation,
+        zone if isinstance(zone, str) else None,
+        name[:MAX_NAME] if isinstance(name, str) else "",
     )
 
 

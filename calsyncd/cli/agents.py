@@ -11,6 +11,7 @@ from calsyncd.clock import local_time
 from calsyncd.core.alarms import COMPANY
 from calsyncd.terminal.times import zone_of
 
+MOST_UNMATCHED = 5
 STATE_COLOURS = {
     "held": "red",
     "pending": "yellow",
@@ -50,6 +51,27 @@ def print_agents(agents: list[dict[str, Any]]) -> None:
             click.secho(f"  {_why(agent)}", dim=not agent["trouble"], fg="red" if agent["trouble"] else None)
         else:
             click.echo(f"{line}  {_why(agent)}")
+
+
+def print_unmatched(matching: dict[str, Any]) -> None:
+    """A line for those Aircall users who are missed, and one for the Google accounts without one; none for none."""
+    users = [one for one in matching.get("users", ()) if one["code"] != "not_listed"]
+    for found, singular, plural, lacks in (
+        (users, "Aircall user has", "Aircall users have", "no Google calendar here"),
+        (matching.get("accounts", ()), "Google account has", "Google accounts have", "no Aircall user"),
+    ):
+        if found:
+            shown = ", ".join(map(_unmatched, found[:MOST_UNMATCHED]))
+            more = f" and {len(found) - MOST_UNMATCHED} more" if len(found) > MOST_UNMATCHED else ""
+            click.echo(f"{len(found)} {singular if len(found) == 1 else plural} {lacks}: {shown}{more}")
+    if matching.get("untried"):
+        click.echo(f"{matching['untried']} more Aircall users are being tried")
+
+
+def _unmatched(one: dict[str, Any]) -> str:
+    who = one["email"] or f"user {one['id']}"
+    likely = [one["suggestion"], *one["ties"]] if one["suggestion"] else []
+    return f"{who} ({' or '.join(likely)}?)" if likely else str(who)
 
 
 def _row(agent: dict[str, Any]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from calsyncd.cli.agents import print_agents, print_alarms
+from calsyncd.cli.agents import print_agents, print_alarms, print_unmatched
 from calsyncd.cli.api import NoDaemonError, ask, escaped, pages, query, send, where_it_listens
 from calsyncd.cli.common import admin_option, commands, config_option
 from calsyncd.core.hours import zone_of
@@ -28,12 +28,16 @@ from calsyncd.errors import UserError
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 def status(config_path: Path | None, admin: str | None, *, as_json: bool) -> None:
     """Show the company's alarms, and every agent: setting, wanted, why, until when, last sync, push health, trouble."""
-    body = ask(config_path, admin, "GET", "/api/v1/agents")
+    where = where_it_listens(config_path, admin)
+    body = send(where, "GET", "/api/v1/agents")
     if as_json:
         click.echo(json.dumps(body, indent=2))
     else:
         print_alarms(_alarms(config_path, admin))
         print_agents(body["agents"])
+        # A daemon that was not restarted since this command was installed may not know of it.
+        with contextlib.suppress(UserError):
+            print_unmatched(send(where, "GET", "/api/v1/matching"))
 
 
 def _alarms(config_path: Path | None, admin: str | None) -> list[dict[str, Any]]:

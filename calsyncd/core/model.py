@@ -117,13 +117,23 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """A calendar in a Google user's list: its id, whether it is their primary one, and their access, as Google says."""
+
+    id: str
+    primary: bool
+    access: str
+
+
+@dataclass(frozen=True, slots=True)
 class User:
-    """An Aircall user: id, e-mail in lower case, and what the answer showed of the setting and the zone, if it did."""
+    """An Aircall user: id, e-mail in lower case, and what the answer showed of setting, zone and name, if it did."""
 
     id: int
     email: str
     observation: Observation | None
     time_zone: str | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

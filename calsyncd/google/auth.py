@@ -16,6 +16,10 @@ from google.auth import crypt, jwt
 from calsyncd.google.tokens import SCOPE, KeptTokens, Token, ask, token_error, token_of
 from calsyncd.http import Answer, Http
 
+
+LIST_SCOPE = "https://www.googleapis.com/auth/calendar.calendarlist.readonly"
+"""May be delegated beside the other: then agents' further calendars are shown."""
+
 ASSERTION_SECONDS = 3600
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
@@ -36,8 +40,10 @@ class ServiceAccountTokens(KeptTokens):
         signer: crypt.RSASigner,
         now: Callable[[], float],
         learned: Callable[[str], None],
+        scope: str = SCOPE,
     ) -> None:
         super().__init__(http, now=now, learned=learned)
+        self._scope = scope
         self._client_email = client_email
         self._token_uri = token_uri
         self._signer = signer
@@ -47,7 +53,7 @@ class ServiceAccountTokens(KeptTokens):
         claims = {
             "iss": self._client_email,
             "sub": subject,
-            "scope": SCOPE,
+            "scope": self._scope,
             "aud": self._token_uri,
             "iat": int(now),
             "exp": int(now) + ASSERTION_SECONDS,

@@ -1,4 +1,4 @@
-"""The calls of the Calendar API that calsyncd makes: list, watch, stop.
+"""The calls of the Calendar API that calsyncd makes: list, watch, stop, and the list of calendars.
 
 Errors are told apart by (status, first reason), never by their message; the table is in `_classify`.
 """
@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from calsyncd.core.channels import Opened
+from calsyncd.core.model import Listed
 from calsyncd.core.sync import quota_user
 from calsyncd.errors import (
     BAD_REQUEST,
@@ -22,6 +23,8 @@ from calsyncd.errors import (
 from calsyncd.google.tokens import AccessTokens
 from calsyncd.http import Answer, Http
 
+MAX_LIST_PAGES = 10
+MAX_ID = 254
 CHANNEL_TTL_SECONDS = 7 * 86400
 LONG_WAIT_SECONDS = 15 * 60.0
 END_OF_TIME = 253402300800.0
@@ -29,21 +32,57 @@ END_OF_TIME = 253402300800.0
 
 
 class CalendarApi:
-    """The Calendar API on behalf of each agent."""
+    """The Calendar API on behalf of each agent; `list_tokens` are for the list of their calendars, if other ones."""
 
-    def __init__(self, http: Http, tokens: AccessTokens, api_url: str) -> None:
+    def __init__(
+        self, http: Http, tokens: AccessTokens, api_url: str, list_tokens: AccessTokens | None = None
+    ) -> None:
         self._http = http
         self._tokens = tokens
+        self._list_tokens = list_tokens or tokens
         self._api_url = api_url.rstrip("/")
 
-    def use(self, tokens: Tokens) -> None:
+    def use(self, tokens: AccessTokens, list_tokens: AccessTokens | None = None) -> None:
         """Take access tokens from there from now on."""
-        self._tokens = tokens
+        self._tokens, self._list_tokens = tokens, list_tokens or tokens
 
     async def list_events(self, subject: str, calendar: str, query: Mapping[str, str]) -> Any:
         """One page of a calendar's events, as parsed JSON."""
         answer = await self._call(subject, "events.list", "GET", f"{_path(calendar)}/events", query=query)
         return answer.data
+
+    async def knows(self, subject: str) -> bool:
+        """Whether Google knows this user, and a calendar of theirs; ServiceError where that cannot be told."""
+        query = {"maxResults": "1", "fields": "kind", "quotaUser": quota_user(subject)}
+        try:
+            await self.list_events(subject, "primary", query)
+        except Refused as error:
+            # With the primary calendar, these concern the user alone; with everybody's, the credentials.
+            if error.code in ("invalid_grant", "no_access", "calendar_gone"):
+                return False
+            raise
+        return True
+
+    async def calendars(self, subject: str) -> tuple[Listed, ...] | None:
+        """The user's list of calendars, without their titles; None where the granted scopes do not let us read it."""
+        query = {"fields": "items(id,primary,accessRole),nextPageToken", "quotaUser": quota_user(subject)}
+        found: list[Listed] = []
+        for _ in range(MAX_LIST_PAGES):
+            try:
+                answer = await self._call(
+                    subject, "calendarList.list", "GET", "/users/me/calendarList", query=query, tokens=self._list_tokens
+                )
+            except Refused as error:
+                if error.code in ("delegation", "no_access"):
+                    return None
+                raise
+            data = answer.data if isinstance(answer.data, dict) else {}
+            items = data.get("items", [])
+            found += [one for item in (items if isinstance(items, list) else []) if (one := _listed(item)) is not None]
+            if not isinstance(page := data.get("nextPageToken"), str):
+                break
+            query |= {"pageToken": page}
+        return tuple(found)
 
     async def watch(self, subject: str, calendar: str, *, channel: str, token: str, address: str) -> Opened:
         """Open a push channel of a calendar."""
@@ -95,11 +134,13 @@ class CalendarApi:
         *,
         query: Mapping[str, str] | None = None,
         body: Any = None,
+        tokens: Tokens | None = None,
     ) -> Answer:
-        token = await self._tokens.token(subject)
+        tokens = tokens or self._tokens
+        token = await tokens.token(subject)
         answer = await self._send(token, route, method, path, query=query, body=body)
         if answer.status == 401 and _reason(answer) != "push.webhookUrlUnauthorized":
-            token = await self._tokens.token(subject, refused=token)
+            token = await tokens.token(subject, refused=token)
             answer = await self._send(token, route, method, path, query=query, body=body)
         if not answer.ok:
             raise _classify(answer, route)
@@ -117,6 +158,13 @@ class CalendarApi:
             query=query,
             body=body,
         )
+
+
+def _listed(item: object) -> Listed | None:
+    name, access = (item.get("id"), item.get("accessRole")) if isinstance(item, dict) else (None, None)
+    if not isinstance(item, dict) or not isinstance(name, str) or not isinstance(access, str):
+        return None
+    return Listed(name[:MAX_ID], primary=item.get("primary") is True, access=access[:MAX_ID])
 
 
 def _path(calendar: str) -> str:

@@ -182,7 +182,7 @@ class Calls:
         self.pages = page
         directory = {user.id: user.email for user in listed.values()}
         zones = {user.id: user.time_zone or "" for user in listed.values()}
-        self._roster.list_users(directory, zones)
+        self._roster.list_users(directory, zones, {user.id: user.name for user in listed.values()})
         self._record.journal.listed(directory, zones)
         # Whoever was bound only now has been seen too.
         self._shown(listed)

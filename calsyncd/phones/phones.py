@@ -105,26 +105,33 @@ class Phones:
 
     # -- what others tell ------------------------------------------------------------------------------------------
 
-    def follow(self, agents: Iterable[Agent]) -> None:
-        """Follow exactly these agents; who is not named any more is released."""
+    def follow(self, agents: Iterable[Agent], *, listed: bool = False) -> None:
+        """Follow exactly these agents, whom the settings name; who is not named any more is released.
+
+        Or they are `listed`: they were matched with the list of everybody, which then is not read again for them.
+        """
         before = dict(self._roster.agents)
         followed = {email: agent for email, agent in before.items() if agent.configured}
         self._roster.configure(agents)
         if before:
-            self._note_names(followed)
+            self._note_names(followed, listed=listed)
         self._touch_all()
-        self.lists.sweep(self._clock.now())
+        if not listed:
+            self.lists.sweep(self._clock.now())
 
-    def _note_names(self, before: Mapping[str, Agent]) -> None:
+    def _note_names(self, before: Mapping[str, Agent], *, listed: bool) -> None:
         """Write down who is followed from now on, who is not any more, and who has another Aircall user."""
         now = {email: agent for email, agent in self._roster.agents.items() if agent.configured}
         for email, agent in before.items():
             if email not in now:
-                self._record.history(agent, outcome="removed", why="no longer in the settings")
+                why = "no Aircall user has this address any more" if listed else "no longer in the settings"
+                self._record.history(agent, outcome="removed", why=why)
             elif now[email] is not agent:
-                self._record.history(now[email], outcome="rebound", why="another Aircall user, by the settings")
+                why = "another Aircall user" if listed else "another Aircall user, by the settings"
+                self._record.history(now[email], outcome="rebound", why=why)
         for email in now.keys() - before.keys():
-            self._record.history(now[email], outcome="followed", why="named in the settings")
+            why = "an Aircall user with a Google calendar" if listed else "named in the settings"
+            self._record.history(now[email], outcome="followed", why=why)
 
     def keep_available(self, floors: Iterable[Floor]) -> None:
         """Let no calendar take the last few agents of these floors off the phones."""

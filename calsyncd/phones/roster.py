@@ -26,15 +26,17 @@ log = get_logger(__name__)
 class Roster:
     """The agents by e-mail. `directory` is Aircall's users, e-mail by id; `listed` once it was read whole.
 
-    `zones` are the users' own zones, "" for none, as far as they are known. `moved` is called with each agent whose
-    zone has changed.
+    `zones` are the users' own zones, "" for none, as far as they are known; `names` are of the last list. `moved` is
+    called with each agent whose zone has changed, `heard` when the list was read whole.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.agents: dict[str, Agent] = {}
         self.directory: dict[int, str] = {}
         self.zones: dict[int, str] = {}
+        self.names: dict[int, str] = {}
         self.moved: Callable[[str], None] = lambda _email: None
+        self.heard: Callable[[], None] = lambda: None
         self.listed = False
         self.company_trouble: Trouble | None = None
         self._pauses: dict[str, float] = {}
@@ -135,13 +137,20 @@ class Roster:
         agent = self.agents.get(email)
         return self.zones.get(agent.user) if agent is not None and agent.user is not None else None
 
-    def list_users(self, directory: dict[int, str], zones: Mapping[int, str] = MappingProxyType({})) -> None:
+    def list_users(
+        self,
+        directory: dict[int, str],
+        zones: Mapping[int, str] = MappingProxyType({}),
+        names: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:
         """Aircall's users were listed whole."""
         before = {email: self.zone(email) for email in self.agents}
-        self.directory, self.zones, self.listed = directory, dict(zones), True
+        self.directory, self.zones, self.names, self.listed = directory, dict(zones), dict(names), True
         for agent in self.agents.values():
             known = agent.user in directory if agent.user is not None else self._bound_user(agent) in directory
             agent.missing = 0 if known else agent.missing + 1
+        # Who is followed by this list alone is not in trouble for not being in it.
+        self.heard()
         self.bind()
         if self.company_trouble is None:
             self._close_what_nobody_is_owed()
@@ -155,6 +164,7 @@ class Roster:
         taken: dict[int, str] = {}
         unknown = 0
         followed = [agent for agent in self.agents.values() if agent.configured]
+        formers = [(name, agent) for name, agent in self.agents.items() if not agent.configured]
         for agent in followed:
             user = self._user_of(agent, by_email)
             if user is None or self._is_gone(agent, user):
@@ -167,7 +177,7 @@ class Roster:
                 user = None
             elif agent.trouble is not None and agent.trouble.code in _BINDING_TROUBLES:
                 agent.trouble = None
-            agent.user = self._take_over(agent, user)
+            agent.user = self._take_over(agent, user, formers)
         self.company("aircall_company", on=self.listed and unknown >= 2 and unknown * 2 > len(followed))
 
     def trouble(self, agent: Agent, code: str, message: str | None = None) -> None:
@@ -250,10 +260,10 @@ class Roster:
             return agent.bound_to
         return by_email.get(agent.bound_to, None if self.listed else agent.user)
 
-    def _take_over(self, agent: Agent, user: int | None) -> int | None:
+    def _take_over(self, agent: Agent, user: int | None, formers: Iterable[tuple[str, Agent]]) -> int | None:
         """The user, once nobody else here acts for them: a debt that was left to a former name is taken along."""
-        for name, former in list(self.agents.items()):
-            if former.configured or former is agent or former.user != user or user is None:
+        for name, former in formers:
+            if former.user != user or user is None or self.agents.get(name) is not former:
                 continue
             if former.busy or agent.busy or agent.stance != FREE:
                 return None

@@ -15,15 +15,17 @@ from aiohttp import web
 from calsyncd.sandbox.delivery import Postman
 from calsyncd.sandbox.faults import Json
 from calsyncd.sandbox.google_calendar import Calendar
+from calsyncd.sandbox.google_calendars import LISTED, calendar_list
 from calsyncd.sandbox.google_consent import AUTH_PATH, Consent
 from calsyncd.sandbox.google_consent_page import error_page
 from calsyncd.sandbox.google_errors import error_body, refusal
 from calsyncd.sandbox.google_events import ID, Resource, seen_by
-from calsyncd.sandbox.google_fields import CHANNEL, EVENT, EVENTS, Tree, apply_mask, parse_mask
+from calsyncd.sandbox.google_fields import CALENDARS, CHANNEL, EVENT, EVENTS, Tree, apply_mask, parse_mask
 from calsyncd.sandbox.google_list import LIST, Lists, ListSwitches, check_parameters
 from calsyncd.sandbox.google_push import Push, PushSwitches
 from calsyncd.sandbox.google_tokens import (
     JWT_BEARER,
+    LIST_SCOPES,
     READ_SCOPES,
     WRITE_SCOPES,
     Grant,
@@ -198,6 +200,7 @@ class GoogleSandbox(SandboxServer):
         self.app.router.add_patch(events + "/{event}", self._patch)
         self.app.router.add_delete(events + "/{event}", self._delete)
         self.app.router.add_post(API + "/channels/stop", self._stop)
+        self.app.router.add_get(API + "/users/me/calendarList", self._list_calendars, allow_head=False)
 
     async def _token(self, request: web.Request) -> web.Response:
         form = await _form(request)
@@ -233,6 +236,12 @@ class GoogleSandbox(SandboxServer):
         calendar, role = self._visible(request, grant)
         query = list(request.query.items())
         return _masked(self._lists.answer(calendar, grant.user, role, query), mask)
+
+    async def _list_calendars(self, request: web.Request) -> web.Response:
+        grant, mask = self._admitted(request, LIST_SCOPES, CALENDARS, LISTED)
+        if not self.users.get(grant.user, False):
+            raise refusal(403, "notACalendarUser")
+        return _masked(calendar_list(self.calendars.values(), grant.user, dict(request.query)), mask)
 
     async def _insert(self, request: web.Request) -> web.Response:
         grant, mask = self._admitted(request, WRITE_SCOPES, EVENT, _CHANGE)

@@ -44,6 +44,19 @@ EVENTS: Tree = {
     "items": EVENT,
 }
 
+CALENDARS: Tree = {
+    **_leaves("etag kind nextPageToken nextSyncToken"),
+    "items": {
+        **_leaves(
+            "accessRole autoAcceptInvitations backgroundColor colorId dataOwner deleted description etag "
+            "foregroundColor hidden id kind location primary selected summary summaryOverride timeZone"
+        ),
+        "conferenceProperties": _leaves("allowedConferenceSolutionTypes"),
+        "defaultReminders": _leaves("method minutes"),
+        "notificationSettings": {"notifications": _leaves("method type")},
+    },
+}
+
 CHANNEL: Tree = _leaves("address expiration id kind params payload resourceId resourceUri token type")
 
 _OPEN_BELOW = frozenset({"private", "shared", "params", "attachments", "conferenceData", "gadget"}) | {

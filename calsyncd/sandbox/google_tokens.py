@@ -34,6 +34,12 @@ READ_SCOPES = frozenset(
 )
 """Scopes that may list and watch events, from the discovery document."""
 
+LIST_SCOPES = frozenset(
+    f"https://www.googleapis.com/auth/calendar{rest}"
+    for rest in ("", ".calendarlist", ".calendarlist.readonly", ".readonly")
+)
+"""Scopes that may read the list of a user's calendars, from the discovery document."""
+
 WRITE_SCOPES = frozenset(
     f"https://www.googleapis.com/auth/calendar{rest}" for rest in ("", ".app.created", ".events", ".events.owned")
 )
@@ -99,12 +105,14 @@ def oauth_error(status: int, error: str, description: str | None = None) -> Refu
 class Tokens:
     """Issues, knows and revokes access tokens.
 
-    `delegated` switches domain-wide delegation; `suspended` users get `invalid_grant`; `life` is `expires_in`.
+    `delegated` switches domain-wide delegation, `also_delegated` are scopes that it has beside those for events;
+    `suspended` users get `invalid_grant`; `life` is `expires_in`.
     """
 
     def __init__(self, account: ServiceAccount, now: Callable[[], float], is_user: Callable[[str], bool]) -> None:
         self.account = account
         self.delegated = True
+        self.also_delegated: set[str] = set()
         self.suspended: set[str] = set()
         self.life = 3599
         self._now = now
@@ -143,7 +151,7 @@ class Tokens:
         if not scopes:
             raise oauth_error(400, "invalid_scope", "Invalid OAuth scope or ID token audience provided.")
         user = claims.get("sub")
-        if not self.delegated or not scopes <= READ_SCOPES or not isinstance(user, str):
+        if not self.delegated or not scopes <= READ_SCOPES | self.also_delegated or not isinstance(user, str):
             raise oauth_error(
                 401,
                 "unauthorized_client",

@@ -103,6 +103,9 @@ class Operator(Protocol):
     async def explain(self, email: str, at: float | None) -> dict[str, Any]:
         """Why the agent is set as they are, were or will be at an instant, now if None."""
 
+    def matching(self) -> dict[str, Any]:
+        """Who of Aircall's users and of the Google accounts has no counterpart, and why, from memory."""
+
     def health(self) -> Health:
         """Whether the loop turns and the database answers."""
 
@@ -138,6 +141,7 @@ def admin_app(
     app.router.add_get("/readyz", api.readyz)
     app.router.add_get("/api/v1/outage", api.outage)
     app.router.add_get("/api/v1/alarms", api.alarms)
+    app.router.add_get("/api/v1/matching", api.matching)
     app.router.add_get("/api/v1/agents", api.agents)
     app.router.add_get("/api/v1/agents/{email}", api.agent)
     app.router.add_get("/api/v1/agents/{email}/timeline", api.timeline)
@@ -177,6 +181,9 @@ class _Api:
 
     async def alarms(self, _: web.Request) -> web.Response:
         return _json({"alarms": self._operator.alarms()})
+
+    async def matching(self, _: web.Request) -> web.Response:
+        return _json(self._operator.matching())
 
     async def agents(self, _: web.Request) -> web.Response:
         return _json({"agents": self._operator.agents()})

@@ -19,7 +19,7 @@ from calsyncd.errors import (
     ServiceError,
     Unavailable,
 )
-from calsyncd.google.auth import ServiceAccountTokens
+from calsyncd.google.auth import LIST_SCOPE, SCOPE, ServiceAccountTokens
 from calsyncd.google.calendar import CalendarApi
 from calsyncd.http import Http
 from calsyncd.sandbox.google_times import second
@@ -35,15 +35,19 @@ STRANGE = "team/phones+a b@group.calendar.google.com#ü%2F?x=1&y"
 async def api(http: Http, sandbox: Sandbox) -> AsyncIterator[CalendarApi]:
     """The API on behalf of the sandbox's users; every request of the test is judged by Google's own description."""
     key: dict[str, Any] = dict(sandbox.google.key_file())
-    tokens = ServiceAccountTokens(
-        http,
-        client_email=key["client_email"],
-        token_uri=key["token_uri"],
-        signer=crypt.RSASigner.from_service_account_info(key),  # type: ignore[no-untyped-call]
-        now=time.time,
-        learned=lambda _: None,
+    tokens, list_tokens = (
+        ServiceAccountTokens(
+            http,
+            client_email=key["client_email"],
+            token_uri=key["token_uri"],
+            signer=crypt.RSASigner.from_service_account_info(key),  # type: ignore[no-untyped-call]
+            now=time.time,
+            learned=lambda _: None,
+            scope=scope,
+        )
+        for scope in (SCOPE, LIST_SCOPE)
     )
-    yield CalendarApi(http, tokens, sandbox.google_url)
+    yield CalendarApi(http, tokens, sandbox.google_url, list_tokens)
     check_recorded(sandbox.google.requests, refused=True)
 
 
@@ -392,3 +396,33 @@ async def test_half_a_page_is_no_page(api: CalendarApi, sandbox: Sandbox) -> Non
     sandbox.google.fail("calendars", truncate=True)
 
     assert (await failure(api)).code == "broken"
+
+
+async def test_whom_google_knows(api: CalendarApi, sandbox: Sandbox) -> None:
+    """No such user, or one without Calendar, is told apart from what concerns everybody; nothing of events is asked."""
+    meeting(sandbox)
+    sandbox.google.add_user("bob@example.com", has_calendar=False)
+
+    assert await api.knows(AMY)
+    assert sandbox.google.requests[-1].answer_json == {"kind": "calendar#events"}
+    assert not await api.knows("bob@example.com")
+    assert not await api.knows("eve@example.com")
+    sandbox.google.tokens.delegated = False
+    with pytest.raises(Refused) as caught:
+        await api.knows("zoe@example.com")
+    assert caught.value.code == "delegation"
+
+
+async def test_the_list_of_calendars(api: CalendarApi, sandbox: Sandbox) -> None:
+    """None until the scope is delegated; then ids and roles, and no titles on the wire."""
+    for number in range(120):
+        sandbox.google.add_calendar(f"c{number:03}@group.calendar.google.com", owner=AMY)
+    assert await api.calendars(AMY) is None
+
+    sandbox.google.tokens.also_delegated.add(LIST_SCOPE)
+    found = await api.calendars(AMY)
+
+    assert found is not None
+    assert [(one.id, one.access) for one in found if one.primary] == [(AMY, "owner")]
+    assert len(found) == 121
+    assert not [one for one in sandbox.google.requests if b"Private title" in one.answer]

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from calsyncd.sandbox.google_fields import CHANNEL, EVENT, EVENTS, Tree
+from calsyncd.sandbox.google_calendars import LISTED
+from calsyncd.sandbox.google_fields import CALENDARS, CHANNEL, EVENT, EVENTS, Tree
 from calsyncd.sandbox.google_list import LIST
-from calsyncd.sandbox.google_tokens import READ_SCOPES, WRITE_SCOPES
+from calsyncd.sandbox.google_tokens import LIST_SCOPES, READ_SCOPES, WRITE_SCOPES
 
 from .discovery import check_answer, check_request, document
 
@@ -52,7 +53,9 @@ def test_a_wrong_answer_is_refused() -> None:
         check_answer("calendar.events.watch", {"expiration": 1426325213000})
 
 
-@pytest.mark.parametrize(("name", "tree"), [("Event", EVENT), ("Events", EVENTS), ("Channel", CHANNEL)])
+@pytest.mark.parametrize(
+    ("name", "tree"), [("Event", EVENT), ("Events", EVENTS), ("Channel", CHANNEL), ("CalendarList", CALENDARS)]
+)
 def test_the_fields_mask_knows_the_real_names(name: str, tree: Tree) -> None:
     """The names that a mask may hold are those of the API's schemas, at every level that is spelt out."""
     _compare(document()["schemas"][name], tree)
@@ -73,6 +76,7 @@ def test_the_lists_parameters_are_the_real_ones() -> None:
     parameters = document()["resources"]["events"]["methods"]["list"]["parameters"]
 
     assert set(parameters) - {"calendarId"} == LIST
+    assert set(document()["resources"]["calendarList"]["methods"]["list"]["parameters"]) == LISTED
 
 
 def test_the_scopes_are_the_real_ones() -> None:
@@ -81,3 +85,4 @@ def test_the_scopes_are_the_real_ones() -> None:
 
     assert set(found["list"]["scopes"]) == READ_SCOPES
     assert set(found["insert"]["scopes"]) == WRITE_SCOPES
+    assert set(document()["resources"]["calendarList"]["methods"]["list"]["scopes"]) == LIST_SCOPES

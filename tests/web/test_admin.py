@@ -96,6 +96,9 @@ class Desk:
     def alarms(self) -> list[dict[str, Any]]:
         return self.raised
 
+    def matching(self) -> dict[str, Any]:
+        return {"users": [], "accounts": [], "untried": 3}
+
     async def explain(self, email: str, at: float | None) -> dict[str, Any]:
         self._do("explain", email, at)
         return {"email": email, "sentences": ["Auto."]}
@@ -146,6 +149,12 @@ async def test_alarms_are_told(session: aiohttp.ClientSession, desk: Desk) -> No
     for desk.raised in ([], [{"code": "storm", "who": "company"}]):
         async with session.get("/api/v1/alarms") as answer:
             assert (answer.status, await answer.json()) == (200, {"alarms": desk.raised})
+
+
+async def test_who_is_not_matched_is_told(session: aiohttp.ClientSession, desk: Desk) -> None:
+    """As the operator has it."""
+    async with session.get("/api/v1/matching") as answer:
+        assert (answer.status, await answer.json()) == (200, desk.matching())
 
 
 async def test_the_last_absence_is_told(session: aiohttp.ClientSession, desk: Desk) -> None:
