@@ -89,7 +89,8 @@ class Connections:
     `is_agent` says of an address in lower case whether this company follows it. `followed` starts to read a calendar
     now and returns without waiting for the end; it raises nothing, and may be called for one that is followed.
     `let_go` stops its channels and releases its hold, for good, however often it is called. Both are called one at a
-    time for an account; of errors, `let_go` may raise Unavailable alone: it is then called again.
+    time for an account; of errors, `let_go` may raise Unavailable alone: it is then called again. `left` is called when
+    nothing of the account is there any more.
     """
 
     def __init__(
@@ -103,16 +104,18 @@ class Connections:
         is_agent: Callable[[str], bool],
         followed: Callable[[str], Awaitable[None]],
         let_go: Callable[[str], Awaitable[None]],
+        left: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._vault = vault
         self._http = http
         self._client = client
-        self._company = f"google {client.client_id} {client.redirect_uri}"
+        self._company = _company(client)
         self._clock = clock
         self.place = place
         self._is_agent = is_agent
         self._followed = followed
         self._let_go = let_go
+        self._left = left
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._exchanging = asyncio.Semaphore(EXCHANGES)
         self._used: OrderedDict[str, float] = OrderedDict()
@@ -135,9 +138,16 @@ class Connections:
 
     def grant(self, email: str) -> str | None:
         """The refresh token of this account, also while it is leaving; None: it has none. UserError as the vault's."""
-        credential = self._vault.get(_CONTEXT + email.lower())
-        token = credential.get("refresh_token") if credential is not None else None
-        return token if isinstance(token, str) else None
+        return grant_in(self._vault, email)
+
+    @property
+    def leaving(self) -> frozenset[str]:
+        """The accounts that are being disconnected: their calendars are not read any more."""
+        return frozenset(self._leaving)
+
+    def use(self, client: Client) -> None:
+        """Ask by this client from now on; flows that another one began do not count any more."""
+        self._client, self._company = client, _company(client)
 
     async def disconnect(self, email: str) -> bool:
         """Take this account out, in the order above; False: Google could not be told yet, and will be.
@@ -294,6 +304,7 @@ class Connections:
             return False
         await asyncio.to_thread(self._vault.remove, context)
         self._leaving.discard(email)
+        self._left(email)
         _log.info(f"The calendar of {email} is disconnected", action="agent_disconnected", agent=email)
         return True
 
@@ -355,3 +366,14 @@ def _not_connected(why: str, email: str) -> None:
 def _failed(email: str, error: Exception) -> None:
     why = "Google did not answer in time" if isinstance(error, TimeoutError) else str(error)
     _log.error(f"A calendar could not be connected or disconnected: {why}", action="connect_failed", agent=email)
+
+
+def grant_in(vault: Vault, email: str) -> str | None:
+    """The refresh token that this account has granted; None: it has none. UserError as the vault's."""
+    credential = vault.get(_CONTEXT + email.lower())
+    token = credential.get("refresh_token") if credential is not None else None
+    return token if isinstance(token, str) else None
+
+
+def _company(client: Client) -> str:
+    return f"google {client.client_id} {client.redirect_uri}"

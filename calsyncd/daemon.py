@@ -19,16 +19,14 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from google.auth import crypt
-
-from calsyncd import __version__, config, logs, systemd
+from calsyncd import __version__, config, logs, services, systemd
 from calsyncd.absence import Absence
-from calsyncd.aircall.authorization import ApiKey
-from calsyncd.aircall.client import AircallApi
+from calsyncd.aircall.authorization import ApiKey, Installed
 from calsyncd.alarms import Command, Kept, Lag, Looking, Outbox, Post, Watch
 from calsyncd.calendars import Others, Pace, Push, Syncer, key_of
 from calsyncd.clock import SystemClock
 from calsyncd.config import ConfigError, Settings
+from calsyncd.connections import Connections
 from calsyncd.control import Control
 from calsyncd.core.budget import Budget
 from calsyncd.core.guard import Floor, StormLimits
@@ -38,9 +36,10 @@ from calsyncd.core.prices import Weights
 from calsyncd.core.rules import Rules
 from calsyncd.errors import ServiceError, UserError, exit_code_of
 from calsyncd.everybody import Everybody, Pairs
-from calsyncd.google.auth import LIST_SCOPE, SCOPE, ServiceAccountTokens
 from calsyncd.google.calendar import CalendarApi
+from calsyncd.google.granted import ConsentTokens
 from calsyncd.http import Http
+from calsyncd.installation import AppInstaller
 from calsyncd.journal import Journal
 from calsyncd.ledger import Ledger
 from calsyncd.metrics import Metrics
@@ -49,7 +48,9 @@ from calsyncd.scheduler import Scheduler
 from calsyncd.state import Alive, give_to_owner, locked, push_key
 from calsyncd.store import Store, StoreUnavailableError
 from calsyncd.view import matching_view
+from calsyncd.vault import Vault
 from calsyncd.web.admin import admin_app
+from calsyncd.web.connect import Place
 from calsyncd.web.public import public_app
 from calsyncd.web.server import serve
 
@@ -129,6 +130,11 @@ class Daemon:
         self._posted = Outbox("alerts.url_file", self.clock, random.random)
         self._commanded = Outbox("alerts.command", self.clock, random.random)
         self._http: Http
+        self._google: CalendarApi
+        self._authorization: ApiKey | Installed
+        self._vault: Vault | None = None
+        self.connections: Connections | None = None
+        self.installer: AppInstaller | None = None
         self.everybody: Everybody
         self.others: Others
         self._who: list[config.Agent] = []
@@ -148,6 +154,7 @@ class Daemon:
             ledger = self.ledger = _open_ledger(settings.state_dir / "ledger")
             stack.push_async_callback(ledger.close)
             key = push_key(settings.state_dir)
+            vault = self._vault = services.open_vault(settings, self.clock.now)
             self.store = await self._open_store(stack)
             if self.store.moved_aside is not None:
                 log.error(
@@ -162,7 +169,8 @@ class Daemon:
             self._send_alarms(settings)
             journal = Journal(self.store, self.clock, settings.history.keep)
             record = Record(ledger, journal, self.clock)
-            aircall = self._aircall_api = _aircall(settings, http, self.clock, self.budget)
+            self._authorization = services.authorization(settings, vault)
+            aircall = services.aircall_api(settings, self._authorization, http, self.clock, self.budget)
             self.phones = Phones(
                 self.scheduler,
                 roster=self.roster,
@@ -182,8 +190,7 @@ class Daemon:
                 chance=random.random,
                 presence=Presence(self.scheduler, aircall=aircall, budget=self.budget, chance=random.random),
             )
-            google = self._google_api = google_api(settings, http, self.clock)
-            self._http = http
+            google = self._google = services.google_api(settings, http, self.clock, vault)
             public_url = settings.server.public_url
             hooked = public_url is not None and settings.aircall.webhooks
             self.webhooks = Webhooks(
@@ -194,6 +201,7 @@ class Daemon:
                 budget=self.budget,
                 learned=logs.add_secret,
                 chance=random.random,
+                removed=self._app_removed if settings.aircall.oauth is not None else None,
             )
             self.phones.listen(self.webhooks.untold, lambda: self.webhooks.alive, self.webhooks.retry)
             self.push = Push(
@@ -219,7 +227,13 @@ class Daemon:
             )
             self.roster.moved = self.syncer.retell
             self.roster.heard = self._heard
-            self.everybody = Everybody(self.scheduler, follow=self._follow_everybody, accounts=None, knows=google.knows)
+            self._take_grants(settings, http)
+            self.everybody = Everybody(
+                self.scheduler,
+                follow=self._follow_everybody,
+                accounts=self.connections.connected if self.connections is not None else None,
+                knows=google.knows,
+            )
             self.others = Others(self.scheduler, google, alike=settings.google.service_account is not None)
             self.syncer.storm.limits = _storm_limits(settings)
             self.outages = Outages(self.roster, is_read=self.syncer.is_read, touch=self.phones.touch)
@@ -262,6 +276,34 @@ class Daemon:
             self.roster.recall(await self.store.changes_before(None, math.inf))
             yield journal
 
+    def _take_grants(self, settings: Settings, http: Http) -> None:
+        """What agents and Aircall's admin are asked for in a browser, where the settings have them asked."""
+        client, app, public_url = services.consent_client(settings), services.app(settings), settings.server.public_url
+        if client is not None and self._vault is not None and public_url is not None:
+            self.connections = Connections(
+                self._vault,
+                http,
+                client,
+                self.clock,
+                Place(public_url, client.auth_uri),
+                is_agent=self._is_agent,
+                followed=self._connected,
+                let_go=self._let_go,
+                left=lambda _: self._follow_calendars(),
+            )
+        if app is not None and self._vault is not None and isinstance(self._authorization, Installed):
+            self.installer = AppInstaller(
+                self.scheduler,
+                http=http,
+                app=app,
+                authorization=self._authorization,
+                boxes=self._vault,
+                installed=self._aircall_regained,
+                doubted=self.phones.doubt_credentials,
+                learned=logs.add_secret,
+                chance=random.random,
+            )
+
     def _watch(self) -> Watch:
         """Who raises alarms."""
         looking = Looking(
@@ -303,6 +345,8 @@ class Daemon:
                 health=self.control.health,
                 prove=self._prove,
                 count=self.metrics.notification,
+                installer=self.installer,
+                ways=self.connections,
             )
             await stack.enter_async_context(serve(public, sockets.get("public") or str(settings.server.listen)))
             admin = admin_app(operator=self.control, registry=self.metrics.registry, now=self.clock.now)
@@ -321,6 +365,8 @@ class Daemon:
             self.push.accepting = True
             self.webhooks.keep()
             self.everybody.begin()
+            if self.installer is not None:
+                self.installer.keep()
             log.info(
                 f"calsyncd {__version__} follows {len(self._who)} agents",
                 action="started",
@@ -340,6 +386,8 @@ class Daemon:
             asyncio.create_task(self.absence.live(), name="alive"),
             asyncio.create_task(self._watch_lag(), name="lag"),
         ]
+        if self.connections is not None:
+            work.append(asyncio.create_task(self.connections.keep(), name="connections"))
         watchdog = systemd.watchdog_interval(self._environ, os.getpid())
         if watchdog is not None:
             work.append(asyncio.create_task(self._feed(watchdog), name="watchdog"))
@@ -472,13 +520,50 @@ class Daemon:
 
     def _follow_calendars(self) -> None:
         if self._serving:
-            self.syncer.follow(_calendars(self._who))
-            self.others.follow(agent.email for agent in self._who)
+            leaving = self.connections.leaving if self.connections is not None else frozenset()
+            read = [agent for agent in self._who if agent.email not in leaving]
+            self.syncer.follow(_calendars(read))
+            self.others.follow(agent.email for agent in read)
 
     def _heard(self) -> None:
         """Aircall's users were listed whole."""
         names = self.roster.names
         self.everybody.heard(Person(user, email, names.get(user, "")) for user, email in self.roster.directory.items())
+
+    # -- what was granted --------------------------------------------------------------------------------------------
+
+    def _is_agent(self, email: str) -> bool:
+        """Whether this account may be connected."""
+        if self.settings.everybody:
+            return self.everybody.is_user(email)
+        return any(agent.email == email for agent in self.settings.agents)
+
+    async def _connected(self, email: str) -> None:
+        """An agent has consented, perhaps anew: read their calendars now."""
+        self._forget_token(email)
+        self.everybody.refresh()
+        self._follow_calendars()
+        self.scheduler.start(self.syncer.sync(email), f"connected {email}")
+
+    async def _let_go(self, email: str) -> None:
+        """An agent has taken it back: nothing of their calendars counts from now on."""
+        await self.syncer.let_go(email)
+        self.everybody.refresh()
+        self._follow_calendars()
+        self._forget_token(email)
+
+    def _forget_token(self, email: str) -> None:
+        if isinstance(self._google.tokens, ConsentTokens):
+            self._google.tokens.forget(email)
+
+    def _app_removed(self) -> None:
+        if self.installer is not None:
+            self.installer.removed()
+
+    async def _aircall_regained(self) -> None:
+        """Aircall knows us by other credentials: they are tried at once, and the webhook is seen to with them."""
+        self.phones.credentials_replaced()
+        await self.webhooks.renew()
 
     def _matching(self) -> dict[str, Any]:
         return matching_view(self.everybody.matching, everybody=self.settings.everybody, untried=self.everybody.untried)
@@ -535,11 +620,20 @@ class Daemon:
         before, renewed = self.settings, []
         for secret in fresh.secrets:
             logs.keep_secret(secret.reveal())
-        if fresh.google.service_account != before.google.service_account:
-            self._google_api.use(_tokens(fresh, self._http, self.clock))
+        google = (fresh.google.service_account, fresh.google.oauth_client)
+        if google != (before.google.service_account, before.google.oauth_client):
+            self._google.use(*services.google_tokens(fresh, self._http, self.clock, self._vault))
+            client = services.consent_client(fresh)
+            if self.connections is not None and client is not None:
+                self.connections.use(client)
             renewed.append("google")
-        if (fresh.aircall.api_id, fresh.aircall.api_token) != (before.aircall.api_id, before.aircall.api_token):
-            self._aircall_api.authorize(_authorization(fresh))
+        api_id, token, app = fresh.aircall.api_id, fresh.aircall.api_token, services.app(fresh)
+        if isinstance(self._authorization, ApiKey) and api_id is not None and token is not None:
+            if self._authorization.replace(api_id, token.reveal()):
+                self.scheduler.start(self._aircall_regained(), "credentials")
+                renewed.append("aircall")
+        elif self.installer is not None and app is not None and app != self.installer.app:
+            self.installer.app = app
             renewed.append("aircall")
         return renewed
 
@@ -632,50 +726,6 @@ def _acts(ledger: Ledger) -> list[float]:
     entries = ledger.entries.values()
     settled = [entry.at for entry in entries if not (isinstance(entry.stance, Held) and entry.stance.lost_at)]
     return [*settled, *(pause.at for pause in ledger.pauses.values()), *(said.at for said in ledger.said.values())]
-
-
-def _aircall(settings: Settings, http: Http, clock: SystemClock, budget: Budget) -> AircallApi:
-    api_id, api_token = settings.aircall.api_id, settings.aircall.api_token
-    if api_id is None or api_token is None:
-        raise UserError("aircall.oauth: an installed app is not followed by this command")
-    authorization = ApiKey(api_id, api_token.reveal(), logs.add_secret)
-    return AircallApi(
-        http,
-        api_url=settings.aircall.api_url,
-        authorization=_authorization(settings),
-        users_api=settings.aircall.users_api,
-        now=clock.now,
-        say=lambda sentence: log.warning(sentence, action="aircall_api"),
-        granted=lambda shown: budget.shown(clock.now(), shown),
-        blocked=lambda: budget.is_blocked(clock.now()),
-    )
-
-
-def _authorization(settings: Settings) -> str:
-    authorization = basic_authorization(settings.aircall.api_id, settings.aircall.api_token.reveal())
-    logs.keep_secret(authorization)
-    return authorization
-
-
-def google_api(settings: Settings, http: Http, clock: SystemClock) -> CalendarApi:
-    """Google Calendar, by the credentials of the settings."""
-    return CalendarApi(http, _tokens(settings, http, clock), settings.google.api_url)
-
-
-def _tokens(settings: Settings, http: Http, clock: SystemClock) -> ServiceAccountTokens:
-    account = settings.google.service_account
-    if account is None:
-        raise UserError("google.oauth_client_file: agents' own consent is not followed by this command")
-    return ServiceAccountTokens(
-        http,
-        client_email=account.client_email,
-        token_uri=account.token_uri,
-        signer=crypt.RSASigner.from_string(  # type: ignore[no-untyped-call]
-            account.private_key.reveal(), account.key_id
-        ),
-        now=clock.now,
-        learned=logs.add_secret,
-    )
 
 
 def _pace(settings: Settings) -> Pace:

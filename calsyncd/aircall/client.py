@@ -78,10 +78,6 @@ class AircallApi:
         self._left_out: set[int] = set()
         self._refused_substatuses: set[str] = set()
 
-    def authorize(self, authorization: str) -> None:
-        """Send these credentials from now on."""
-        self._authorization = authorization
-
     async def ping(self) -> None:
         """Return if the credentials are good."""
         await self._call("ping", "GET", "/v1/ping")

@@ -106,10 +106,13 @@ class Push:
 
     def drop(self, calendar: Calendar) -> None:
         """Stop the channels of a calendar that is not followed any more."""
+        self._scheduler.start(self.stop(calendar), f"stop {calendar.key}")
+
+    async def stop(self, calendar: Calendar) -> None:
+        """As `drop`, and return when Google was told."""
         self._calendars.pop(calendar.key, None)
         self._scheduler.at("push", calendar.key, None)
-        for channel in list(calendar.channels.values()):
-            self._scheduler.start(self._stop(calendar, channel), f"stop {calendar.key}")
+        await asyncio.gather(*(self._stop(calendar, channel) for channel in list(calendar.channels.values())))
 
     def health(self, calendar: Calendar, now: float) -> Health:
         """How far push is to be trusted for a calendar."""

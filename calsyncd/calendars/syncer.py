@@ -84,6 +84,10 @@ class Cache(Protocol):
         """How many events are known."""
         ...
 
+    async def forget_calendars(self, keep: Iterable[str]) -> None:
+        """Forget every calendar, with its events, but those of `keep`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -256,6 +260,24 @@ class Syncer:
             one.loss is not None or (not one.running and one.synced_at is not None and one.synced_at >= since)
             for one in self.of_agent(email)
         )
+
+    async def let_go(self, email: str) -> None:
+        """Whoever has granted it took it back: stop the channels, forget what was read, and want nothing of it.
+
+        ServiceError where the database cannot be written.
+        """
+        mine = self.of_agent(email)
+        for calendar in mine:
+            await self._push.stop(calendar)
+        rules = self.rules(email)
+        for calendar in mine:
+            self.calendars.pop(calendar.key, None)
+            self._drop(calendar)
+        self._of_agent.pop(email, None)
+        self._told_at.pop(email, None)
+        await self._cache.forget_calendars(self.calendars)
+        if rules is not None:
+            self.storm.told(email, build([], rules, self._by_hand(email)), self._clock.now(), complete=True)
 
     def of_agent(self, email: str) -> list[Calendar]:
         """The calendars of an agent."""

@@ -42,6 +42,11 @@ class CalendarApi:
         self._list_tokens = list_tokens or tokens
         self._api_url = api_url.rstrip("/")
 
+    @property
+    def tokens(self) -> AccessTokens:
+        """Where access tokens come from."""
+        return self._tokens
+
     def use(self, tokens: AccessTokens, list_tokens: AccessTokens | None = None) -> None:
         """Take access tokens from there from now on."""
         self._tokens, self._list_tokens = tokens, list_tokens or tokens

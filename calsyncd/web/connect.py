@@ -90,12 +90,13 @@ class Place:
     def headers(self) -> dict[str, str]:
         """What every answer carries.
 
-        Chromium applies `form-action` to where the answer to a form redirects: hence Google's origin.
+        Chromium applies `form-action` to each redirect of the answer to a form: to Google, and from there perhaps to
+        the company's own sign-in, wherever that is.
         """
         parts = urlsplit(self.auth_uri)
         policy = (
             f"default-src 'none'; style-src {STYLE_SOURCE}; base-uri 'none'; "
-            f"form-action 'self' {parts.scheme}://{parts.netloc}; frame-ancestors 'none'"
+            f"form-action 'self' https: {parts.scheme}://{parts.netloc}; frame-ancestors 'none'"
         )
         return {
             "Server": SERVER,
