@@ -171,6 +171,9 @@ async def test_whatever_was_there_is_put_back(world: World, before: Setting) -> 
 async def test_an_interruption_puts_the_user_back(world: World, after: str) -> None:
     """Wherever it comes, also where updates are slow to show; the webhook goes too."""
     turn_out(world.sandbox, {"read_lag": "1s", "v1_users": "works"})
+    # Each step begins with a write, which is under way when it comes.
+    world.sandbox.aircall.fail("PUT ", times=None, delay=0.1)
+    world.patience = 0.03
 
     result = await world.probe(after=after)
 
