@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hmac
 import json
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from calsyncd.core.webhooks import CLOSED, OPENED
+from calsyncd.core.webhooks import CLOSED, OPENED, Webhook
 from calsyncd.doctor.examined import Examined
 from calsyncd.doctor.public import daemon_answers
 from calsyncd.doctor.wire import Clock
@@ -66,7 +67,7 @@ async def listening(examined: Examined, user: int, clock: Clock) -> AsyncIterato
     async with contextlib.AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(serve(app, str(examined.settings.server.listen)))
-            made = await examined.aircall.create_webhook(base + path, (OPENED, CLOSED))
+            made = await _make(examined, base + path)
         except OSError as error:
             heard.why_not = f"server.listen cannot be listened at: {error.strerror}"
         except ServiceError as error:
@@ -75,6 +76,17 @@ async def listening(examined: Examined, user: int, clock: Clock) -> AsyncIterato
             token = made.token or ""
             stack.push_async_callback(_delete, examined, made.id)
         yield heard
+
+
+async def _make(examined: Examined, address: str) -> Webhook:
+    """A webhook; one whose answer comes after an interruption is deleted."""
+    making = asyncio.ensure_future(examined.aircall.create_webhook(address, (OPENED, CLOSED)))
+    try:
+        return await asyncio.shield(making)
+    except asyncio.CancelledError:
+        with contextlib.suppress(ServiceError):
+            await _delete(examined, (await making).id)
+        raise
 
 
 async def _delete(examined: Examined, webhook: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -15,8 +14,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from click.testing import CliRunner
 from cryptography.fernet import Fernet
 
+from calsyncd.cli import commands
 from calsyncd.config import load
 from calsyncd.doctor import Finding, Outcome, examine, opened
 from calsyncd.sandbox.world import Sandbox
@@ -376,10 +377,9 @@ def test_faulty_settings(tmp_path: Path) -> None:
     """Each fault is a line; nothing else is looked at."""
     path = tmp_path / "config.yaml"
     path.write_text("googel: {}\n")
-    command = [sys.executable, "-m", "calsyncd", "doctor", "--config", str(path)]
 
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=dict(os.environ))
+    done = CliRunner().invoke(commands, ["doctor", "--config", str(path)])
 
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert f"settings    FAIL  {path}:1:1: googel: unknown key" in done.stdout
     assert "aircall     " not in done.stdout

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from click.testing import CliRunner
 
+from calsyncd.cli import commands
 from calsyncd.config import load
 from calsyncd.doctor import opened
 from calsyncd.doctor.probe import Hands, Probe, Result
@@ -60,6 +62,7 @@ class World:
             port = sock.getsockname()[1]
         self.path = sandbox.write_config(folder, [EMAIL], listen=f"127.0.0.1:{port}", admin_listen="127.0.0.1:9")
         self.said: list[str] = []
+        self.patience = 0.005
         self.when: dict[str, Callable[[], None]] = {}
 
     def is_as_before(self, result: Result, before: Setting | None = None) -> None:
@@ -88,7 +91,7 @@ class World:
                 for words in [words for words in self.when if sentence.startswith(words)]:
                     self.when.pop(words)()
                 if after and sentence.startswith(after):
-                    asyncio.get_running_loop().call_later(0.005, probe.interrupt)
+                    asyncio.get_running_loop().call_later(self.patience, probe.interrupt)
 
             probe = Probe(examined, USER, say, hands, self.clock)
             return await probe.run(spend=spend)
@@ -168,10 +171,25 @@ async def test_whatever_was_there_is_put_back(world: World, before: Setting) -> 
 async def test_an_interruption_puts_the_user_back(world: World, after: str) -> None:
     """Wherever it comes, also where updates are slow to show; the webhook goes too."""
     turn_out(world.sandbox, {"read_lag": "1s", "v1_users": "works"})
+    # Each step begins with a write, which is under way when it comes.
+    world.sandbox.aircall.fail("PUT ", times=None, delay=0.1)
+    world.patience = 0.03
 
     result = await world.probe(after=after)
 
     assert result.interrupted
+    world.is_as_before(result)
+
+
+async def test_an_interruption_while_the_webhook_is_made(world: World) -> None:
+    """The one that is made all the same is deleted."""
+    world.sandbox.aircall.fail("POST /v1/webhooks", delay=0.3)
+    world.patience = 0.15
+
+    result = await world.probe(after="reading")
+
+    assert result.interrupted
+    assert [request.status for request in world.sandbox.aircall.requests if request.method == "DELETE"] == [204]
     world.is_as_before(result)
 
 
@@ -295,17 +313,20 @@ async def test_ctrl_c(world: World) -> None:
 
 async def test_whom_it_is_not_tried_with(world: World) -> None:
     """Nobody whom Aircall does not know, nobody who was not agreed with; a report is not overwritten."""
-    (world.folder / "old.json").write_text("{}")
-    unknown, unasked, there = await asyncio.gather(
-        run(world, "--probe", "nobody@example.com", "--yes"),
-        run(world, "--probe", EMAIL),
-        run(world, "--probe", EMAIL, "--yes", "--report", "old.json"),
-    )
+    report = world.folder / "old.json"
+    report.write_text("{}")
+    command = ["doctor", "--config", str(world.path), "--probe", EMAIL]
 
-    assert (unknown[0], unasked[0], there[0]) == (1, 1, 2)
-    assert "there is no Aircall user nobody@example.com" in unknown[2]
-    assert "Has this person agreed" in unasked[2]
-    assert "is there already" in there[2]
+    unasked = CliRunner().invoke(commands, [*command, "--report", str(world.folder / "new.json")], input="n\n")
+    there = CliRunner().invoke(commands, [*command, "--yes", "--report", str(report)])
+    async with opened(load(world.path, {}), world.path, {}) as examined:
+        with pytest.raises(UserError, match=r"there is no Aircall user nobody@example\.com"):
+            await find(examined, "nobody@example.com")
+
+    assert (unasked.exit_code, there.exit_code) == (1, 2)
+    assert "Has this person agreed" in unasked.output
+    assert "is there already" in there.output
+    assert report.read_text() == "{}"
     assert world.sandbox.aircall.log == []
 
 
