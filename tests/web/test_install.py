@@ -17,13 +17,14 @@ from structlog.testing import capture_logs
 from yarl import URL
 
 from calsyncd.clock import SystemClock
+from calsyncd.http import Http
 from calsyncd.installation import ATTEMPTS
 from calsyncd.sandbox.world import Sandbox
 from calsyncd.vault import Vault
 from calsyncd.web.install import CALLBACK_PATH, START_PATH
 from calsyncd.web.server import serve
 
-from .apps import Site
+from .apps import Site, app_site
 from .wire import Google
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
@@ -375,3 +376,17 @@ async def test_without_an_app_there_are_no_such_pages(session: aiohttp.ClientSes
         for path in (START_PATH, CALLBACK_PATH):
             async with session.get(f"http://{addresses[0]}{path}", allow_redirects=False) as answer:
                 assert (answer.status, await answer.read()) == (404, b"")
+
+
+async def test_on_plain_loopback_the_cookie_is_one_that_a_browser_takes_there(
+    http: Http, sandbox: Sandbox, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Without https neither `Secure` nor the prefix that demands it; all else stays."""
+    async with (
+        app_site(http, sandbox, tmp_path, "http://localhost:8770") as site,
+        session.get(site.origin + START_PATH, allow_redirects=False) as answer,
+    ):
+        [(name, cookie)] = answer.cookies.items()
+
+    assert name == "calsyncd-aircall"
+    assert (cookie["secure"], cookie["httponly"], cookie["samesite"], cookie["max-age"]) == ("", True, "Lax", "600")
