@@ -54,12 +54,17 @@ class Losses:
         if not again:
             self._join(calendar, loss)
             loss.refused += 1
-        loss.members.move_to_end(calendar.key)
+        # Whether this is what was believed of others, or a mistake, is asked once, soon.
+        doubted = not again and loss.suspended and access.REACH[code] != "company"
+        loss.members.move_to_end(calendar.key, last=not doubted)
         loss.refusals += again
         self._consider(loss, now)
-        if again or self._scheduler.due_at("access", loss.ground) is None:
-            wait = access.next_probe(loss.refusals, self._chance(), confirmed=loss.suspended)
-            self._scheduler.at("access", loss.ground, now + wait)
+        planned = self._scheduler.due_at("access", loss.ground)
+        if again or doubted or planned is None:
+            refusals = 1 if doubted else loss.refusals
+            wait = access.next_probe(refusals, self._chance(), confirmed=loss.suspended and not doubted)
+            due = now + wait
+            self._scheduler.at("access", loss.ground, due if again or planned is None else min(due, planned))
 
     def keep_asking(self, calendar: Calendar, wait: float) -> None:
         """The calendar was dealt with: about what it has lost it is asked again, in `wait` seconds if not sooner."""
@@ -159,7 +164,7 @@ class Losses:
         loss.suspended = True
         words, number = trouble(loss.code, loss.since), len(loss.members)
         log.error(
-            f"{words.message}: {number} {'calendar is' if number == 1 else 'calendars are'} not followed until then",
+            f"{words.message}: {number} {'calendar' if number == 1 else 'calendars'} cannot be read until it is mended",
             action="access_lost",
             code=loss.code,
             calendar=next(iter(loss.members)),

@@ -491,7 +491,7 @@ class Calls:
         They are asked for the company once: an update that is refused with 403 again, after a read was answered, is no
         reason to stop the reads.
         """
-        forbidden = doing == "update" and error.code == CREDENTIALS and error.status == FORBIDDEN
+        forbidden = doing == "update" and error.code in ACCESS_TROUBLES and error.status == FORBIDDEN
         known, self._forbidden_update = forbidden and self._forbidden_update, forbidden
         return known and not self.credentials_bad
 

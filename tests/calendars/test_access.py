@@ -231,6 +231,16 @@ async def test_agents_who_are_shut_out_alone_keep_nobody_waiting(tmp_path: Path)
         await diary.a_while(HOUR)
         assert diary.syncer.losses.counts()["delegation"] == 2
 
+        # Another's refusal that was a mistake does not wait for theirs.
+        out.add(emails[5])
+        while diary.syncer.calendars[f"{emails[5]}/primary"].trouble is None:
+            await diary.a_while(5)
+        out.discard(emails[5])
+        await diary.a_while(MINUTE)
+        assert diary.syncer.calendars[f"{emails[5]}/primary"].trouble is None
+        await diary.a_while(HOUR)
+        assert diary.syncer.losses.counts()["delegation"] == 2
+
         out.discard(emails[1])
         await diary.a_while(40 * MINUTE)
         assert diary.syncer.calendars[f"{emails[1]}/primary"].trouble is None
