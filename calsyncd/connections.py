@@ -133,9 +133,19 @@ class Connections:
         """The accounts whose calendars may be read, sorted; who is leaving is none of them."""
         return sorted(self._connected)
 
+    def leaving(self) -> list[str]:
+        """The accounts of which disconnecting is not yet at its end, sorted: nobody may follow them."""
+        return sorted(self._leaving)
+
     def grant(self, email: str) -> str | None:
-        """The refresh token of this account, also while it is leaving; None: it has none. UserError as the vault's."""
-        credential = self._vault.get(_CONTEXT + email.lower())
+        """The refresh token of this account, also while it is leaving; None: it has none.
+
+        Unavailable, with the code `vault`: it may have one, but the vault cannot be read.
+        """
+        try:
+            credential = self._vault.get(_CONTEXT + email.lower())
+        except UserError as error:
+            raise Unavailable(str(error), service="google", code="vault", landed=False) from error
         token = credential.get("refresh_token") if credential is not None else None
         return token if isinstance(token, str) else None
 

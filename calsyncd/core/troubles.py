@@ -57,6 +57,11 @@ _KNOWN: dict[str, _Known] = {
         "download the client's file again from the Google Cloud console, put it in place and reload calsyncd",
         _OPERATOR,
     ),
+    "vault": _Known(
+        "what the agent granted cannot be read from the vault",
+        "the log names the file: put it, or the vault's key, back; or delete it and have the agent connect again",
+        _OPERATOR,
+    ),
     "api_disabled": _Known(
         "the Google Calendar API is switched off in the Google project",
         "enable it in the Google Cloud console",
