@@ -136,14 +136,13 @@ class Connections:
         """The accounts whose calendars may be read, sorted; who is leaving is none of them."""
         return sorted(self._connected)
 
-    def grant(self, email: str) -> str | None:
-        """The refresh token of this account, also while it is leaving; None: it has none. UserError as the vault's."""
-        return grant_in(self._vault, email)
+    def leaving(self) -> list[str]:
+        """The accounts of which disconnecting is not yet at its end, sorted: nobody may follow them."""
+        return sorted(self._leaving)
 
-    @property
-    def leaving(self) -> frozenset[str]:
-        """The accounts that are being disconnected: their calendars are not read any more."""
-        return frozenset(self._leaving)
+    def grant(self, email: str) -> str | None:
+        """The refresh token of this account, also while it is leaving; None: it has none. As `grant_in`."""
+        return grant_in(self._vault, email)
 
     def use(self, client: Client) -> None:
         """Ask by this client from now on; flows that another one began do not count any more."""
@@ -369,8 +368,14 @@ def _failed(email: str, error: Exception) -> None:
 
 
 def grant_in(vault: Vault, email: str) -> str | None:
-    """The refresh token that this account has granted; None: it has none. UserError as the vault's."""
-    credential = vault.get(_CONTEXT + email.lower())
+    """The refresh token that this account has granted; None: it has none.
+
+    Unavailable, with the code `vault`: it may have one, but the vault cannot be read.
+    """
+    try:
+        credential = vault.get(_CONTEXT + email.lower())
+    except UserError as error:
+        raise Unavailable(str(error), service="google", code="vault", landed=False) from error
     token = credential.get("refresh_token") if credential is not None else None
     return token if isinstance(token, str) else None
 

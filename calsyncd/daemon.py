@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import hmac
 import math
 import os
 import platform
@@ -45,10 +43,10 @@ from calsyncd.ledger import Ledger
 from calsyncd.metrics import Metrics
 from calsyncd.phones import Agent, Calls, Outages, Phones, Presence, Record, Roster, Spending, Webhooks, Wishes
 from calsyncd.scheduler import Scheduler
-from calsyncd.state import Alive, give_to_owner, locked, push_key
+from calsyncd.state import Alive, give_to_owner, locked, nonce_proof, push_key
 from calsyncd.store import Store, StoreUnavailableError
-from calsyncd.view import matching_view
 from calsyncd.vault import Vault
+from calsyncd.view import matching_view
 from calsyncd.web.admin import admin_app
 from calsyncd.web.connect import Place
 from calsyncd.web.public import public_app
@@ -261,7 +259,7 @@ class Daemon:
                 matching=self._matching,
             )
             self._acts = _acts(ledger)
-            self._nonce_key = hmac.digest(key, b"calsyncd nonce", hashlib.sha256)
+            self._push_key = key
             self.roster.directory, self.roster.zones = await self.store.directory(), await self.store.zones()
             self.phones.keep_available(_floors(settings))
             self.phones.spend(_spending(settings))
@@ -427,7 +425,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
 
     def _prove(self, nonce: str) -> str:
-        return hmac.new(self._nonce_key, nonce.encode(), hashlib.sha256).hexdigest()
+        return nonce_proof(self._push_key, nonce)
 
     # -- beside the loop -------------------------------------------------------------------------------------------
 
@@ -520,7 +518,7 @@ class Daemon:
 
     def _follow_calendars(self) -> None:
         if self._serving:
-            leaving = self.connections.leaving if self.connections is not None else frozenset()
+            leaving = self.connections.leaving() if self.connections is not None else []
             read = [agent for agent in self._who if agent.email not in leaving]
             self.syncer.follow(_calendars(read))
             self.others.follow(agent.email for agent in read)
@@ -542,7 +540,9 @@ class Daemon:
         """An agent has consented, perhaps anew: read their calendars now."""
         self._forget_token(email)
         self.everybody.refresh()
-        self._follow_calendars()
+        # To follow anew takes as long as there are agents: not for each of a crowd that connects.
+        if not self.syncer.of_agent(email):
+            self._follow_calendars()
         self.scheduler.start(self.syncer.sync(email), f"connected {email}")
 
     async def _let_go(self, email: str) -> None:

@@ -50,6 +50,7 @@ ACTIONS: dict[str, str] = {
     "store_failed": "the database does not answer",
     "store_in_memory": "the database cannot be used for now: calendars are kept in memory until the next start",
     "database_moved_aside": "the database was damaged and is made anew",
+    "vault_damaged": "a file of the vault cannot be read; the others are used",
     # calendars
     "sync_done": "a calendar was read",
     "sync_failed": "a calendar could not be read; it is tried again",

@@ -14,7 +14,7 @@ from calsyncd.clock import SystemClock
 from calsyncd.config import Settings
 from calsyncd.connections import grant_in
 from calsyncd.core.budget import Budget
-from calsyncd.errors import Unavailable, UserError
+from calsyncd.errors import UserError
 from calsyncd.google.auth import LIST_SCOPE, ServiceAccountTokens
 from calsyncd.google.calendar import CalendarApi
 from calsyncd.google.consent import Client
@@ -32,7 +32,14 @@ def open_vault(settings: Settings, now: Callable[[], float]) -> Vault | None:
     """Where what was granted lies; None where the settings need nobody's grant. UserError as the vault's."""
     if settings.google.oauth_client is None and settings.aircall.oauth is None:
         return None
-    return Vault.open(settings.state_dir / "credentials", settings.vault_key_file, now)
+    vault = Vault.open(settings.state_dir / "credentials", settings.vault_key_file, now)
+    try:
+        vault.renew()
+    except UserError as error:
+        log.error(str(error), action="vault_damaged")  # noqa: TRY400 - it says what to do
+    for fault in vault.faults():
+        log.error(fault, action="vault_damaged")
+    return vault
 
 
 def authorization(settings: Settings, vault: Vault | None) -> ApiKey | Installed:
@@ -102,7 +109,9 @@ def google_tokens(
     """(access tokens for events, and for the list of an agent's calendars)."""
     client, account = consent_client(settings), settings.google.service_account
     if client is not None and vault is not None:
-        tokens = ConsentTokens(http, client, lambda email: _grant(vault, email), now=clock.now, learned=logs.add_secret)
+        tokens = ConsentTokens(
+            http, client, lambda email: grant_in(vault, email), now=clock.now, learned=logs.add_secret
+        )
         return tokens, tokens
     if account is None:
         raise UserError("google: the settings name neither a service account nor an OAuth client")
@@ -120,10 +129,3 @@ def google_tokens(
         for scope in (SCOPE, LIST_SCOPE)
     )
     return events, lists
-
-
-def _grant(vault: Vault, email: str) -> str | None:
-    try:
-        return grant_in(vault, email)
-    except UserError as error:
-        raise Unavailable(str(error), service="google", code="vault") from error

@@ -43,19 +43,22 @@ MAY_KNOW: dict[str, set[str]] = {
     },
     "explainer": {"calendars", "clock", "core", "phones", "view"},
     "installation": {"aircall", "core", "errors", "http", "logs", "scheduler", "web"},
+    "services": {
+        *("aircall", "clock", "config", "connections", "core", "errors", "google", "http", "logs", "vault", "web"),
+    },
     "daemon": {
         *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
         *("absence", "alarms", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
-        *("connections", "everybody", "installation", "vault", "view"),
+        *("connections", "everybody", "installation", "services", "vault", "view"),
     },
     "doctor": {
-        *("aircall", "clock", "config", "core", "daemon", "errors", "google", "http", "state", "vault", "web"),
+        *("aircall", "clock", "config", "core", "errors", "google", "http", "services", "state", "vault", "web"),
     },
     "sandbox": set(),
     "demo": {"clock", "config", "daemon", "logs", "sandbox"},
     "terminal": {"core"},
     "exports": {"core", "errors"},
-    "simulate": {"clock", "config", "core", "daemon", "errors", "exports", "google", "http", "view"},
+    "simulate": {"clock", "config", "core", "errors", "exports", "google", "http", "services", "view"},
     "firstrun": {"aircall", "clock", "config", "core", "errors", "google", "http"},
     "cli": {
         "clock",

@@ -34,7 +34,7 @@ def rotate_key(config_path: Path | None) -> None:
     from calsyncd.vault import Vault, is_there, read_keys
 
     settings, _ = load_settings(config_path)
-    folder, key_file = settings.state_dir / "credentials", key_file_of(settings)
+    folder, key_file = settings.state_dir / "credentials", settings.vault_key_file
     _refuse_credential(key_file, os.environ)
     if not is_there(key_file):
         _refuse_missing(folder, key_file)
@@ -43,12 +43,6 @@ def rotate_key(config_path: Path | None) -> None:
     click.echo(f"{named} encrypted with a new key ({read_keys(key_file).newest}); the old one is dropped.")
     click.echo("A running calsyncd works with it from now on. Keep a copy of the new key, apart from the backups of")
     click.echo(f"{settings.state_dir}: {key_file}")
-
-
-def key_file_of(settings: Any) -> Path:
-    """Where the vault's key is by these settings."""
-    state: Path = settings.state_dir
-    return getattr(settings, "vault_key_file", None) or state.with_name(f"{state.name}-key") / "vault.key"
 
 
 def _refuse_credential(key_file: Path, environ: Any) -> None:

@@ -72,6 +72,11 @@ _KNOWN: dict[str, _Known] = {
         "connect again, and tick the box “View events on all your calendars” on Google's page",
         _AGENT,
     ),
+    "vault": _Known(
+        "what the agent granted cannot be read from the vault",
+        "the log names the file: put it, or the vault's key, back; or delete it and have the agent connect again",
+        _OPERATOR,
+    ),
     "api_disabled": _Known(
         "the Google Calendar API is switched off in the project of our credentials",
         "in the Google Cloud console under APIs & Services > Library > Google Calendar API, click Enable",

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from calsyncd.aircall.client import AircallApi, basic_authorization
+from calsyncd import services
+from calsyncd.aircall.client import AircallApi
 from calsyncd.clock import SystemClock
 from calsyncd.config import Settings
 from calsyncd.core.model import User
-from calsyncd.daemon import google_api
 from calsyncd.google.calendar import CalendarApi
 from calsyncd.http import Http
 
@@ -54,13 +54,12 @@ class Examined:
     @property
     def everybody(self) -> bool:
         """Whether `agents: all` is set."""
-        return bool(getattr(self.settings, "everybody", False))
+        return self.settings.everybody
 
     @property
     def key_file(self) -> Path:
         """Where the vault's key is."""
-        state = self.state_dir
-        return getattr(self.settings, "vault_key_file", None) or state.with_name(f"{state.name}-key") / "vault.key"
+        return self.settings.vault_key_file
 
 
 @contextlib.asynccontextmanager
@@ -68,8 +67,9 @@ async def opened(settings: Settings, path: Path, environ: Mapping[str, str]) -> 
     """What there is to look at, by these settings."""
     clock = SystemClock()
     dates = Dates(clock)
-    authorization = basic_authorization(settings.aircall.api_id, settings.aircall.api_token.reveal())
     try:
+        vault = services.open_vault(settings, clock.now)
+        authorization = services.authorization(settings, vault)
         async with Http(dates, environ) as http:
             yield Examined(
                 settings,
@@ -78,7 +78,7 @@ async def opened(settings: Settings, path: Path, environ: Mapping[str, str]) -> 
                 clock,
                 http,
                 dates,
-                google_api(settings, http, clock),
+                services.google_api(settings, http, clock, vault),
                 AircallApi(
                     http,
                     api_url=settings.aircall.api_url,
@@ -87,7 +87,7 @@ async def opened(settings: Settings, path: Path, environ: Mapping[str, str]) -> 
                     now=clock.now,
                     say=lambda _: None,
                 ),
-                authorization,
+                authorization.header() or "",
             )
     finally:
         clock.close()

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from google.auth import crypt
 
-from calsyncd.aircall.client import AircallApi, basic_authorization
+from calsyncd.aircall.authorization import ApiKey
+from calsyncd.aircall.client import AircallApi
 from calsyncd.clock import SystemClock
 from calsyncd.config import Listen, OAuthClient, ServiceAccount, TcpListen
 from calsyncd.config.faults import Problem
@@ -52,7 +53,7 @@ class Trials:
             aircall = AircallApi(
                 http,
                 api_url=self._aircall_api_url,
-                authorization=basic_authorization(api_id, api_token),
+                authorization=ApiKey(api_id, api_token),
                 users_api="auto",
                 now=clock.now,
                 say=lambda _: None,

@@ -16,7 +16,6 @@ from google.auth import crypt, jwt
 from calsyncd.google.tokens import SCOPE, KeptTokens, Token, ask, token_error, token_of
 from calsyncd.http import Answer, Http
 
-
 LIST_SCOPE = "https://www.googleapis.com/auth/calendar.calendarlist.readonly"
 """May be delegated beside the other: then agents' further calendars are shown."""
 

@@ -34,9 +34,7 @@ END_OF_TIME = 253402300800.0
 class CalendarApi:
     """The Calendar API on behalf of each agent; `list_tokens` are for the list of their calendars, if other ones."""
 
-    def __init__(
-        self, http: Http, tokens: AccessTokens, api_url: str, list_tokens: AccessTokens | None = None
-    ) -> None:
+    def __init__(self, http: Http, tokens: AccessTokens, api_url: str, list_tokens: AccessTokens | None = None) -> None:
         self._http = http
         self._tokens = tokens
         self._list_tokens = list_tokens or tokens
@@ -139,7 +137,7 @@ class CalendarApi:
         *,
         query: Mapping[str, str] | None = None,
         body: Any = None,
-        tokens: Tokens | None = None,
+        tokens: AccessTokens | None = None,
     ) -> Answer:
         tokens = tokens or self._tokens
         token = await tokens.token(subject)

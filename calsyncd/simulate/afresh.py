@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from calsyncd import services
 from calsyncd.clock import SystemClock
 from calsyncd.config import Agent, Settings
 from calsyncd.core.hours import zone_of
 from calsyncd.core.rules import Reads
 from calsyncd.core.sync import Fetch, MalformedAnswerError, quota_user
 from calsyncd.core.troubles import trouble
-from calsyncd.daemon import google_api
 from calsyncd.errors import ServiceError, UserError
 from calsyncd.google.calendar import CalendarApi
 from calsyncd.http import Http
@@ -42,7 +42,7 @@ async def take_afresh(
     clock = SystemClock()
     try:
         async with Http(_Nobody(), environ) as http:
-            google = google_api(settings, http, clock)
+            google = services.google_api(settings, http, clock, services.open_vault(settings, clock.now))
             for calendar in agent.calendars:
                 fetch = fetch_over(window, quota_user(agent.email), needed)
                 await _read(google, (agent.email, calendar), fetch, taken, titles=titles)

@@ -1,7 +1,7 @@
 """How much strangers may ask: by address, and all of them together.
 
-A reverse proxy has one address for everybody, and so has an office: an address is granted enough for a floor of people
-who connect at the same time. Peers on this machine are proxies, and count only towards the whole.
+A reverse proxy on another machine has one address for everybody, and so has an office: an address is granted enough for
+a company that connects within a minute. Peers on this machine are proxies, and count only towards the whole.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 BURST = 3000
 PER_SECOND = 200.0
-PEER_BURST = 120
-PEER_PER_SECOND = 5.0
+PEER_BURST = 600
+PEER_PER_SECOND = 50.0
 MAX_PEERS = 4096
 IPV6_NETWORK = 64
 """Whoever has an IPv6 address has as many as they like within such a network."""

@@ -114,6 +114,10 @@ class Shelf:
         with _Working(self):
             return await self.store.count_events(key, after)
 
+    async def forget_calendars(self, keep: Iterable[str]) -> None:
+        with _Working(self):
+            await self.store.forget_calendars(keep)
+
     async def save_channel(self, channel: Channel) -> None:
         with _Working(self):
             await self.store.save_channel(channel)

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from calsyncd.errors import Unavailable
 from calsyncd.http import Http
 from calsyncd.sandbox.delivery import PUBLIC_ORIGIN
 from calsyncd.sandbox.world import Sandbox
@@ -324,6 +325,10 @@ async def test_a_vault_that_cannot_be_written_connects_nobody(
     assert file.read_bytes() == b"damaged"
     assert str(file) in capsys.readouterr().out
     assert str(company.folder) not in answer.text
+    with pytest.raises(Unavailable, match=file.name) as caught:
+        company.connections.grant(AMY)
+    assert caught.value.code == "vault"
+    assert company.connections.grant(BOB) is None
 
 
 async def test_many_connect_at_once(company: Company, sandbox: Sandbox, address: str) -> None:

@@ -88,6 +88,7 @@ async def test_disconnecting_survives_a_crash_at_each_step(
     company.letting_go = None
     company.start()
     assert company.connections.connected() == []
+    assert company.connections.leaving() == [AMY]
     before = company.happened.count(("let go", AMY))
     keeping = asyncio.create_task(company.connections.keep())
     await _until(lambda: company.vault.contexts() == [])

@@ -19,8 +19,9 @@ from calsyncd.errors import (
     ServiceError,
     Unavailable,
 )
-from calsyncd.google.auth import LIST_SCOPE, SCOPE, ServiceAccountTokens
+from calsyncd.google.auth import LIST_SCOPE, ServiceAccountTokens
 from calsyncd.google.calendar import CalendarApi
+from calsyncd.google.tokens import SCOPE
 from calsyncd.http import Http
 from calsyncd.sandbox.google_times import second
 from calsyncd.sandbox.world import Sandbox

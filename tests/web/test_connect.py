@@ -195,6 +195,21 @@ async def test_what_is_no_form_of_ours_begins_nothing(pages: str, raw: bytes) ->
     assert b"Set-Cookie" not in answer
 
 
+@pytest.mark.parametrize("value", ["\udcff", "%ff", "%ED%A0%80", "%00", "é", "%C3%A9", "%F0%9F%98%80", "a%0d%0ab", "+"])
+@pytest.mark.parametrize(
+    "path", ["/google/connect?email=", "/google/callback?code=a&state=", "/google/callback?state=a&iss="]
+)
+async def test_bytes_that_are_no_text_are_no_fault_of_ours(pages: str, path: str, value: str) -> None:
+    """A page comes, or the request is no HTTP; nothing breaks."""
+    for target in (path + value, f"{path}amy@example.com{value}"):
+        answer = await send(pages, request(target, {}, method="GET"))
+        assert status(answer) in ({200, 400} if "email" in path else {400})
+    cookie = await send(
+        pages, request("/google/callback?state=a", {"Cookie": f"__Host-calsyncd={value}"}, method="GET")
+    )
+    assert status(cookie) == 400
+
+
 @pytest.mark.parametrize("where", ["cross-site", "same-site"])
 async def test_another_sites_button_begins_nothing(browser: Browser, where: str) -> None:
     """Its visitor sees our page instead, and what pressing the button means."""
