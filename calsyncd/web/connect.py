@@ -16,7 +16,8 @@ from urllib.parse import parse_qsl, urlsplit
 import structlog
 from aiohttp import web
 
-from calsyncd.web.pages import CONNECT, DISCONNECT, STYLE_SOURCE, Facts, Page, render
+from calsyncd.web.frame import STYLE_SOURCE
+from calsyncd.web.pages import CONNECT, DISCONNECT, Facts, Page, render
 from calsyncd.web.server import SERVER
 from calsyncd.web.tally import Tally
 

@@ -9,8 +9,6 @@ Nothing of a request is ever shown or logged, and nobody is sent to an address t
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from dataclasses import dataclass, field
 from html import escape
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 from aiohttp import web
 
+from calsyncd.web.frame import STYLE_SOURCE, frame
 from calsyncd.web.tally import Tally
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ _PAGES: dict[str, tuple[int, str, str, str]] = {
         "Each answer of Aircall counts once. If Aircall shows calsyncd as installed, there is nothing to do.",
         "",
     ),
-    BUSY: (429, "One moment", "Too many installations are tried at once. Wait a minute, then reload this page.", ""),
+    BUSY: (503, "One moment", "Too many installations are tried at once. Wait a minute, then reload this page.", ""),
     CODE_REFUSED: (
         400,
         "Not installed",
@@ -105,16 +104,10 @@ _PAGES: dict[str, tuple[int, str, str, str]] = {
     ),
 }
 
-_STYLE = (
-    ":root{color-scheme:light dark}h1{font-size:1.4rem}"
-    "body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto 0;padding:0 1.5rem}"
-)
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
-        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src 'sha256-"
-        + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-        + "'"
+        f"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src {STYLE_SOURCE}"
     ),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -218,11 +211,6 @@ def _once(request: web.Request, key: str) -> str | None:
 def _page(code: str) -> web.Response:
     status, title, sentence, again = _PAGES[code]
     link = f'<p><a href="{START_PATH}">{escape(again)}</a></p>' if again else ""
-    html = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)} · calsyncd</title><style>{_STYLE}</style></head>"
-        f'<body><main><h1>{escape(title)}</h1><p id="{code}">{escape(sentence)}</p>{link}</main></body></html>'
-    )
-    headers = {**_HEADERS, "Retry-After": "60"} if status == 429 else _HEADERS
+    html = frame(escape(title), "bad", f'<p id="{code}">{escape(sentence)}</p>{link}', "")
+    headers = {**_HEADERS, "Retry-After": "60"} if code == BUSY else _HEADERS
     return web.Response(status=status, text=html, content_type="text/html", charset="utf-8", headers=headers)

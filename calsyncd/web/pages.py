@@ -1,18 +1,16 @@
 """The pages for agents: who asks for the calendar, and how that ended. Plain HTML as functions of facts.
 
-Each page is whole in itself: its one style sheet stands inside and is named by its hash in the policy, so nothing is
-loaded. Every fact is escaped where it is put in. No page tells a stranger who is an agent or who is connected: that is
+Every fact is escaped where it is put in. No page tells a stranger who is an agent or who is connected: that is
 said only of the account that has just signed in.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from dataclasses import dataclass
 from enum import Enum
 from html import escape
-from importlib import resources
+
+from calsyncd.web.frame import frame
 
 CONNECT = "connect"
 DISCONNECT = "disconnect"
@@ -60,38 +58,10 @@ class Facts:
     what: str = CONNECT
 
 
-def style() -> str:
-    """The style sheet that stands in every page."""
-    return (resources.files("calsyncd.web") / "pages.css").read_text(encoding="utf-8")
-
-
-_STYLE = style()
-STYLE_SOURCE = f"'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'"
-"""The one style that the policy allows."""
-
-
 def render(page: Page, facts: Facts, site: str) -> str:
     """The whole page; `site` is the name under which the company reaches us."""
     title, tone, body = _PAGES[page](facts, escape(site))
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="robots" content="noindex">
-<title>{title} · calsyncd</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<main class="{tone}">
-<p class="mark">calsyncd <span>{escape(site)}</span></p>
-<h1>{title}</h1>
-{body}
-</main>
-</body>
-</html>
-"""
+    return frame(title, tone, body, site)
 
 
 _AT_GOOGLE = f'<a href="{PERMISSIONS}" rel="noreferrer">at Google</a>'
@@ -122,7 +92,7 @@ def _connected(facts: Facts, site: str) -> tuple[str, str, str]:
             f"<p>The link was for <b>{link}</b>. You signed in as <b>{account}</b>, so it is that calendar which is "
             f"connected.</p>{_form(facts.asked, CONNECT, 'Connect the other one', entry=False)}"
         )
-    body = f"""<p role="status">Connected: <b>{escape(facts.account)}</b>. Your calendar is being read now.</p>
+    body = f"""<p role="status">Connected: <b>{escape(facts.account)}</b>.</p>
 {other}
 <p>You have nothing more to do and can close this page. To disconnect, come back to
 <a href="/google/connect">{site}</a>, or take the permission back {_AT_GOOGLE}.</p>"""

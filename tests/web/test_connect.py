@@ -13,7 +13,7 @@ from calsyncd.http import Http
 from calsyncd.sandbox.world import Sandbox
 from calsyncd.web.allowance import Allowance
 from calsyncd.web.connect import MAX_AT_ONCE
-from calsyncd.web.pages import STYLE_SOURCE
+from calsyncd.web.frame import STYLE_SOURCE
 from tests.connections.company import AMY, Browser, Company, company_of, visited
 
 from .wire import GOOGLE, NOTIFY, body, connect, message, request, send, status

@@ -148,5 +148,5 @@ async def test_who_is_no_admin_or_of_another_company_is_told(
     await page.click('button[value="authorize"]')
 
     await expect(page.locator("#other_company")).to_be_visible()
-    assert await page.evaluate("getComputedStyle(document.querySelector('h1')).fontSize") == "22.4px"
+    assert await page.evaluate("getComputedStyle(document.querySelector('h1')).fontSize") == "24px"
     assert (public.installs, wrong) == (1, [])

@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from calsyncd.web.pages import BOX, NEVER, READ, STYLE_SOURCE, Facts, Page, render
+from calsyncd.web.frame import STYLE_SOURCE
+from calsyncd.web.pages import BOX, NEVER, READ, Facts, Page, render
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>&amp;"
 _VOID = {"meta", "input"}
