@@ -306,7 +306,7 @@ def test_a_read_only_folder(home: Home, tmp_path: Path) -> None:
         path.chmod(0o640 if os.geteuid() else 0o440)
         if os.geteuid() == 0:
             os.chown(path, 0, 65534)
-    parents = [home.folder, home.key.parent, home.folder.parent, *tmp_path.parents[:2], tmp_path]
+    parents = [home.folder, home.key.parent, home.folder.parent, *tmp_path.parents[:3], tmp_path]
     modes = {parent: parent.stat().st_mode for parent in parents}
     try:
         for parent in parents[:2]:

@@ -184,7 +184,8 @@ async def test_from_a_cause_to_its_alarm_and_back(tmp_path: Path) -> None:
         "who": "a2@x",
         "since": shown["since"],
         "message": TROUBLE,
-        "do": "allow the service account's client id the scope calendar.events.readonly under domain-wide delegation",
+        "do": "in the Google Admin console under Security > Access and data control > API controls, at domain-wide"
+        " delegation, give the service account's client id (a number) the scope calendar.events.readonly",
         "owner": "Google Workspace admin",
     }
     assert sent == {"kind": "raised", **words, "at": shown["raised_at"], "company": "calsync.example.com"}

@@ -68,7 +68,8 @@ async def test_the_sandbox_runs_alone(tmp_path: Path) -> None:
         await process.communicate()
 
     assert (status, process.returncode) == (401, 0)
-    assert {path.name for path in (tmp_path / "box").iterdir()} == {"config.yaml", "google.json", "aircall-token"}
+    files = {"config.yaml", "google.json", "client.json", "aircall-token"}
+    assert {path.name for path in (tmp_path / "box").iterdir()} == files
 
 
 async def test_the_sandbox_turns_out_as_it_is_told(tmp_path: Path) -> None:

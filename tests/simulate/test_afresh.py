@@ -93,7 +93,8 @@ async def test_what_google_refuses(sandbox: Sandbox, settings: tuple[Settings, P
 
     assert str(raised.value) == (
         "amy@example.com: gone@example.com: the calendar is gone or is not visible to the agent"
-        " (check the calendar id in the settings, and its sharing)"
+        " (check the calendar id in the settings; if it is right, its owner shares it with the agent again"
+        " (Settings and sharing > Shared with))"
     )
     assert raised.value.exit_code == 1
 

@@ -86,7 +86,7 @@ async def test_every_page_carries_the_same_strict_headers(
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Server"] == "calsyncd"
     assert answer.headers["Content-Security-Policy"] == (
-        f"default-src 'none'; style-src {STYLE_SOURCE}; base-uri 'none'; form-action 'self' {origin}; "
+        f"default-src 'none'; style-src {STYLE_SOURCE}; base-uri 'none'; form-action 'self' https: {origin}; "
         "frame-ancestors 'none'"
     )
     assert "Set-Cookie" not in answer.headers
