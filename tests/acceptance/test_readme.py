@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import stat
@@ -32,9 +33,11 @@ ELSEWHERE = {
     "ngrok http --url=calsync.example.com 8770": "needs an account",
     "ssh -L 8771:127.0.0.1:8771": "needs another machine",
     "calsyncd pause --all": "tests/acceptance/test_pauses.py",
-    "calsyncd connect EMAIL": "tests/cli/test_connecting.py",
+    "calsyncd connect EMAIL": "tests/acceptance/test_connecting.py",
+    "calsyncd doctor [--probe EMAIL]": "tests/doctor/test_probe.py",
+    "calsyncd rotate-key": "tests/cli/test_keys.py",
     "calsyncd run": "the unit runs it",
-    "calsyncd init": "tests/firstrun/test_dialogue.py",
+    "calsyncd init": "tests/acceptance/test_connecting.py",
     "calsyncd init [--config FILE]": "tests/firstrun/test_dialogue.py",
     "calsyncd explain EMAIL [--at TIME]": "tests/acceptance/test_timelines.py",
     "calsyncd timeline EMAIL [--day D]": "tests/acceptance/test_privacy.py",
@@ -99,7 +102,7 @@ async def test_the_ten_steps(user: NewUser, sandbox: Sandbox) -> None:
     config["server"] |= {"listen": f"127.0.0.1:{public}", "admin_listen": f"127.0.0.1:{admin}"}
     config["google"]["api_url"] = sandbox.google_url
     config["aircall"] |= {"api_id": sandbox.aircall.api_id, "api_url": sandbox.aircall_url}
-    del config["state_dir"]
+    config["state_dir"] = str(user.root / "var" / "lib" / "calsyncd")
     (etc / "config.yaml").write_text(yaml.safe_dump(config))
     assert "good, 1 agents" in user.run(check)
 
@@ -107,9 +110,10 @@ async def test_the_ten_steps(user: NewUser, sandbox: Sandbox) -> None:
     daemon = Running(etc / "config.yaml", f"http://127.0.0.1:{admin}")
     await daemon.answers()
     await daemon.until("amy@example.com", state="idle")
-    journal, status = (user.run(line) for line in look.splitlines())
+    journal, status, doctor = [await asyncio.to_thread(user.run, line) for line in look.splitlines()]
     assert json.loads(journal.splitlines()[-1])["timestamp"]
     assert "amy@example.com  idle" in status
+    assert "All is well." in doctor
     for line in TABLE:
         user.run(line)
 
