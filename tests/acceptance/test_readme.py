@@ -115,8 +115,8 @@ async def test_the_ten_steps(user: NewUser, sandbox: Sandbox) -> None:
     assert "amy@example.com  idle" in status
     assert "All is well." in doctor
     for line in TABLE:
-        user.run(line)
+        await asyncio.to_thread(user.run, line)
 
     put_back, follow = way_out.splitlines()
-    assert "All agents are paused" in user.run(put_back)
-    assert "amy@example.com: followed again" in user.run(follow)
+    assert "All agents are paused" in await asyncio.to_thread(user.run, put_back)
+    assert "amy@example.com: followed again" in await asyncio.to_thread(user.run, follow)
