@@ -97,7 +97,14 @@ def demo(seconds: float | None) -> None:
 
 
 @commands.command()
-@click.option("--dir", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("sandbox"))
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("sandbox"),
+    show_default=True,
+    help="Where the settings and the credentials are written.",
+)
 @click.option(
     "--doubt",
     "doubts",
