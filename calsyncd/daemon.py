@@ -28,11 +28,11 @@ from calsyncd.connections import Connections
 from calsyncd.control import Control
 from calsyncd.core.budget import Budget
 from calsyncd.core.guard import Floor, StormLimits
-from calsyncd.core.matching import Account, Person
+from calsyncd.core.matching import Account, Matching, Person
 from calsyncd.core.plan import Held
 from calsyncd.core.prices import Weights
 from calsyncd.core.rules import Rules
-from calsyncd.errors import ServiceError, UserError, exit_code_of
+from calsyncd.errors import ServiceError, Unavailable, UserError, exit_code_of
 from calsyncd.everybody import Everybody, Pairs
 from calsyncd.google.calendar import CalendarApi
 from calsyncd.google.granted import ConsentTokens
@@ -531,9 +531,12 @@ class Daemon:
     # -- what was granted --------------------------------------------------------------------------------------------
 
     def _is_agent(self, email: str) -> bool:
-        """Whether this account may be connected."""
+        """Whether this account may be connected; Unavailable while that is not known."""
         if self.settings.everybody:
-            return self.everybody.is_user(email)
+            known = self.everybody.is_user(email)
+            if not known and not self.everybody.listed:
+                raise Unavailable("Aircall's users are not known yet", service="aircall", code="not_listed")
+            return known
         return any(agent.email == email for agent in self.settings.agents)
 
     async def _connected(self, email: str) -> None:
@@ -566,7 +569,8 @@ class Daemon:
         await self.webhooks.renew()
 
     def _matching(self) -> dict[str, Any]:
-        return matching_view(self.everybody.matching, everybody=self.settings.everybody, untried=self.everybody.untried)
+        found = self.everybody.matching if self.everybody.listed else Matching()
+        return matching_view(found, everybody=self.settings.everybody, untried=self.everybody.untried)
 
     def _status_line(self) -> str:
         held = len(self.phones.held())

@@ -73,6 +73,11 @@ class Everybody:
         scheduler.when_stepped(lambda now, _: self._stepped(now))
 
     @property
+    def listed(self) -> bool:
+        """Whether Aircall's users were listed since the start: before that nobody is known to be without one."""
+        return self._heard
+
+    @property
     def untried(self) -> int:
         """How many addresses are still to be tried for the first time."""
         if self._named is not None or self._accounts is not None:

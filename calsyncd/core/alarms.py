@@ -47,7 +47,10 @@ TOGETHER = 3
 """Fewer are told one by one, however small the company."""
 
 _AT_ONCE = frozenset(
-    {"aircall_company", "aircall_credentials", "aircall_uninstalled", "clock_not_credible", "ledger", "storm"}
+    {
+        *("aircall_company", "aircall_credentials", "aircall_not_installed", "aircall_uninstalled"),
+        *("clock_not_credible", "ledger", "storm"),
+    }
 )
 _PASS = frozenset({"aircall_failing", "aircall_webhook", "database", "google_failing"})
 _EVERYBODYS = frozenset(
