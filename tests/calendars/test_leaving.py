@@ -49,7 +49,7 @@ async def test_a_database_that_does_not_answer_keeps_nobody_held(tmp_path: Path)
         async def fails(*_: object) -> None:
             raise Unavailable("locked", service="calsyncd", code="store")
 
-        diary.shelf.forget_calendars = fails  # type: ignore[method-assign]
+        diary.shelf.forget_calendars = fails  # type: ignore[assignment]
         with pytest.raises(Unavailable):
             await diary.syncer.let_go(AMY)
 
