@@ -259,7 +259,14 @@ class Connections:
 
     async def _signed_out(self, email: str) -> tuple[int, Page, str]:
         if email not in self._connected and email not in self._leaving:
-            return 200, Page.ABSENT, email
+            try:
+                known = await asyncio.to_thread(self._vault.get, _CONTEXT + email)
+            except UserError as error:
+                # There is one, and it may open again: to say that there is none would be a lie.
+                _failed(email, error)
+                return 503, Page.FAILED, email
+            if known is None:
+                return 200, Page.ABSENT, email
         if await self._told(email, self.disconnect(email)):
             return 200, Page.DISCONNECTED, email
         return (200, Page.LEAVING, email) if email in self._leaving else (503, Page.FAILED, email)

@@ -624,8 +624,10 @@ class Daemon:
         before, renewed = self.settings, []
         for secret in fresh.secrets:
             logs.keep_secret(secret.reveal())
-        google = (fresh.google.service_account, fresh.google.oauth_client)
-        if google != (before.google.service_account, before.google.oauth_client):
+        account, consent = fresh.google.service_account, fresh.google.oauth_client
+        # Of the kind that was chosen at the start: another one needs what is built there.
+        same_kind = (account is None) == (self._begun_with.google.service_account is None)
+        if same_kind and (account, consent) != (before.google.service_account, before.google.oauth_client):
             self._google.use(*services.google_tokens(fresh, self._http, self.clock, self._vault))
             client = services.consent_client(fresh)
             if self.connections is not None and client is not None:

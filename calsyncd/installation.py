@@ -1,11 +1,12 @@
 """The Aircall app's installation at one company: begun and ended in a browser, kept in the vault, and lost.
 
 Anybody may open the install page, and an admin of any company may consent. So an answer counts only in the browser
-that began it, once; and as long as the app is installed at one company, that of another does not take its place.
+that began it, once; and once the app was installed at one company, that of another does not take its place.
 
 A message that the app was removed makes nothing begin any more, and Aircall is asked with the token: only when that is
 refused, too, the token is deleted. One that is refused without a message is kept: it may be Aircall's own fault, and
-then it works again. Whichever company comes after a removal is taken; what is owed is owed to users by their ids.
+then it works again. Only the company that it was removed at can install it again, where Aircall tells which that is:
+what is owed is owed there. To move, the operator deletes the installation's file.
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ class AppInstaller:
             company = await self._company_of(token)
             if await self._is_anothers(company):
                 log.warning(
-                    "Another company tried to install the app: as long as it is installed at one, no other is taken",
+                    "Another company tried to install the app than the one that it was installed at: it is not taken",
                     action="install_other_company",
                     company=company,
                 )
@@ -186,9 +187,14 @@ class AppInstaller:
             return None
 
     async def _is_anothers(self, company: int | None) -> bool:
-        """Whether the app is installed at another company than this, as far as that is known. Raises Unavailable."""
+        """Whether the app is, or was, installed at another company, as far as that is known. Raises Unavailable."""
         current = self._authorization.current
-        if current is None or current.token is None or (company is not None and company == current.company):
+        if current is None:
+            return False
+        if company is not None and current.company is not None:
+            # Also once it was removed: what is owed is owed there, and whoever comes first may be a stranger.
+            return company != current.company
+        if current.token is None:
             return False
         try:
             shown = await install.integration(self._http, self.app, current.token)

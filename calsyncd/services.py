@@ -28,11 +28,17 @@ from calsyncd.web.install import CALLBACK_PATH as INSTALL_PATH
 log = logs.get_logger(__name__)
 
 
-def open_vault(settings: Settings, now: Callable[[], float]) -> Vault | None:
-    """Where what was granted lies; None where the settings need nobody's grant. UserError as the vault's."""
+def open_vault(settings: Settings, now: Callable[[], float], *, reads_only: bool = False) -> Vault | None:
+    """Where what was granted lies; None where the settings need nobody's grant. UserError as the vault's.
+
+    `reads_only` for commands: nothing is made, and nothing encrypted anew.
+    """
     if settings.google.oauth_client is None and settings.aircall.oauth is None:
         return None
-    vault = Vault.open(settings.state_dir / "credentials", settings.vault_key_file, now)
+    folder = settings.state_dir / "credentials"
+    if reads_only:
+        return Vault.look(folder, settings.vault_key_file, now)
+    vault = Vault.open(folder, settings.vault_key_file, now)
     try:
         vault.renew()
     except UserError as error:

@@ -96,6 +96,19 @@ class Vault:
         vault._refuse_wrong(vault._keys)
         return vault
 
+    @classmethod
+    def look(cls, folder: Path, key_file: Path, now: Callable[[], float] = time.time) -> Vault:
+        """As `open`, for whoever only reads: neither the folder nor the key is made."""
+        if is_there(key_file):
+            keys = read_keys(key_file)
+        else:
+            if is_there(folder):
+                _refuse_new_key(folder, key_file)
+            keys = Keys(key_file, (Fernet.generate_key(),))
+        vault = cls(folder, keys, now)
+        vault._refuse_wrong(keys)
+        return vault
+
     # -- credentials -----------------------------------------------------------------------------------------------
 
     def put(self, context: str, credential: Mapping[str, Any]) -> None:
@@ -385,6 +398,8 @@ def _key_of(path: Path, raw: bytes) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
+    if not is_there(folder):
+        return []
     with _said(folder, "the folder of the credentials cannot be read"):
         return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
 

@@ -269,15 +269,15 @@ class Syncer:
         mine = self.of_agent(email)
         for calendar in mine:
             await self._push.stop(calendar)
-        rules = self.rules(email)
         for calendar in mine:
             self.calendars.pop(calendar.key, None)
             self._drop(calendar)
         self._of_agent.pop(email, None)
         self._told_at.pop(email, None)
+        # Told also of who is not followed: whoever was leaving when the process began may be held from before.
+        nothing = build([], self.rules(email) or Rules(), self._by_hand(email))
+        self.storm.told(email, nothing, self._clock.now(), complete=True)
         await self._cache.forget_calendars(self.calendars)
-        if rules is not None:
-            self.storm.told(email, build([], rules, self._by_hand(email)), self._clock.now(), complete=True)
 
     def of_agent(self, email: str) -> list[Calendar]:
         """The calendars of an agent."""

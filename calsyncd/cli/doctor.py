@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -129,11 +130,17 @@ async def _examined(config_path: Path | None, *, quiet: bool) -> list[dict[str, 
         tell("settings", [Finding(Outcome.FAILED, str(error), "see there", "operator")])
         return report
     tell("settings", [Finding(Outcome.GOOD, f"{path}: no fault")])
-    async with opened(settings, path, os.environ) as examined:
 
-        def begun(check: Check) -> None:
-            _progress(check.title)
+    def begun(check: Check) -> None:
+        _progress(check.title)
 
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            examined = await stack.enter_async_context(opened(settings, path, os.environ))
+        except UserError as error:
+            # Without what was granted nothing can be asked.
+            tell("vault", [Finding(Outcome.FAILED, str(error), "see there", "operator")])
+            return report
         async for check, findings in examine(examined, begun):
             tell(check.name, findings, check.many)
     return report

@@ -68,7 +68,7 @@ async def opened(settings: Settings, path: Path, environ: Mapping[str, str]) -> 
     clock = SystemClock()
     dates = Dates(clock)
     try:
-        vault = services.open_vault(settings, clock.now)
+        vault = services.open_vault(settings, clock.now, reads_only=True)
         authorization = services.authorization(settings, vault)
         async with Http(dates, environ) as http:
             yield Examined(

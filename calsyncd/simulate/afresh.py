@@ -42,7 +42,8 @@ async def take_afresh(
     clock = SystemClock()
     try:
         async with Http(_Nobody(), environ) as http:
-            google = services.google_api(settings, http, clock, services.open_vault(settings, clock.now))
+            vault = services.open_vault(settings, clock.now, reads_only=True)
+            google = services.google_api(settings, http, clock, vault)
             for calendar in agent.calendars:
                 fetch = fetch_over(window, quota_user(agent.email), needed)
                 await _read(google, (agent.email, calendar), fetch, taken, titles=titles)

@@ -86,7 +86,7 @@ _PAGES: dict[str, tuple[int, str, str, str]] = {
         "calsyncd is installed at another company",
         (
             "This calsyncd serves one company, and Aircall says that it is not this one, or does not say which."
-            " To move it, an admin of the other company removes the app in Aircall first. Nothing was changed."
+            " To move it, whoever runs calsyncd deletes what the other company granted. Nothing was changed."
         ),
         "",
     ),

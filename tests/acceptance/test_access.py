@@ -6,6 +6,7 @@ import signal
 from dataclasses import replace
 
 import aiohttp
+import yaml
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from calsyncd.sandbox.world import Sandbox
@@ -73,3 +74,20 @@ async def test_new_keys_on_a_reload(sandbox: Sandbox, launch: Launch) -> None:
     shown = "".join(daemon.raw)
     assert "another-token-of-aircalls" not in shown
     assert "PRIVATE KEY" not in shown
+
+
+async def test_another_way_in_waits_for_a_restart(sandbox: Sandbox, launch: Launch) -> None:
+    """From the service account to the agents' own consent on a reload: said so, and the rest is in force."""
+    sandbox.add_agent(AMY, user_id=1)
+    daemon = await launch([AMY])
+    settings = yaml.safe_load(daemon.config.read_text())
+    del settings["google"]["service_account_file"]
+    settings["google"]["oauth_client_file"] = "./client.json"
+    daemon.config.write_text(yaml.safe_dump(settings | {"mode": "observe"}))
+    assert daemon.process is not None
+    daemon.process.send_signal(signal.SIGHUP)
+    reloaded = await daemon.logged("reloaded")
+
+    assert reloaded["needs_restart"] == "google.service_account_file, google.oauth_client_file"
+    assert "credentials" not in reloaded
+    assert (await daemon.agents())[AMY]["mode"] == "observe"

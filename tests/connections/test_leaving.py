@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from calsyncd.sandbox.world import Sandbox
+from calsyncd.vault import name_of
 
 from .company import AMY, EVE, Answer, Browser, Company
 
@@ -163,3 +164,16 @@ async def _until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not is_so():
             await asyncio.sleep(0.01)
+
+
+async def test_whose_credential_cannot_be_read_is_not_told_that_there_is_none(
+    company: Company, sandbox: Sandbox, browser: Browser
+) -> None:
+    """It may open again with its key, so the page says that it did not work; nothing is overwritten."""
+    path = company.folder / "credentials" / name_of(f"google:{AMY}")
+    company.vault.put(f"google:{AMY}", {"refresh_token": "1//x"})
+    path.write_bytes(path.read_bytes()[:80])
+    answer = await browser.through(what="disconnect")
+
+    assert (answer.status, answer.title) == (503, "That did not work")
+    assert path.exists()

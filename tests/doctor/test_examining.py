@@ -221,6 +221,33 @@ async def test_a_full_disk(world: Sandbox, tiny_disk: Path, tmp_path: Path) -> N
     assert "free space" in wrong(await found(settings(world, tmp_path, state_dir=str(state))))["disk"][0]
 
 
+async def test_before_the_first_start_nothing_is_made(world: Sandbox, tmp_path: Path) -> None:
+    """Neither state directory nor key: both belong to the service's user, who makes them."""
+    path = world.write_config(tmp_path, ["amy@example.com"], consent=True)
+    before = left_in(tmp_path)
+    report = wrong(await found(path))
+
+    assert left_in(tmp_path) == before
+    assert report["calendars"][0].startswith("not_connected amy@example.com")
+
+
+async def test_a_lost_vault_key_is_a_finding(world: Sandbox, tmp_path: Path) -> None:
+    """Told as any other fault, also to programs; nothing is made in its place."""
+    path = world.write_config(tmp_path, ["amy@example.com"], consent=True, extra={"vault_key_file": "./vault.key"})
+    Vault.open(tmp_path / "state" / "credentials", tmp_path / "vault.key").put("google:amy@example.com", {})
+    (tmp_path / "vault.key").unlink()
+    result = await asyncio.to_thread(CliRunner().invoke, commands, ["doctor", "--json", "--config", str(path)])
+    checks = json.loads(result.stdout)["checks"]
+
+    assert result.exit_code == 1
+    assert [(one["check"], one["findings"][0]["outcome"]) for one in checks] == [
+        ("settings", "good"),
+        ("vault", "failed"),
+    ]
+    assert "vault.key: no such file" in checks[1]["findings"][0]["what"]
+    assert not (tmp_path / "vault.key").exists()
+
+
 async def test_the_vault(world: Sandbox, tmp_path: Path) -> None:
     """A key that is another, a file that is damaged, and one that holds to an older key."""
     path, folder, key = (

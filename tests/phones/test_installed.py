@@ -257,7 +257,7 @@ async def test_a_removal_told_while_aircall_is_down_begins_nothing_until_it_answ
 
 
 async def test_another_companys_installation_does_not_take_the_place_of_the_first(firm: AppFirm) -> None:
-    """Unless the first was removed, told or not; the same company may install as often as it likes."""
+    """Removed meanwhile or not; the same company may install as often as it likes."""
     await in_a_meeting(firm)
     first = firm.token()
     firm.sandbox.install.company_id = 2
@@ -279,8 +279,25 @@ async def test_another_companys_installation_does_not_take_the_place_of_the_firs
     firm.sandbox.faults.clear()
     assert firm.token() == second
     firm.sandbox.uninstall(told=False)
+    assert await firm.install() == OTHER_COMPANY
+    firm.sandbox.install.company_id = 1
     assert await firm.install() == INSTALLED
     assert firm.token() not in (None, first, second)
+
+
+async def test_a_removal_opens_the_door_to_no_other_company(firm: AppFirm) -> None:
+    """What is owed is owed at the first one: taken by another, nobody could be put back, and the first be refused."""
+    await in_a_meeting(firm)
+    firm.sandbox.uninstall()
+    await firm.pass_time(2 * HOUR)
+    firm.sandbox.install.company_id = 2
+    assert await firm.install() == OTHER_COMPANY
+    assert (firm.token(), firm.status(AMY)) == (None, "unavailable")
+
+    firm.sandbox.install.company_id = 1
+    assert await firm.install() == INSTALLED
+    await firm.pass_time(10)
+    assert firm.status(AMY) == "available"
 
 
 async def test_of_two_companies_at_once_one_is_installed(firm: AppFirm) -> None:
