@@ -20,7 +20,7 @@ from calsyncd.calendars.storm import StormGuard, Told, Withdraw
 from calsyncd.core import access, channels, wishes
 from calsyncd.core.byhand import NOTHING, ByHand
 from calsyncd.core.channels import Channel, Health
-from calsyncd.core.model import Event
+from calsyncd.core.model import Event, Trouble
 from calsyncd.core.retry import backoff, spread
 from calsyncd.core.rules import Reads, Rules
 from calsyncd.core.sync import (
@@ -141,6 +141,7 @@ class Syncer:
         self._former_rules: dict[str, Rules] = {}
         self._of_agent: dict[str, list[Calendar]] = {}
         self._told_at: dict[str, float] = {}
+        self._parted: dict[str, float] = {}
         self._began_at: float | None = None
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._read_or_not: Callable[[str], None] = lambda _: None
@@ -164,6 +165,7 @@ class Syncer:
     def follow(self, agents: Mapping[str, tuple[Iterable[str], Rules]]) -> None:
         """Follow exactly these agents' calendars, under these rules."""
         now = self._clock.now()
+        self._parted = {email: at for email, at in self._parted.items() if email not in agents}
         if self._began_at is None:
             self._began_at = now
             self._scheduler.at("grace", "", now + GRACE_SECONDS)
@@ -261,23 +263,33 @@ class Syncer:
             for one in self.of_agent(email)
         )
 
+    def part(self, email: str) -> None:
+        """Whoever has granted it takes it back: read nothing more of it, until the agent is followed anew."""
+        self._parted.setdefault(email, self._clock.now())
+
+    def parted(self, email: str) -> Trouble | None:
+        """That nothing is read of the agent for that reason."""
+        at = self._parted.get(email)
+        return trouble("not_connected", at) if at is not None else None
+
     async def let_go(self, email: str) -> None:
-        """Whoever has granted it took it back: stop the channels, forget what was read, and want nothing of it.
+        """As `part`, and stop the channels, forget what was read, and want nothing of the agent, followed or not.
 
         ServiceError where the database cannot be written.
         """
+        self.part(email)
         mine = self.of_agent(email)
         for calendar in mine:
             await self._push.stop(calendar)
-        rules = self.rules(email)
+        rules = self.rules(email) or Rules()
         for calendar in mine:
             self.calendars.pop(calendar.key, None)
             self._drop(calendar)
         self._of_agent.pop(email, None)
         self._told_at.pop(email, None)
+        # A database that fails now must not keep anybody held.
+        self.storm.told(email, build([], rules, self._by_hand(email)), self._clock.now(), complete=True)
         await self._cache.forget_calendars(self.calendars)
-        if rules is not None:
-            self.storm.told(email, build([], rules, self._by_hand(email)), self._clock.now(), complete=True)
 
     def of_agent(self, email: str) -> list[Calendar]:
         """The calendars of an agent."""
@@ -340,7 +352,7 @@ class Syncer:
 
     def _due(self, key: str) -> None:
         calendar = self.calendars.get(key)
-        if calendar is None or calendar.running:
+        if calendar is None or calendar.running or calendar.agent in self._parted:
             return
         if not calendar.dirty:
             calendar.cause = "poll"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,17 @@ async def grant(page: Page, email: str, *, tick: bool = True) -> None:
     if tick:
         await page.get_by_role("checkbox", name=BOX).check()
     await page.get_by_role("button", name="Continue").click()
+
+
+def told_of(what: str, asked: asyncio.Event) -> Callable[[str], bool]:
+    """Matches the first request of this kind, and tells of it."""
+
+    def matches(line: str) -> bool:
+        if what in line:
+            asked.set()
+        return what in line
+
+    return matches
 
 
 async def disconnect(page: Page, email: str) -> None:
@@ -106,37 +118,33 @@ async def test_an_agent_comes_and_goes(sandbox: Sandbox, launch: Launch, tmp_pat
         assert status == 0
         assert AMY in table
 
-        await page.goto(CONNECT_URL)
-        await page.get_by_role("button", name="Continue with Google").click()
-        await grant(page, AMY)
-        await heading(page, "Your calendar is being read now")
-        await daemon.until(AMY, state="held", within=5)
-
-        # A crash in the middle of disconnecting.
-        asked = asyncio.Event()
-
-        def is_revoke(line: str) -> bool:
-            if line.startswith("POST /revoke"):
-                asked.set()
-            return asked.is_set()
-
-        sandbox.google.fail(is_revoke, delay=1.0, cut=True)
-        leaving = asyncio.create_task(disconnect(tab, AMY))
-        async with asyncio.timeout(10):
-            await asked.wait()
-        await daemon.kill()
-        await asyncio.gather(leaving, return_exceptions=True)
-        assert len(credentials(daemon)) == 1
-        assert consent.has_grant(AMY)
-        seen = len(daemon.lines)
-        await daemon.start()
-        await daemon.logged("agent_disconnected", since=seen, agent=AMY)
-        assert credentials(daemon) == []
-        assert not consent.has_grant(AMY)
-        await daemon.until(AMY, state="suspended", within=5)
-        await sandbox.settle()
-        assert push.live() == []
-        assert user.setting.status == "available"
+        # Connected again, and a crash in the middle of disconnecting: before the channel is stopped, and after.
+        for where in ("/channels/stop", "POST /revoke"):
+            await page.goto(CONNECT_URL)
+            await page.get_by_role("button", name="Continue with Google").click()
+            await grant(page, AMY)
+            await heading(page, "Your calendar is being read now")
+            await daemon.until(AMY, state="held", within=5)
+            await sandbox.settle()
+            asked = asyncio.Event()
+            sandbox.google.fail(told_of(where, asked), delay=1.0, cut=True)
+            leaving = asyncio.create_task(disconnect(tab, AMY))
+            async with asyncio.timeout(10):
+                await asked.wait()
+            await daemon.kill()
+            await asyncio.gather(leaving, return_exceptions=True)
+            assert len(credentials(daemon)) == 1
+            assert consent.has_grant(AMY)
+            seen = len(daemon.lines)
+            await daemon.start()
+            await daemon.logged("agent_disconnected", since=seen, agent=AMY)
+            await daemon.until(AMY, state="suspended", within=5)
+            await sandbox.settle()
+            assert credentials(daemon) == []
+            assert not consent.has_grant(AMY)
+            assert push.live() == []
+            assert user.setting.status == "available"
+            assert sum(line.get("action") == "sync_done" for line in daemon.lines[seen:]) == 0
 
         secrets = secrets_of(sandbox, before) | {url}
         assert len(secrets) > 20
@@ -200,8 +208,16 @@ async def test_the_app_and_everybody(sandbox: Sandbox, launch: Launch, tmp_path:
         for email in (AMY, BOB):
             await daemon.until(email, state="held", trouble=None, within=10)
         assert len(sandbox.google.push.live()) == 2
+        await disconnect(page, BOB)
+        await heading(page, "Your calendar is disconnected")
+        async with asyncio.timeout(5):
+            while BOB in await daemon.agents() or len(statuses(sandbox, 2)) < 2:
+                await asyncio.sleep(0.05)
+        left = (await daemon.get("matching"))["users"]
+        assert [channel.calendar for channel in sandbox.google.push.live()] == [AMY]
         secrets = secrets_of(sandbox, before) | {url}
         assert told(await written(daemon, before), secrets) == []
     assert lost["trouble"]["code"] == "aircall_uninstalled"
     assert "aircall_uninstalled" in [alarm["code"] for alarm in alarms["alarms"]]
-    assert [status for _, status in statuses(sandbox, 2)] == ["unavailable"]
+    assert [(one["email"], one["why"]) for one in left] == [(BOB, "not_connected")]
+    assert [status for _, status in statuses(sandbox, 2)] == ["unavailable", "available"]
