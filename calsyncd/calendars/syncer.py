@@ -273,22 +273,24 @@ class Syncer:
         return trouble("not_connected", at) if at is not None else None
 
     async def let_go(self, email: str) -> None:
-        """As `part`, and stop the channels, forget what was read, and want nothing of the agent, followed or not.
+        """As `part`, and want nothing of the agent, followed or not; stop the channels, and forget what was read.
 
-        ServiceError where the database cannot be written.
+        ServiceError where Google cannot be told or the database not be written: it is to be called again.
         """
         self.part(email)
         mine = self.of_agent(email)
-        for calendar in mine:
-            await self._push.stop(calendar)
         rules = self.rules(email) or Rules()
+        self._told_at.pop(email, None)
+        for calendar in mine:
+            self.storm.dropped(email, calendar.key)
+        # Neither Google nor a database that fails keeps anybody held.
+        self.storm.told(email, build([], rules, self._by_hand(email)), self._clock.now(), complete=True)
+        for calendar in mine:
+            await self._push.end(calendar)
         for calendar in mine:
             self.calendars.pop(calendar.key, None)
             self._drop(calendar)
         self._of_agent.pop(email, None)
-        self._told_at.pop(email, None)
-        # A database that fails now must not keep anybody held.
-        self.storm.told(email, build([], rules, self._by_hand(email)), self._clock.now(), complete=True)
         await self._cache.forget_calendars(self.calendars)
 
     def of_agent(self, email: str) -> list[Calendar]:
@@ -591,12 +593,14 @@ class Syncer:
     async def _tell(self, email: str) -> bool:
         """Work out the agent's timeline from what is stored, and tell it, if it is time; False where that fails."""
         rules = self.rules(email)
-        if rules is None or not self._judgeable(email):
+        if rules is None or email in self._parted or not self._judgeable(email):
             return True
         now = self._clock.now()
         stored = await self._stored(email, rules, now)
         if stored is None:
             return False
+        if email in self._parted:
+            return True
         timeline, complete = stored
         self._told_at[email] = now
         self.storm.told(email, timeline, self._clock.now(), complete=complete)

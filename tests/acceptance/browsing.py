@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import datetime
+import json
 import re
 import shutil
 import ssl
@@ -72,7 +73,9 @@ class Front:
     def cookies(self) -> set[str]:
         """Every value of a cookie that was ever set."""
         return {
-            match[1].decode() for raw in self.said for match in re.finditer(rb"(?i)\r\nset-cookie: [^=]+=([^;\r]+)", raw)
+            match[1].decode()
+            for raw in self.said
+            for match in re.finditer(rb"(?i)\r\nset-cookie: [^=]+=([^;\r]+)", raw)
         }
 
     def shown(self) -> bytes:
@@ -174,9 +177,9 @@ def _fields(request: Request) -> Iterator[tuple[str, str]]:
     ):
         if "urlencoded" in kind:
             yield from parse_qsl(body.decode())
-    for parse in (lambda: request.json, lambda: request.answer_json):
+    for raw in (request.body, request.answer):
         with contextlib.suppress(ValueError):
-            content = parse()
+            content = json.loads(raw)
             if isinstance(content, dict):
                 yield from ((name, value) for name, value in content.items() if isinstance(value, str))
 

@@ -219,5 +219,5 @@ async def test_the_app_and_everybody(sandbox: Sandbox, launch: Launch, tmp_path:
         assert told(await written(daemon, before), secrets) == []
     assert lost["trouble"]["code"] == "aircall_uninstalled"
     assert "aircall_uninstalled" in [alarm["code"] for alarm in alarms["alarms"]]
-    assert [(one["email"], one["why"]) for one in left] == [(BOB, "not_connected")]
+    assert [(one["email"], one["code"]) for one in left] == [(BOB, "not_connected")]
     assert [status for _, status in statuses(sandbox, 2)] == ["unavailable", "available"]
