@@ -553,7 +553,7 @@ class Daemon:
         # To follow anew takes as long as there are agents: not for each of a crowd that connects.
         if not self.syncer.of_agent(email) or self.syncer.parted(email) is not None:
             self._follow_calendars()
-        self.scheduler.start(self.syncer.sync(email), f"connected {email}")
+        self.syncer.fetch(email)
 
     async def _let_go(self, email: str) -> None:
         """An agent has taken it back: nothing of their calendars counts from now on."""

@@ -307,6 +307,11 @@ class Syncer:
             self._mark(calendar, "hand")
         await asyncio.gather(*waits)
 
+    def fetch(self, email: str) -> None:
+        """As `sync`, without waiting for it."""
+        for calendar in self.of_agent(email):
+            self._mark(calendar, "hand")
+
     def _mark(self, calendar: Calendar, cause: Cause) -> None:
         """The calendar may have changed: fetch it, at once unless it was fetched just now."""
         now = self._clock.now()

@@ -82,6 +82,10 @@ class Front:
         """What the daemon answered, without the cookies and without where it sent the browser."""
         return re.sub(rb"(?im)^(set-cookie|location):.*$", b"", b"\n".join(self.said))
 
+    def sent(self) -> bytes:
+        """Where the daemon has sent browsers."""
+        return b"\n".join(re.findall(rb"(?im)^location:.*$", b"\n".join(self.said)))
+
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, noted: list[bytearray]) -> None:
     kept = bytearray()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
@@ -78,3 +79,10 @@ async def test_a_thousand_connect_at_once(sandbox: Sandbox, launch: Launch) -> N
     secrets = secrets_of(sandbox) | crowd.cookies
     assert len(secrets) > 6 * AGENTS
     assert told(await written(daemon), set(sorted(secrets)[::SAMPLED])) == []
+
+    # What two tabs began does not keep the process from stopping at once.
+    await asyncio.gather(*(crowd.connect(people[0]) for _ in range(2)))
+    began = time.monotonic()
+    assert await daemon.stop() == 0
+    assert time.monotonic() - began < 3.0
+    assert len(sandbox.google.push.live()) == AGENTS
