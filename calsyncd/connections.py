@@ -211,7 +211,7 @@ class Connections:
         except (Unavailable, TimeoutError) as error:
             status, page, account = 503, Page.FAILED, ""
             _failed(flow.email, error)
-        left = [other for other in flows if other.state != flow.state]
+        left = [other for other in flows if other.state not in self._used]
         return Shown(status, page, Facts(account, flow.email, flow.what), self._boxed(left) if left else "")
 
     async def _end(self, flow: Flow, query: Mapping[str, str]) -> tuple[int, Page, str]:

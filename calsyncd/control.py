@@ -119,13 +119,15 @@ class Control:
         zone = self._zone(agent.email)
         names = [calendar.id for calendar, _ in calendars]
         others = self._others.of(agent.email, names) if self._others is not None else None
-        return agent_view(agent, calendars, self._everybodys_trouble(agent), self._clock.now(), zone, others=others)
+        return agent_view(agent, calendars, self._trouble_beside(agent), self._clock.now(), zone, others=others)
 
-    def _everybodys_trouble(self, agent: Agent) -> Trouble | None:
-        return self._roster.company_trouble or self._syncer.storm.alarm_of(agent.email)
+    def _trouble_beside(self, agent: Agent) -> Trouble | None:
+        """What troubles an agent whatever their calendars say."""
+        email = agent.email
+        return self._roster.company_trouble or self._syncer.parted(email) or self._syncer.storm.alarm_of(email)
 
     def _trouble(self, agent: Agent) -> Trouble | None:
-        return worst_trouble(agent, self._syncer.of_agent(agent.email), self._everybodys_trouble(agent))
+        return worst_trouble(agent, self._syncer.of_agent(agent.email), self._trouble_beside(agent))
 
     async def timelines(self, email: str | None, window: Window) -> list[dict[str, Any]]:
         """What was and will be between two instants, or on a day of each agent's own zone, for one agent or all."""

@@ -13,7 +13,7 @@ import os
 import platform
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -357,7 +357,7 @@ class Daemon:
                 )
             )
             self._serving = True
-            self._follow_calendars()
+            self._follow_calendars(parting=True)
             self.syncer.restore(await self.store.calendars(), await self.store.channels())
             await self.store.forget_calendars(self.syncer.calendars)
             self.push.accepting = True
@@ -516,12 +516,22 @@ class Daemon:
         self.phones.follow(_agents(self._who), listed=True)
         self._follow_calendars()
 
-    def _follow_calendars(self) -> None:
+    def _follow_calendars(self, *, parting: bool = False) -> None:
+        """Read the calendars of all but those who are leaving; with `parting` theirs are there to be let go of."""
         if self._serving:
             leaving = self.connections.leaving() if self.connections is not None else []
             read = [agent for agent in self._who if agent.email not in leaving]
-            self.syncer.follow(_calendars(read))
+            self.syncer.follow(_calendars([*read, *(self._parting(leaving) if parting else ())]))
             self.others.follow(agent.email for agent in read)
+            for email in leaving:
+                self.syncer.part(email)
+
+    def _parting(self, leaving: Iterable[str]) -> Iterator[config.Agent]:
+        """As whom those are followed who are leaving."""
+        users = {email: user for user, email in self.roster.directory.items()}
+        for email in leaving:
+            with contextlib.suppress(ValueError):
+                yield self.settings.agent_of(email, users.get(email, email))
 
     def _heard(self) -> None:
         """Aircall's users were listed whole."""
@@ -544,9 +554,9 @@ class Daemon:
         self._forget_token(email)
         self.everybody.refresh()
         # To follow anew takes as long as there are agents: not for each of a crowd that connects.
-        if not self.syncer.of_agent(email):
+        if not self.syncer.of_agent(email) or self.syncer.parted(email) is not None:
             self._follow_calendars()
-        self.scheduler.start(self.syncer.sync(email), f"connected {email}")
+        self.syncer.fetch(email)
 
     async def _let_go(self, email: str) -> None:
         """An agent has taken it back: nothing of their calendars counts from now on."""

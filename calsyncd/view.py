@@ -284,6 +284,8 @@ def _is_suspended(agent: Agent, calendars: list[Calendar], trouble: Trouble | No
     """Whether nothing can be done for the agent until a human acts: their calendars or their phone are out of reach."""
     if trouble is not None and (agent.user is None or trouble.code in OF_AIRCALL or trouble.code == USER_GONE):
         return True
+    if trouble is not None and not calendars:
+        return True
     return bool(calendars) and all(calendar.suspended for calendar in calendars)
 
 

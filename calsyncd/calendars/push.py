@@ -7,6 +7,7 @@ one sets flags in memory and nothing else, so that it is answered in a moment.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -108,10 +109,23 @@ class Push:
         """Stop the channels of a calendar that is not followed any more."""
         self._scheduler.start(self.stop(calendar), f"stop {calendar.key}")
 
-    async def stop(self, calendar: Calendar) -> None:
-        """As `drop`, and return when Google was told."""
+    async def end(self, calendar: Calendar) -> None:
+        """As `drop` for good: a channel is forgotten once Google was told, since soon nobody can stop it any more.
+
+        Unavailable: Google could not be told; it is to be called again.
+        """
+        self._let_be(calendar)
+        for channel in list(calendar.channels.values()):
+            await self._ask_to_stop(calendar, channel)
+            await self._let_go(calendar, channel)
+
+    def _let_be(self, calendar: Calendar) -> None:
         self._calendars.pop(calendar.key, None)
         self._scheduler.at("push", calendar.key, None)
+
+    async def stop(self, calendar: Calendar) -> None:
+        """As `drop`, and return when Google was told."""
+        self._let_be(calendar)
         await asyncio.gather(*(self._stop(calendar, channel) for channel in list(calendar.channels.values())))
 
     def health(self, calendar: Calendar, now: float) -> Health:
@@ -260,13 +274,19 @@ class Push:
 
     async def _stop(self, calendar: Calendar, channel: Channel) -> None:
         await self._let_go(calendar, channel)
+        # It expires by itself; should it speak again, its token proves it ours and it is stopped then.
+        with contextlib.suppress(Unavailable):
+            await self._ask_to_stop(calendar, channel)
+
+    async def _ask_to_stop(self, calendar: Calendar, channel: Channel) -> None:
         if channel.resource is None:
             return
         try:
             await self._google.stop(calendar.agent, channel=channel.id, resource=channel.resource)
         except ServiceError as error:
-            # It expires by itself; should it speak again, its token proves it ours and it is stopped then.
             log.info("A channel could not be stopped", action="stop_failed", calendar=calendar.key, why=str(error))
+            if isinstance(error, Unavailable):
+                raise
 
     async def _save_current(self, calendar: Calendar, channel_id: str) -> None:
         """Save what is known by now: Google's answer may have come since this was asked for."""

@@ -20,7 +20,7 @@ from calsyncd.calendars.storm import StormGuard, Told, Withdraw
 from calsyncd.core import access, channels, wishes
 from calsyncd.core.byhand import NOTHING, ByHand
 from calsyncd.core.channels import Channel, Health
-from calsyncd.core.model import Event
+from calsyncd.core.model import Event, Trouble
 from calsyncd.core.retry import backoff, spread
 from calsyncd.core.rules import Reads, Rules
 from calsyncd.core.sync import (
@@ -141,6 +141,7 @@ class Syncer:
         self._former_rules: dict[str, Rules] = {}
         self._of_agent: dict[str, list[Calendar]] = {}
         self._told_at: dict[str, float] = {}
+        self._parted: dict[str, float] = {}
         self._began_at: float | None = None
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._read_or_not: Callable[[str], None] = lambda _: None
@@ -164,6 +165,7 @@ class Syncer:
     def follow(self, agents: Mapping[str, tuple[Iterable[str], Rules]]) -> None:
         """Follow exactly these agents' calendars, under these rules."""
         now = self._clock.now()
+        self._parted = {email: at for email, at in self._parted.items() if email not in agents}
         if self._began_at is None:
             self._began_at = now
             self._scheduler.at("grace", "", now + GRACE_SECONDS)
@@ -261,22 +263,34 @@ class Syncer:
             for one in self.of_agent(email)
         )
 
-    async def let_go(self, email: str) -> None:
-        """Whoever has granted it took it back: stop the channels, forget what was read, and want nothing of it.
+    def part(self, email: str) -> None:
+        """Whoever has granted it takes it back: read nothing more of it, until the agent is followed anew."""
+        self._parted.setdefault(email, self._clock.now())
 
-        ServiceError where the database cannot be written.
+    def parted(self, email: str) -> Trouble | None:
+        """That nothing is read of the agent for that reason."""
+        at = self._parted.get(email)
+        return trouble("not_connected", at) if at is not None else None
+
+    async def let_go(self, email: str) -> None:
+        """As `part`, and want nothing of the agent, followed or not; stop the channels, and forget what was read.
+
+        ServiceError where Google cannot be told or the database not be written: it is to be called again.
         """
+        self.part(email)
         mine = self.of_agent(email)
+        rules = self.rules(email) or Rules()
+        self._told_at.pop(email, None)
         for calendar in mine:
-            await self._push.stop(calendar)
+            self.storm.dropped(email, calendar.key)
+        # Neither Google nor a database that fails keeps anybody held.
+        self.storm.told(email, build([], rules, self._by_hand(email)), self._clock.now(), complete=True)
+        for calendar in mine:
+            await self._push.end(calendar)
         for calendar in mine:
             self.calendars.pop(calendar.key, None)
             self._drop(calendar)
         self._of_agent.pop(email, None)
-        self._told_at.pop(email, None)
-        # Told also of who is not followed: whoever was leaving when the process began may be held from before.
-        nothing = build([], self.rules(email) or Rules(), self._by_hand(email))
-        self.storm.told(email, nothing, self._clock.now(), complete=True)
         await self._cache.forget_calendars(self.calendars)
 
     def of_agent(self, email: str) -> list[Calendar]:
@@ -292,6 +306,11 @@ class Syncer:
         for calendar in wanted:
             self._mark(calendar, "hand")
         await asyncio.gather(*waits)
+
+    def fetch(self, email: str) -> None:
+        """As `sync`, without waiting for it."""
+        for calendar in self.of_agent(email):
+            self._mark(calendar, "hand")
 
     def _mark(self, calendar: Calendar, cause: Cause) -> None:
         """The calendar may have changed: fetch it, at once unless it was fetched just now."""
@@ -340,7 +359,7 @@ class Syncer:
 
     def _due(self, key: str) -> None:
         calendar = self.calendars.get(key)
-        if calendar is None or calendar.running:
+        if calendar is None or calendar.running or calendar.agent in self._parted:
             return
         if not calendar.dirty:
             calendar.cause = "poll"
@@ -579,12 +598,14 @@ class Syncer:
     async def _tell(self, email: str) -> bool:
         """Work out the agent's timeline from what is stored, and tell it, if it is time; False where that fails."""
         rules = self.rules(email)
-        if rules is None or not self._judgeable(email):
+        if rules is None or email in self._parted or not self._judgeable(email):
             return True
         now = self._clock.now()
         stored = await self._stored(email, rules, now)
         if stored is None:
             return False
+        if email in self._parted:
+            return True
         timeline, complete = stored
         self._told_at[email] = now
         self.storm.told(email, timeline, self._clock.now(), complete=complete)

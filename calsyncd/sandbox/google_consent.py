@@ -166,6 +166,10 @@ class Consent:
             raise oauth_error(400, "invalid_token", "Token expired or revoked")
         self.withdraw(found.user)
 
+    def has_grant(self, user: str) -> bool:
+        """Whether a refresh token of the user works."""
+        return any(issued.user == user for issued in self._refresh.values())
+
     def withdraw(self, user: str) -> None:
         """The user takes the consent back in the account's settings."""
         self._codes = {name: code for name, code in self._codes.items() if code.user != user}

@@ -26,6 +26,7 @@ class Credentials:
     google: Path
     aircall: Path
     client: Path
+    app: Path
 
 
 class Sandbox:
@@ -99,11 +100,16 @@ class Sandbox:
         await self.aircall.webhooks.settle()
 
     def write_credentials(self, directory: Path) -> Credentials:
-        """Write `google.json`, `aircall-token` and the OAuth client's `client.json`, readable by their owner only."""
-        found = Credentials(directory / "google.json", directory / "aircall-token", directory / "client.json")
+        """Write `google.json`, `aircall-token`, the OAuth client's `client.json` and the app's `aircall-secret`.
+
+        Their owner alone can read them.
+        """
+        names = ("google.json", "aircall-token", "client.json", "aircall-secret")
+        found = Credentials(*(directory / name for name in names))
         _write_secret(found.google, json.dumps(self.google.key_file(), indent=2))
         _write_secret(found.aircall, self.aircall.api_token + "\n")
         _write_secret(found.client, json.dumps(self.google.client_file(), indent=2))
+        _write_secret(found.app, self.aircall.install.client_secret + "\n")
         return found
 
     def write_config(
@@ -115,29 +121,32 @@ class Sandbox:
         admin_listen: str = "127.0.0.1:8771",
         public_url: str | None = PUBLIC_ORIGIN,
         consent: bool = False,
+        app: bool = False,
         extra: Mapping[str, Any] | None = None,
     ) -> Path:
         """Write the credentials and a `config.yaml` for the daemon; `extra` is merged into it, key by key.
 
         `agents` is a list of e-mail addresses or of whole entries, or "all". With `consent` each agent connects on
         their own, instead of a service account that speaks for them; Google then leads browsers back to `public_url`.
+        With `app` an admin installs the Aircall app, instead of a key; so does Aircall then.
         Pushes are led to `listen` if that is an address with a port.
         """
         if public_url is not None:
             self.google.consent.lead_back_to(f"{public_url}/google/callback")
+            self.aircall.install.redirect_uris = (f"{public_url}/aircall/oauth/callback",)
         self.write_credentials(directory)
         google = {"service_account_file": "./google.json"}
         if consent:
             google = {"oauth_client_file": "./client.json", "revoke_url": self.google.revoke_url}
+        aircall: dict[str, Any] = {"api_id": self.aircall.api_id, "api_token_file": "./aircall-token"}
+        if app:
+            oauth = {"client_id": self.aircall.install.client_id, "client_secret_file": "./aircall-secret"}
+            aircall = {"oauth": oauth, "dashboard_url": self.aircall.origin}
         config: dict[str, Any] = {
             "server": {"listen": listen, "admin_listen": admin_listen},
             "state_dir": "state",
             "google": {**google, "api_url": self.google_url},
-            "aircall": {
-                "api_id": self.aircall.api_id,
-                "api_token_file": "./aircall-token",
-                "api_url": self.aircall_url,
-            },
+            "aircall": {**aircall, "api_url": self.aircall_url},
             "agents": agents if isinstance(agents, str) else [_entry(agent) for agent in agents],
         }
         if public_url is not None:

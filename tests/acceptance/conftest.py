@@ -27,7 +27,9 @@ async def prepare(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[Callable[..
     """Make a daemon for these agents, not started yet; it is stopped at the end."""
     made: list[Running] = []
 
-    def make(agents: list[Any], *, push: bool = True, consent: bool = False, **extra: Any) -> Running:
+    def make(
+        agents: list[Any], *, push: bool = True, consent: bool = False, app: bool = False, **extra: Any
+    ) -> Running:
         public, admin = free_port(), free_port()
         sandbox.deliver_to = f"http://127.0.0.1:{public}"
         config = sandbox.write_config(
@@ -37,6 +39,7 @@ async def prepare(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[Callable[..
             admin_listen=f"127.0.0.1:{admin}",
             public_url=PUBLIC_ORIGIN if push else None,
             consent=consent,
+            app=app,
             extra=extra,
         )
         made.append(Running(config, f"http://127.0.0.1:{admin}"))

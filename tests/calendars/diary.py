@@ -43,6 +43,7 @@ class ModelGoogle:
         self.shut_out: Callable[[str], ServiceError | None] = lambda _subject: None
         self.asked: list[str] = []
         self.watch_fault: ServiceError | None = None
+        self.stop_fault: ServiceError | None = None
         self.lists: list[tuple[float, str, dict[str, str]]] = []
         self.watches: list[tuple[float, str]] = []
         self.living: dict[str, tuple[str, float]] = {}
@@ -86,6 +87,8 @@ class ModelGoogle:
         del subject, resource
         self.stopped.append((self._clock.monotonic(), channel))
         await self._clock.sleep(self.seconds)
+        if self.stop_fault is not None:
+            raise self.stop_fault
         self.living.pop(channel, None)
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+import pytest
+
 from calsyncd.core.channels import Verdict
+from calsyncd.errors import Unavailable
 
 from .diary import AMY, Diary, lost
 
@@ -87,3 +91,53 @@ async def test_a_dropped_calendar_stops_its_channel(tmp_path: Path) -> None:
         await diary.a_while(60)
         assert diary.google.living == {}
         assert await diary.shelf.store.channels() == []
+
+
+async def let_go(diary: Diary) -> None:
+    """Let go of Amy, however long that takes."""
+    letting = asyncio.create_task(diary.syncer.let_go(AMY))
+    while not letting.done():
+        await diary.a_while(1)
+    await letting
+
+
+async def test_who_takes_it_back_is_not_held_while_google_is_away(tmp_path: Path) -> None:
+    """They are free at once and nothing is read; the channel is remembered until Google was told to stop it."""
+    async with Diary(tmp_path, push=True) as diary:
+        diary.event("primary", "review", -600, 7200)
+        diary.follow(AMY)
+        await diary.a_while(5)
+        assert diary.busy()
+        (channel,) = diary.google.living
+        diary.google.stop_fault = lost()
+        with pytest.raises(Unavailable):
+            await let_go(diary)
+        read = len(diary.google.lists)
+        diary.push.notify(diary.message(channel))
+        diary.syncer.retell(AMY)
+        await diary.a_while(3600)
+        trouble = diary.syncer.parted(AMY)
+        assert not diary.busy()
+        assert len(diary.google.lists) == read
+        assert [one.id for one in await diary.shelf.store.channels()] == [channel]
+        assert trouble is not None
+        assert trouble.code == "not_connected"
+
+        diary.google.stop_fault = None
+        await let_go(diary)
+        assert diary.google.living == {}
+        assert await diary.shelf.store.channels() == []
+        assert await diary.shelf.store.calendars() == {}
+
+        diary.follow(AMY)
+        await diary.a_while(5)
+        assert diary.busy()
+        assert diary.syncer.parted(AMY) is None
+
+
+async def test_who_takes_it_back_is_free_though_nobody_follows_them(tmp_path: Path) -> None:
+    """A process that took over only their hold knows nothing of their calendars."""
+    async with Diary(tmp_path) as diary:
+        await let_go(diary)
+        assert diary.told[AMY][1]
+        assert not diary.busy()

@@ -259,6 +259,7 @@ async def test_two_tabs_leave_one_grant(company: Company, sandbox: Sandbox, brow
     answers = await asyncio.gather(browser.send("GET", one), browser.send("GET", two), other.send("GET", three))
 
     assert [answer.status for answer in answers] == [200] * 3
+    assert browser.cookies == {}
     assert company.vault.contexts() == [f"google:{AMY}"]
     assert len(list((company.folder / "credentials").glob("[0-9a-f]" * 32))) == 1
     assert company.connections.connected() == [AMY]
