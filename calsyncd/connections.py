@@ -86,11 +86,11 @@ class Flow:
 class Connections:
     """Implements `web.connect.Ways`, whose pages stand at `place`; made once the vault is open.
 
-    `is_agent` says of an address in lower case whether this company follows it, or raises Unavailable. `followed` starts
-    to read a calendar now and returns without waiting for the end; it raises nothing, and may be called for one that is
-    followed. `let_go` stops its channels and releases its hold, for good, however often it is called. Both are called
-    one at a time for an account; of errors, `let_go` may raise Unavailable alone: it is then called again. `left` is
-    called when nothing of the account is there any more.
+    `is_agent` says of an address in lower case whether this company follows it, or raises Unavailable. `followed`
+    starts to read a calendar now and returns without waiting for the end; it raises nothing, and may be called for one
+    that is followed. `let_go` stops its channels and releases its hold, for good, however often it is called. Both are
+    called one at a time for an account; of errors, `let_go` may raise Unavailable alone: it is then called again.
+    `left` is called when nothing of the account is there any more.
     """
 
     def __init__(

@@ -154,6 +154,9 @@ def add_ways(
                 limited.add()
                 response = shown(503, Page.BUSY, Facts())
                 response.headers["Retry-After"] = "3"
+                if request.method == "GET":
+                    # A browser comes again by itself: what Google sent with it counts for minutes.
+                    response.headers["Refresh"] = "3"
                 return response
             working += 1
             try:

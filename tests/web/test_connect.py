@@ -245,6 +245,7 @@ async def test_too_many_are_asked_to_wait_and_google_is_not(sandbox: Sandbox, ht
         assert len(refused) == 10
         assert {status(answer) for answer in refused} == {503}
         assert b"Retry-After: " in refused[0]
+        assert b"Refresh: 3" in refused[0]
         assert b"One moment" in refused[0]
         for _ in range(5):
             assert status(await send(address, request(NOTIFY, GOOGLE))) == 200
