@@ -517,11 +517,12 @@ class Daemon:
         self._follow_calendars()
 
     def _follow_calendars(self, *, parting: bool = False) -> None:
-        """Read the calendars of all but those who are leaving; with `parting` theirs are there to be let go of."""
+        """Read the calendars of all but those who are leaving: theirs, or with `parting` all, wait to be let go of."""
         if self._serving:
             leaving = self.connections.leaving() if self.connections is not None else []
             read = [agent for agent in self._who if agent.email not in leaving]
-            self.syncer.follow(_calendars([*read, *(self._parting(leaving) if parting else ())]))
+            waiting = [email for email in leaving if parting or self.syncer.of_agent(email)]
+            self.syncer.follow(_calendars([*read, *self._parting(waiting)]))
             self.others.follow(agent.email for agent in read)
             for email in leaving:
                 self.syncer.part(email)

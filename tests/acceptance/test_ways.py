@@ -185,7 +185,7 @@ async def test_an_agent_comes_and_goes(sandbox: Sandbox, launch: Launch, tmp_pat
 async def test_the_app_and_everybody(sandbox: Sandbox, launch: Launch, tmp_path: Path) -> None:
     """An admin installs the app, everybody may connect; the app is removed, installed again, and a restart lives."""
     sandbox.add_agent(AMY, user_id=1)
-    sandbox.add_agent(BOB, user_id=2)
+    bob = sandbox.add_agent(BOB, user_id=2)
     sandbox.google.add_user(EVE)
     meeting(sandbox, AMY, -60, 3600)
     url, alerts = alerts_to(tmp_path)
@@ -237,11 +237,20 @@ async def test_the_app_and_everybody(sandbox: Sandbox, launch: Launch, tmp_path:
         for email in (AMY, BOB):
             await daemon.until(email, state="held", trouble=None, within=10)
         assert len(sandbox.google.push.live()) == 2
-        await disconnect(page, BOB)
-        await heading(page, "Your calendar is disconnected")
-        async with asyncio.timeout(5):
-            while BOB in await daemon.agents() or len(statuses(sandbox, 2)) < 2:
-                await asyncio.sleep(0.05)
+        # Nobody follows Bob any more when the process dies before his channel is stopped.
+        asked = asyncio.Event()
+        sandbox.google.fail(told_of("/channels/stop", asked), delay=1.0, cut=True)
+        clicking = asyncio.create_task(disconnect(page, BOB))
+        async with asyncio.timeout(10):
+            await asked.wait()
+        await daemon.kill()
+        await asyncio.gather(clicking, return_exceptions=True)
+        await page.close()
+        seen = len(daemon.lines)
+        await daemon.start()
+        await daemon.logged("agent_disconnected", since=seen, agent=BOB)
+        await becomes(bob, "available")
+        assert (await daemon.agents()).keys() == {AMY}
         left = (await daemon.get("matching"))["users"]
         assert [channel.calendar for channel in sandbox.google.push.live()] == [AMY]
         secrets = secrets_of(sandbox, before) | {url}
