@@ -13,7 +13,7 @@ import os
 import platform
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +21,17 @@ from calsyncd import __version__, config, logs, services, systemd
 from calsyncd.absence import Absence
 from calsyncd.aircall.authorization import ApiKey, Installed
 from calsyncd.alarms import Command, Kept, Lag, Looking, Outbox, Post, Watch
-from calsyncd.calendars import Others, Pace, Push, Syncer, key_of
+from calsyncd.calendars import Others, Pace, Push, Syncer
 from calsyncd.clock import SystemClock
 from calsyncd.config import ConfigError, Settings
 from calsyncd.connections import Connections
 from calsyncd.control import Control
 from calsyncd.core.budget import Budget
 from calsyncd.core.guard import Floor, StormLimits
-from calsyncd.core.matching import Account, Matching, Person
 from calsyncd.core.plan import Held
 from calsyncd.core.prices import Weights
-from calsyncd.core.rules import Rules
-from calsyncd.errors import ServiceError, Unavailable, UserError, exit_code_of
-from calsyncd.everybody import Everybody, Pairs
+from calsyncd.errors import ServiceError, UserError, exit_code_of
+from calsyncd.following import Following
 from calsyncd.google.calendar import CalendarApi
 from calsyncd.google.granted import ConsentTokens
 from calsyncd.http import Http
@@ -41,12 +39,11 @@ from calsyncd.installation import AppInstaller
 from calsyncd.journal import Journal
 from calsyncd.ledger import Ledger
 from calsyncd.metrics import Metrics
-from calsyncd.phones import Agent, Calls, Outages, Phones, Presence, Record, Roster, Spending, Webhooks, Wishes
+from calsyncd.phones import Calls, Outages, Phones, Presence, Record, Roster, Spending, Webhooks, Wishes
 from calsyncd.scheduler import Scheduler
 from calsyncd.state import Alive, give_to_owner, locked, nonce_proof, push_key
 from calsyncd.store import Store, StoreUnavailableError
 from calsyncd.vault import Vault
-from calsyncd.view import matching_view
 from calsyncd.web.admin import admin_app
 from calsyncd.web.connect import Place
 from calsyncd.web.public import public_app
@@ -133,10 +130,7 @@ class Daemon:
         self._vault: Vault | None = None
         self.connections: Connections | None = None
         self.installer: AppInstaller | None = None
-        self.everybody: Everybody
-        self.others: Others
-        self._who: list[config.Agent] = []
-        self._serving = False
+        self.following: Following
         self._stop = asyncio.Event()
         self._database_at = self.clock.monotonic()
 
@@ -151,7 +145,7 @@ class Daemon:
             stack.enter_context(locked(settings.state_dir))
             ledger = self.ledger = _open_ledger(settings.state_dir / "ledger")
             stack.push_async_callback(ledger.close)
-            key = push_key(settings.state_dir)
+            key = self._push_key = push_key(settings.state_dir)
             vault = self._vault = services.open_vault(settings, self.clock.now)
             self.store = await self._open_store(stack)
             if self.store.moved_aside is not None:
@@ -224,15 +218,20 @@ class Daemon:
                 by_hand=self.roster.by_hand,
             )
             self.roster.moved = self.syncer.retell
-            self.roster.heard = self._heard
-            self._take_grants(settings, http)
-            self.everybody = Everybody(
+            others = Others(self.scheduler, google, alike=settings.google.service_account is not None)
+            self.following = Following(
                 self.scheduler,
-                follow=self._follow_everybody,
-                accounts=self.connections.connected if self.connections is not None else None,
+                settings,
+                roster=self.roster,
+                phones=self.phones,
+                syncer=self.syncer,
+                others=others,
+                accounts=self._connected if settings.google.oauth_client is not None else None,
+                leaving=self._leaving,
+                forget=self._forget_token,
                 knows=google.knows,
             )
-            self.others = Others(self.scheduler, google, alike=settings.google.service_account is not None)
+            self._take_grants(settings, http)
             self.syncer.storm.limits = _storm_limits(settings)
             self.outages = Outages(self.roster, is_read=self.syncer.is_read, touch=self.phones.touch)
             self.phones.watch(self.outages.judged)
@@ -255,16 +254,16 @@ class Daemon:
                 alarms=self.alarms.alarms,
                 origin=self._origin,
                 horizon=settings.google.horizon,
-                others=self.others,
-                matching=self._matching,
+                others=others,
+                matching=self.following.matching,
             )
             self._acts = _acts(ledger)
-            self._push_key = key
             self.roster.directory, self.roster.zones = await self.store.directory(), await self.store.zones()
             self.phones.keep_available(_floors(settings))
             self.phones.spend(_spending(settings))
-            await self._recall(ledger)
-            self._follow_settings()
+            held = {one.user: one.email for one in ledger.entries.values() if isinstance(one.stance, Held)}
+            self.following.recall(held, await self.store.calendars())
+            self.following.follow(settings)
             self.roster.restore(
                 ledger.entries.values(),
                 ledger.pauses.values(),
@@ -284,10 +283,10 @@ class Daemon:
                 client,
                 self.clock,
                 Place(public_url, client.auth_uri),
-                is_agent=self._is_agent,
-                followed=self._connected,
-                let_go=self._let_go,
-                left=lambda _: self._follow_calendars(),
+                is_agent=self.following.is_agent,
+                followed=self.following.connected,
+                let_go=self.following.let_go,
+                left=self.following.left,
             )
         if app is not None and self._vault is not None and isinstance(self._authorization, Installed):
             self.installer = AppInstaller(
@@ -356,19 +355,18 @@ class Daemon:
                     life_seconds=600.0,
                 )
             )
-            self._serving = True
-            self._follow_calendars(parting=True)
+            self.following.serve()
             self.syncer.restore(await self.store.calendars(), await self.store.channels())
             await self.store.forget_calendars(self.syncer.calendars)
             self.push.accepting = True
             self.webhooks.keep()
-            self.everybody.begin()
+            self.following.begin()
             if self.installer is not None:
                 self.installer.keep()
             log.info(
-                f"calsyncd {__version__} follows {len(self._who)} agents",
+                f"calsyncd {__version__} follows {len(self.following.who)} agents",
                 action="started",
-                agents=len(self._who),
+                agents=len(self.following.who),
                 owed=len(self.phones.held()),
             )
             self.absence.look_back(self._acts)
@@ -481,90 +479,16 @@ class Daemon:
 
     def _origin(self, email: str, key: str) -> str:
         """Where the rule of this key stands that holds for an agent."""
-        agent = next((one for one in self._who if one.email == email), None)
+        agent = next((one for one in self.following.who if one.email == email), None)
         return self.settings.origin(agent, key) if agent is not None else "default"
-
-    # -- whom to follow --------------------------------------------------------------------------------------------
-
-    async def _recall(self, ledger: Ledger) -> None:
-        """Take up who was there before: whoever is held must not be put back because the list is still to be read."""
-        held = {one.user: one.email for one in ledger.entries.values() if isinstance(one.stance, Held)}
-        read = await self.store.calendars()
-        people = held | self.roster.directory
-        known = {email for email in people.values() if key_of(email, "primary") in read} | set(held.values())
-        self.everybody.restore((Person(user, email) for user, email in people.items()), known)
-
-    def _follow_settings(self) -> None:
-        """Follow whom the settings name, or everybody."""
-        settings = self.settings
-        if settings.everybody:
-            self.everybody.configure(None)
-            self.phones.users_changed()
-            return
-        self._who = list(settings.agents)
-        self.phones.follow(_agents(self._who))
-        self._follow_calendars()
-        self.everybody.configure(Account(agent.email, agent.aircall_user) for agent in self._who)
-
-    def _follow_everybody(self, pairs: Pairs) -> None:
-        """Everybody is these now."""
-        self._who = []
-        for email, user in pairs:
-            # An address that the settings would refuse is nobody's calendar.
-            with contextlib.suppress(ValueError):
-                self._who.append(self.settings.agent_of(email, user))
-        self.phones.follow(_agents(self._who), listed=True)
-        self._follow_calendars()
-
-    def _follow_calendars(self, *, parting: bool = False) -> None:
-        """Read the calendars of all but those who are leaving: theirs, or with `parting` all, wait to be let go of."""
-        if self._serving:
-            leaving = self.connections.leaving() if self.connections is not None else []
-            read = [agent for agent in self._who if agent.email not in leaving]
-            waiting = [email for email in leaving if parting or self.syncer.of_agent(email)]
-            self.syncer.follow(_calendars([*read, *self._parting(waiting)]))
-            self.others.follow(agent.email for agent in read)
-            for email in leaving:
-                self.syncer.part(email)
-
-    def _parting(self, leaving: Iterable[str]) -> Iterator[config.Agent]:
-        """As whom those are followed who are leaving."""
-        users = {email: user for user, email in self.roster.directory.items()}
-        for email in leaving:
-            with contextlib.suppress(ValueError):
-                yield self.settings.agent_of(email, users.get(email, email))
-
-    def _heard(self) -> None:
-        """Aircall's users were listed whole."""
-        names = self.roster.names
-        self.everybody.heard(Person(user, email, names.get(user, "")) for user, email in self.roster.directory.items())
 
     # -- what was granted --------------------------------------------------------------------------------------------
 
-    def _is_agent(self, email: str) -> bool:
-        """Whether this account may be connected; Unavailable while that is not known."""
-        if self.settings.everybody:
-            known = self.everybody.is_user(email)
-            if not known and not self.everybody.listed:
-                raise Unavailable("Aircall's users are not known yet", service="aircall", code="not_listed")
-            return known
-        return any(agent.email == email for agent in self.settings.agents)
+    def _connected(self) -> list[str]:
+        return self.connections.connected() if self.connections is not None else []
 
-    async def _connected(self, email: str) -> None:
-        """An agent has consented, perhaps anew: read their calendars now."""
-        self._forget_token(email)
-        self.everybody.refresh()
-        # To follow anew takes as long as there are agents: not for each of a crowd that connects.
-        if not self.syncer.of_agent(email) or self.syncer.parted(email) is not None:
-            self._follow_calendars()
-        self.syncer.fetch(email)
-
-    async def _let_go(self, email: str) -> None:
-        """An agent has taken it back: nothing of their calendars counts from now on."""
-        await self.syncer.let_go(email)
-        self.everybody.refresh()
-        self._follow_calendars()
-        self._forget_token(email)
+    def _leaving(self) -> list[str]:
+        return self.connections.leaving() if self.connections is not None else []
 
     def _forget_token(self, email: str) -> None:
         if isinstance(self._google.tokens, ConsentTokens):
@@ -579,13 +503,9 @@ class Daemon:
         self.phones.credentials_replaced()
         await self.webhooks.renew()
 
-    def _matching(self) -> dict[str, Any]:
-        found = self.everybody.matching if self.everybody.listed else Matching()
-        return matching_view(found, everybody=self.settings.everybody, untried=self.everybody.untried)
-
     def _status_line(self) -> str:
         held = len(self.phones.held())
-        return f"{len(self._who)} agents, {held} in a meeting"
+        return f"{len(self.following.who)} agents, {held} in a meeting"
 
     def reload(self) -> None:
         """Read the settings again; a faulty file changes nothing."""
@@ -618,14 +538,14 @@ class Daemon:
         self.phones.keep_available(_floors(fresh))
         self.phones.spend(_spending(fresh))
         self.syncer.storm.limits = _storm_limits(fresh)
-        self._follow_settings()
+        self.following.follow(fresh)
         # Somebody has seen to something: whatever is lost is asked about now, with the new credentials or the old.
         self.syncer.losses.probe()
         self.phones.probe()
         log.info(
-            f"The settings are in force: {len(self._who)} agents",
+            f"The settings are in force: {len(self.following.who)} agents",
             action="reloaded",
-            agents=len(self._who),
+            agents=len(self.following.who),
             **({"needs_restart": ", ".join(fixed)} if fixed else {}),
             **({"credentials": ", ".join(renewed)} if renewed else {}),
         )
@@ -755,13 +675,6 @@ def _pace(settings: Settings) -> Pace:
     )
 
 
-def _agents(agents: Iterable[config.Agent]) -> list[Agent]:
-    return [
-        Agent(agent.email, agent.aircall_user, agent.rules.in_force(), observe=agent.mode == "observe")
-        for agent in agents
-    ]
-
-
 def _floors(settings: Settings) -> list[Floor]:
     return [
         Floor(name, least, frozenset(settings.teams[name].agents) if name in settings.teams else None)
@@ -777,7 +690,3 @@ def _spending(settings: Settings) -> Spending:
 def _storm_limits(settings: Settings) -> StormLimits:
     limits = settings.dispatch.storm_guard
     return StormLimits(limits.share, limits.at_least)
-
-
-def _calendars(agents: Iterable[config.Agent]) -> dict[str, tuple[tuple[str, ...], Rules]]:
-    return {agent.email: (agent.calendars, agent.rules.in_force()) for agent in agents}

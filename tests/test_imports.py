@@ -43,13 +43,14 @@ MAY_KNOW: dict[str, set[str]] = {
     },
     "explainer": {"calendars", "clock", "core", "phones", "view"},
     "installation": {"aircall", "core", "errors", "http", "logs", "scheduler", "web"},
+    "following": {"calendars", "config", "core", "errors", "everybody", "phones", "scheduler", "view"},
     "services": {
         *("aircall", "clock", "config", "connections", "core", "errors", "google", "http", "logs", "vault", "web"),
     },
     "daemon": {
         *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
         *("absence", "alarms", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
-        *("connections", "everybody", "installation", "services", "vault", "view"),
+        *("connections", "following", "installation", "services", "vault"),
     },
     "doctor": {
         *("aircall", "clock", "config", "core", "errors", "google", "http", "services", "state", "vault", "web"),
