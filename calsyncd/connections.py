@@ -23,7 +23,7 @@ import hmac
 import json
 import secrets
 from collections import OrderedDict, defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ from calsyncd.errors import Refused, ServiceError, Unavailable, UserError
 from calsyncd.google import consent
 from calsyncd.google.consent import Client
 from calsyncd.google.tokens import SCOPE
+from calsyncd.vault import name_of
 from calsyncd.web.connect import FLOW_SECONDS, Place, Shown, Started
 from calsyncd.web.pages import CONNECT, DISCONNECT, Facts, Page
 
@@ -124,6 +125,7 @@ class Connections:
         self._work: set[asyncio.Task[bool]] = set()
         self._connected: set[str] = set()
         self._leaving: set[str] = set()
+        self._unreadable = frozenset(vault.faults())
         for email in self._kept():
             with contextlib.suppress(UserError):
                 credential = vault.get(_CONTEXT + email)
@@ -135,6 +137,16 @@ class Connections:
     def connected(self) -> list[str]:
         """The accounts whose calendars may be read, sorted; who is leaving is none of them."""
         return sorted(self._connected)
+
+    def accounts(self, among: Iterable[str]) -> list[str]:
+        """Who is connected, and who `among` these addresses was when this process began, as far as can be told.
+
+        Of a file that cannot be read it is not known what it holds: nobody is put back for that.
+        """
+        doubtful = (
+            {email for email in among if name_of(_CONTEXT + email) in self._unreadable} if self._unreadable else set()
+        )
+        return sorted(self._connected | (doubtful - self._leaving))
 
     def leaving(self) -> list[str]:
         """The accounts of which disconnecting is not yet at its end, sorted: nobody may follow them."""

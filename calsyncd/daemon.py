@@ -13,7 +13,7 @@ import os
 import platform
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -226,7 +226,7 @@ class Daemon:
                 phones=self.phones,
                 syncer=self.syncer,
                 others=others,
-                accounts=self._connected if settings.google.oauth_client is not None else None,
+                accounts=self._accounts if settings.google.oauth_client is not None else None,
                 leaving=self._leaving,
                 forget=self._forget_token,
                 knows=google.knows,
@@ -484,8 +484,8 @@ class Daemon:
 
     # -- what was granted --------------------------------------------------------------------------------------------
 
-    def _connected(self) -> list[str]:
-        return self.connections.connected() if self.connections is not None else []
+    def _accounts(self, addresses: Collection[str]) -> list[str]:
+        return self.connections.accounts(addresses) if self.connections is not None else []
 
     def _leaving(self) -> list[str]:
         return self.connections.leaving() if self.connections is not None else []

@@ -40,8 +40,8 @@ class Everybody:
     """Keeps who is followed in step with Aircall's users, if the settings say so, and knows who is not matched.
 
     `follow` is called with (e-mail, Aircall user) of exactly those who are to be followed, whenever they change.
-    `accounts` are the Google accounts that have consented; None: a service account speaks for anybody, and `knows` asks
-    whether Google knows a calendar of an address (ServiceError: it could not be told).
+    `accounts` tells the Google accounts that have consented, given the users' addresses; None: a service account speaks
+    for anybody, and `knows` asks whether Google knows a calendar of an address (ServiceError: it could not be told).
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Everybody:
         scheduler: Scheduler,
         *,
         follow: Callable[[Pairs], None],
-        accounts: Callable[[], Collection[str]] | None,
+        accounts: Callable[[Collection[str]], Collection[str]] | None,
         knows: Callable[[str], Awaitable[bool]],
     ) -> None:
         self.matching = Matching()
@@ -141,7 +141,7 @@ class Everybody:
         if self._named is not None:
             self.matching = match(people, self._named, "not_listed")
         elif self._accounts is not None:
-            self.matching = match(people, map(Account, self._accounts()), "not_connected")
+            self.matching = match(people, map(Account, self._accounts(self._addresses())), "not_connected")
         else:
             self.matching = self._match_tried()
         if self._named is None and self.matching.followed != self._followed:

@@ -21,8 +21,9 @@ from calsyncd.view import matching_view
 class Following:
     """Keeps phones and calendars in step with the settings, Aircall's users, and who has consented.
 
-    `accounts` are those who have, None where nobody is asked; `leaving` those who take it back, and `forget` drops an
-    account's access token. `knows` says whether Google has a calendar of this address. Before `serve` none is read.
+    `accounts` tells who has, given the users' addresses, and is None where nobody is asked; `leaving` those who take it
+    back, and `forget` drops an account's access token. `knows` says whether Google has a calendar of an address. Before
+    `serve` none is read.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class Following:
         phones: Phones,
         syncer: Syncer,
         others: Others,
-        accounts: Callable[[], Collection[str]] | None,
+        accounts: Callable[[Collection[str]], Collection[str]] | None,
         leaving: Callable[[], Iterable[str]],
         forget: Callable[[str], None],
         knows: Callable[[str], Awaitable[bool]],

@@ -43,7 +43,7 @@ def open_vault(settings: Settings, now: Callable[[], float], *, reads_only: bool
         vault.renew()
     except UserError as error:
         log.error(str(error), action="vault_damaged")  # noqa: TRY400 - it says what to do
-    for fault in vault.faults():
+    for fault in vault.faults().values():
         log.error(fault, action="vault_damaged")
     return vault
 

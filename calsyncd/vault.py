@@ -138,14 +138,14 @@ class Vault:
         """Whose credentials are here and can be read, sorted. For the others see `faults`."""
         return sorted(context for context, _ in self._readable())
 
-    def faults(self) -> list[str]:
-        """A sentence for each file that cannot be read: which, why, what to do."""
-        said = []
+    def faults(self) -> dict[str, str]:
+        """Of each file that cannot be read, by its name: which, why, what to do. `name_of` a context is its file's."""
+        said = {}
         for path in self._files():
             try:
                 self._read_afresh(path)
             except UserError as error:
-                said.append(str(error))
+                said[path.name] = str(error)
         return said
 
     # -- keys ------------------------------------------------------------------------------------------------------

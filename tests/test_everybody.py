@@ -48,7 +48,7 @@ class Company:
         self.everybody = Everybody(
             self.office.scheduler,
             follow=self._follow,
-            accounts=None if consented is None else lambda: consented,
+            accounts=None if consented is None else lambda _: consented,
             knows=self.google.knows,
         )
         self.everybody.begin()

@@ -129,7 +129,7 @@ def test_what_is_put_is_there_again(home: Home) -> None:
     vault.remove(BEN)
     assert home.open().get(AMY) == {"refresh_token": "later"}
     assert home.open().contexts() == [AMY]
-    assert vault.faults() == []
+    assert vault.faults() == {}
 
 
 def test_files_tell_nothing(home: Home) -> None:
@@ -205,7 +205,9 @@ def test_one_credential_of_another_key_hinders_no_other(home: Home, tmp_path: Pa
     vault = home.open()
 
     assert vault.contexts() == [BEN]
-    assert [str(home.file(AMY)) in fault and "opens only with key" in fault for fault in vault.faults()] == [True]
+    assert [str(home.file(AMY)) in fault and "opens only with key" in fault for fault in vault.faults().values()] == [
+        True
+    ]
     refused(home, lambda: vault.get(AMY), "connect anew")
     refused(home, vault.rotate, str(home.file(AMY)))
 

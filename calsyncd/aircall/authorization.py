@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from calsyncd.errors import CREDENTIALS, NOT_INSTALLED, UNINSTALLED
+from calsyncd.errors import CREDENTIALS, NOT_INSTALLED, UNINSTALLED, UserError
 
 CONTEXT = "aircall"
 """Under this name the vault keeps the installation."""
@@ -91,7 +92,10 @@ class Installed:
     def __init__(self, vault: Safe, learned: Callable[[str], None] = lambda _: None) -> None:
         self._vault = vault
         self._learned = learned
-        self._current = _read(vault.get(CONTEXT))
+        self._current: Installation | None = None
+        # What cannot be read is as if it were not there: an admin can install the app, once the file is out of the way.
+        with contextlib.suppress(UserError):
+            self._current = _read(vault.get(CONTEXT))
         self._learn()
 
     @property

@@ -113,3 +113,14 @@ def test_what_is_odd_in_the_vault_is_no_token(vault: Vault, odd: dict[str, objec
     vault.put("aircall", odd)
 
     assert Installed(vault).header() is None
+
+
+async def test_what_cannot_be_read_is_no_token(vault: Vault, tmp_path: Path) -> None:
+    """The app is as not installed: its page can be opened, and the file stays as it is."""
+    await Installed(vault).keep(Installation("a-token-of-aircall", 7, 1.0))
+    file = next(path for path in (tmp_path / "credentials").iterdir() if len(path.name) == 32)
+    file.write_bytes(b"damaged")
+
+    app = Installed(vault)
+    assert (app.current, app.header(), app.refused) == (None, None, NOT_INSTALLED)
+    assert file.read_bytes() == b"damaged"

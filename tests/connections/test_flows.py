@@ -346,3 +346,16 @@ async def test_many_connect_at_once(company: Company, sandbox: Sandbox, address:
     assert await asyncio.gather(*(one(email) for email in people)) == [200] * 40
     assert company.connections.connected() == sorted(people)
     assert sorted(company.happened) == sorted(("followed", email) for email in people)
+
+
+async def test_a_damaged_credential_drops_nobody_at_a_restart(
+    company: Company, browser: Browser, sandbox: Sandbox, http: Http
+) -> None:
+    """Who had connected counts as connected, although it cannot be read with what; who never had does not."""
+    await browser.through()
+    file = next(path for path in (company.folder / "credentials").iterdir() if len(path.name) == 32)
+    file.write_bytes(b"damaged")
+    again = company_of(sandbox, http, company.folder).connections
+
+    assert again.connected() == []
+    assert again.accounts([AMY, BOB]) == [AMY]
