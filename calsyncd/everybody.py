@@ -177,12 +177,14 @@ class Everybody:
         return {one.email for one in self._people.values() if one.email}
 
     def _say(self) -> None:
-        """Say once who is not matched; before the first list there is nothing new to say."""
+        """Say who is not matched, when somebody is new among them; before the first list there is nothing to say."""
         users = self.matching.missed
         said = (*(one.id for one, _ in users), *(one.email for one, _ in self.matching.accounts))
         if not self._heard or said == self._said:
             return
-        self._said = said
+        fewer, self._said = bool(said) and set(said) < set(self._said), said
+        if fewer:
+            return
         accounts = [one.email for one, _ in self.matching.accounts]
         if not said:
             log.info("Every Aircall user is matched", action="unmatched", users=0, accounts=0)

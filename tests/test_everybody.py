@@ -342,3 +342,22 @@ async def test_from_a_list_to_everybody(company: Company) -> None:
 
         assert company.followed == {AMY: 1, BOB: 2}
         assert [one.status for one in office.aircall.of("update")] == ["unavailable"]
+
+
+async def test_a_crowd_that_connects_is_no_news() -> None:
+    """Who was said to be unmatched and is no more is not told one by one; the last of them is."""
+    consented: set[str] = set()
+    company = Company(consented)
+    for user, email in ((1, AMY), (2, BOB), (3, EVE)):
+        company.join(user, email)
+    with said() as logged:
+        async with company.office as office:
+            company.everybody.configure(None)
+            await office.a_while(MINUTE)
+            for email in (AMY, BOB, EVE):
+                consented.add(email)
+                company.everybody.refresh()
+            consented.discard(BOB)
+            company.everybody.refresh()
+
+    assert [one["users"] for one in logged()] == [3, 0, 1]

@@ -52,7 +52,7 @@ _KNOWN: dict[str, _Known] = {
     ),
     "oauth_client": _Known(
         "Google refuses the OAuth client: it was deleted or switched off, or its secret was changed",
-        "in the Google Cloud console under APIs & Services > Credentials, see that the client is there; else download"
+        "in the Google Cloud console under Google Auth Platform > Clients, see that the client is there; else download"
         " its file anew, put it in place of google.oauth_client_file and reload",
         _OPERATOR,
     ),
