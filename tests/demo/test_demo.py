@@ -68,7 +68,7 @@ async def test_the_sandbox_runs_alone(tmp_path: Path) -> None:
         await process.communicate()
 
     assert (status, process.returncode) == (401, 0)
-    files = {"config.yaml", "google.json", "client.json", "aircall-token"}
+    files = {"config.yaml", "google.json", "client.json", "aircall-token", "aircall-secret"}
     assert {path.name for path in (tmp_path / "box").iterdir()} == files
 
 
