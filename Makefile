@@ -11,13 +11,16 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 PYTHON ?= python3
 
+# What tests take from npm; without npm they skip, loudly.
+NPM := $(if $(shell command -v npm 2>/dev/null),node_modules/.package-lock.json)
+
 .PHONY: demo test check lint types format bench bench-dispatch pictures lock clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/calsyncd demo $(if $(SECONDS),--seconds $(SECONDS))
 
 # Most tests wait for most of their time: two processes share them, and then come those that bear nobody beside them.
-test: $(VENV)/.test
+test: $(VENV)/.test $(NPM)
 ifeq ($(ARGS),)
 	@status=0; set -x; \
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone" || status=1; \
@@ -73,6 +76,10 @@ $(VENV)/.test: $(VENV)/.demo requirements/test.txt
 	@touch $@
 endif
 
+node_modules/.package-lock.json: package-lock.json
+	npm ci --silent --no-audit --no-fund
+	@touch $@
+
 # The two files for pip are derived: a test fails when they lag behind the lock.
 lock:
 	uv lock
@@ -80,4 +87,4 @@ lock:
 	uv export --frozen --quiet --no-emit-project --no-header --no-annotate --group dev --output-file requirements/test.txt >/dev/null
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) node_modules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
