@@ -4,6 +4,7 @@
 # make bench   the figures beside their limits, and docs/performance.md; ONLY=writes for one of them
 # make bench-dispatch  how well the requests are spent, beside the best that could be done, and docs/dispatch.md
 # make pictures  the manual's pictures and its recording, by a headless Chromium
+# make manual  what the manual says of commands and settings, from the program: man pages, settings, completions
 # make lock    after a change of dependencies: uv.lock, and the same versions with hashes for pip
 
 VENV := .venv
@@ -14,7 +15,7 @@ PYTHON ?= python3
 # What tests take from npm; without npm they skip, loudly.
 NPM := $(if $(shell command -v npm 2>/dev/null),node_modules/.package-lock.json)
 
-.PHONY: demo test check lint types format bench bench-dispatch pictures lock clean
+.PHONY: demo test check lint types format bench bench-dispatch pictures manual lock clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/calsyncd demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -52,6 +53,10 @@ bench-dispatch: $(VENV)/.test
 
 pictures: $(VENV)/.test
 	$(BIN)/python -m tools.pictures
+
+manual: $(VENV)/.test
+	$(BIN)/python -m calsyncd.config.schema
+	$(BIN)/python -m tools.manual
 
 # With uv where it is, else with venv and pip: the same versions, by hash, from the same lock.
 ifneq ($(UV),)

@@ -6,11 +6,13 @@ import sys
 
 import click
 
-from calsyncd.cli import asking, connecting, deeds, doctor, first, keys, running
+from calsyncd.cli import asking, connecting, deeds, doctor, examples, first, keys, running
 from calsyncd.cli.common import commands
 from calsyncd.errors import UserError
 
-__all__ = ["asking", "commands", "connecting", "deeds", "doctor", "first", "keys", "main", "running"]
+__all__ = ["asking", "commands", "connecting", "deeds", "doctor", "examples", "first", "keys", "main", "running"]
+
+examples.show(commands)
 
 
 def main() -> None:

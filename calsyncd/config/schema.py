@@ -24,6 +24,12 @@ class _AsTyped(GenerateJsonSchema):
             return str(dft)
         return super().encode_default(dft)
 
+    def default_schema(self, schema: Any) -> Any:
+        made = super().default_schema(schema)
+        if made.get("type") == "number":  # a weight or a share, not a time
+            made["default"] = float(schema["default"])
+        return made
+
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - the base class asks it so
         return False
 
@@ -37,6 +43,8 @@ def schema() -> dict[str, Any]:
     del made["$defs"]["Agent"]["properties"]["aircall_user"]["default"]
     for section in made["$defs"].values():
         del section["title"]
+        # What follows the first sentence is for readers of the code.
+        section["description"] = section["description"].partition("\n\n")[0]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | made | {"title": "calsyncd settings"}
 
 

@@ -158,5 +158,15 @@ def test_schema_describes_every_key() -> None:
 
     assert all("description" in key or "$ref" in key for section in sections for key in section["properties"].values())
     assert all("description" in section for section in sections)
+    assert not any("\n" in section["description"] for section in sections)
     assert made["$defs"]["Google"]["properties"]["horizon"]["default"] == "14d"
     assert made["$defs"]["Server"]["properties"]["listen"]["default"] == "127.0.0.1:8770"
+
+
+def test_schema_takes_its_own_defaults() -> None:
+    """What an editor fills in for a key left out is a value that the key may have."""
+    made = schema()
+    for section in (made, *made["$defs"].values()):
+        for key in section["properties"].values():
+            if "default" in key:
+                jsonschema.Draft202012Validator(key | {"$defs": made["$defs"]}).validate(key["default"])
