@@ -10,6 +10,7 @@ import click
 
 from calsyncd.cli.common import commands, config_option, load_settings
 from calsyncd.errors import UserError
+from calsyncd.routes import GOOGLE_CONNECT
 
 
 @commands.command()
@@ -31,4 +32,4 @@ def connect(email: str, config_path: Path | None) -> None:
         near = difflib.get_close_matches(wanted, known, 1)
         meant = f"did you mean {near[0]}?" if near else "add them under agents: first"
         raise UserError(f"{email} is no agent in {path}: {meant}", exit_code=1)
-    click.echo(f"{settings.server.public_url}/google/connect?email={quote(wanted, safe='@')}")
+    click.echo(f"{settings.server.public_url}{GOOGLE_CONNECT}?email={quote(wanted, safe='@')}")

@@ -28,6 +28,7 @@ from calsyncd.config.values import Listen, Surroundings
 from calsyncd.core import titles
 from calsyncd.core.hours import zone_of
 from calsyncd.core.rules import COLOURS, EventType
+from calsyncd.routes import GOOGLE_CALLBACK
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
@@ -58,8 +59,6 @@ _DAY: dict[str, Any] = {"type": "string", "pattern": values.DAYS_PATTERN}
 _TEXT_OR_NULL = WithJsonSchema({"anyOf": [_TEXT, _NULL]})
 ALL = "all"
 """In place of a team's name, or of the list of agents: all of them."""
-GOOGLE_CALLBACK = "/google/callback"
-"""Behind the public URL: where Google sends an agent's browser back to."""
 
 _AS_PATH = PlainSerializer(lambda value: None if value is None else str(value.path))
 

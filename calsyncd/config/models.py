@@ -182,6 +182,11 @@ class Settings(Section):
         return (*self.google.secrets, *self.aircall.secrets, *self.alerts.secrets)
 
     @property
+    def credentials(self) -> Path:
+        """The vault's folder: what agents and Aircall granted."""
+        return self.state_dir / "credentials"
+
+    @property
     def everybody(self) -> bool:
         """Whether everybody is followed whose Aircall user has a Google calendar; `agents` is empty then."""
         return self._everybody

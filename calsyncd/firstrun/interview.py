@@ -15,6 +15,7 @@ from calsyncd.firstrun import trials
 from calsyncd.firstrun.answers import Answers, Asker, Given, Question, path_of
 from calsyncd.firstrun.files import Outcome, writable
 from calsyncd.firstrun.trials import Trials
+from calsyncd.routes import GOOGLE_CALLBACK, GOOGLE_CONNECT
 
 SYSTEM = Path("/etc/calsyncd/config.yaml")
 MOST_SHOWN = 40
@@ -161,9 +162,9 @@ class _Interview:
             if not needed and text in ("", "none"):
                 return None
             url = values.web_address(text, bare=True)
-            if client is not None and client.redirect_uris and f"{url}/google/callback" not in client.redirect_uris:
+            if client is not None and client.redirect_uris and f"{url}{GOOGLE_CALLBACK}" not in client.redirect_uris:
                 raise Problem(
-                    f"the OAuth client does not list {url}/google/callback among its redirect URIs; add it in the"
+                    f"the OAuth client does not list {url}{GOOGLE_CALLBACK} among its redirect URIs; add it in the"
                     " Google Cloud console and download the JSON again, or give another URL"
                 )
             return url
@@ -264,7 +265,7 @@ def _epilogue(outcome: Outcome) -> list[str]:
     if "oauth" in outcome.settings["aircall"]:
         steps.append(f"An Aircall admin opens {url}/aircall/oauth/install")
     if "oauth_client_file" in outcome.settings["google"]:
-        steps.append(f"Each agent opens {url}/google/connect")
+        steps.append(f"Each agent opens {url}{GOOGLE_CONNECT}")
     steps.append(f"calsyncd status{given}")
     return [
         "",

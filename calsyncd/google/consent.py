@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+from calsyncd.core.troubles import BOX
 from calsyncd.errors import Refused
 from calsyncd.google.tokens import SCOPE, SKEW_SECONDS, ask, malformed, token_error, token_of
 from calsyncd.http import Http
@@ -28,8 +29,6 @@ RANDOM_BYTES = 32
 """How many random bytes each of state, nonce and verifier is made of."""
 
 SIGN_IN = "openid email"
-BOX = "View events on all your calendars"
-"""The words beside the box on Google's page."""
 
 OAUTH_CLIENT = (
     "oauth_client",

@@ -21,6 +21,7 @@ from aiohttp import web
 
 from calsyncd.core.channels import Notification, Verdict
 from calsyncd.core.webhooks import Delivery
+from calsyncd.routes import AIRCALL_WEBHOOK, GOOGLE_WEBHOOK
 from calsyncd.web.allowance import Allowance
 from calsyncd.web.connect import Ways, add_ways
 from calsyncd.web.install import Installer, add_install
@@ -136,8 +137,8 @@ def public_app(
         return web.Response(status=status, text=prove(nonces[0]))
 
     app = web.Application(client_max_size=MAX_BODY, middlewares=[_plain])
-    app.router.add_post("/webhooks/google/notifications", take_notification, expect_handler=_never_mind)
-    app.router.add_post("/webhooks/aircall", take_delivery, expect_handler=_go_on)
+    app.router.add_post(GOOGLE_WEBHOOK, take_notification, expect_handler=_never_mind)
+    app.router.add_post(AIRCALL_WEBHOOK, take_delivery, expect_handler=_go_on)
     if installer is not None:
         add_install(app, installer, _never_mind)
     app.router.add_get("/healthz", tell_health, expect_handler=_never_mind)
