@@ -343,6 +343,7 @@ class Daemon:
                 count=self.metrics.notification,
                 installer=self.installer,
                 ways=self.connections,
+                trusted=settings.server.trusted_proxies,
             )
             await stack.enter_async_context(serve(public, sockets.get("public") or str(settings.server.listen)))
             admin = admin_app(operator=self.control, registry=self.metrics.registry, now=self.clock.now)

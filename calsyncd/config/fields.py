@@ -389,6 +389,13 @@ RequestsPerDay = Annotated[
 RequestsPerMinute = Annotated[int, _whole(600), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 600})]
 
 Address = Annotated[Listen, PlainValidator(_listen), PlainSerializer(str, return_type=str), WithJsonSchema(_LISTEN)]
+TrustedProxy = Annotated[
+    values.Network | Literal["unix"],
+    PlainValidator(values.trusted_proxy),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema(_TEXT),
+]
+TrustedProxies = tuple[TrustedProxy, ...]
 Url = Annotated[str, PlainValidator(_url), WithJsonSchema(_URL)]
 PublicUrl = Annotated[str | None, PlainValidator(_public_url), WithJsonSchema({"anyOf": [_URL, _NULL]})]
 StateDir = Annotated[Path, PlainValidator(_state_dir), WithJsonSchema({"anyOf": [_TEXT, _NULL]})]

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from calsyncd.web.frame import STYLE_SOURCE
 from calsyncd.web.pages import CONNECT, DISCONNECT, Facts, Page, render
+from calsyncd.web.peer import peer_of
 from calsyncd.web.server import SERVER
 from calsyncd.web.tally import Tally
 
@@ -149,7 +150,7 @@ def add_ways(
     ) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
             nonlocal working
-            peer = _peer(request)
+            peer = peer_of(request)
             if working >= MAX_AT_ONCE or not allowance.take(peer, asyncio.get_running_loop().time()):
                 limited.add()
                 response = shown(503, Page.BUSY, Facts())
@@ -226,11 +227,6 @@ def _email(values: list[str]) -> str:
     """The one address given, in lower case; "" for anything else."""
     email = values[0].strip().lower() if len(values) == 1 else ""
     return email if len(email) <= MAX_EMAIL and email.isprintable() and _EMAIL.fullmatch(email) else ""
-
-
-def _peer(request: web.Request) -> str | None:
-    name = request.transport.get_extra_info("peername") if request.transport is not None else None
-    return str(name[0]) if isinstance(name, tuple) and name else None
 
 
 async def _form(request: web.Request) -> bytes | None:
