@@ -42,7 +42,7 @@ from calsyncd.metrics import Metrics
 from calsyncd.phones import Calls, Outages, Phones, Presence, Record, Roster, Spending, Webhooks, Wishes
 from calsyncd.routes import AIRCALL_WEBHOOK, GOOGLE_WEBHOOK
 from calsyncd.scheduler import Scheduler
-from calsyncd.state import Alive, give_to_owner, locked, nonce_proof, push_key
+from calsyncd.state import Alive, give_to_owner, is_invitation, locked, nonce_proof, push_key
 from calsyncd.store import Store, StoreUnavailableError
 from calsyncd.vault import Vault
 from calsyncd.web.admin import admin_app
@@ -294,6 +294,7 @@ class Daemon:
                 app=app,
                 authorization=self._authorization,
                 boxes=self._vault,
+                invited=lambda key: is_invitation(self._push_key, key, self.clock.now()),
                 installed=self._aircall_regained,
                 doubted=self.phones.doubt_credentials,
                 learned=logs.add_secret,

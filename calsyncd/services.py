@@ -67,6 +67,7 @@ def app(settings: Settings) -> App | None:
         f"{public_url}{AIRCALL_CALLBACK}",
         settings.aircall.dashboard_url,
         settings.aircall.api_url,
+        oauth.company,
     )
 
 

@@ -31,6 +31,7 @@ from calsyncd.core.rules import COLOURS, EventType
 from calsyncd.routes import GOOGLE_CALLBACK
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+_MOST_ID = 10**15
 
 SubstatusWord = Literal["out_for_lunch", "on_a_break", "in_training", "doing_back_office", "other"]
 ModeWord = Literal["act", "observe"]
@@ -321,6 +322,10 @@ def _whole(at_most: int) -> PlainValidator:
     return PlainValidator(partial(values.whole, at_least=1, at_most=at_most))
 
 
+def _company(value: object) -> int | None:
+    return None if value is None else values.whole(value, at_least=1, at_most=_MOST_ID)
+
+
 Padding = Annotated[float, _seconds(0, 12 * HOUR), WithJsonSchema({"anyOf": _DURATION})]
 Pace = Annotated[float, _seconds(30, DAY), WithJsonSchema({"anyOf": _DURATION})]
 Horizon = Annotated[float, _seconds(DAY, 60 * DAY), WithJsonSchema({"anyOf": _DURATION})]
@@ -382,6 +387,11 @@ LogFormat = Annotated[LogFormatWord, _word(*_LOG_FORMATS), WithJsonSchema({"enum
 YesOrNo = Annotated[bool, PlainValidator(values.yes_or_no), WithJsonSchema({"type": "boolean"})]
 AtLeast = Annotated[
     int, PlainValidator(_at_least), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 1_000_000})
+]
+CompanyId = Annotated[
+    int | None,
+    PlainValidator(_company),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": _MOST_ID}, _NULL]}),
 ]
 RequestsPerDay = Annotated[
     int, _whole(1_000_000_000), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 1_000_000_000})

@@ -91,8 +91,8 @@ def public_app(
     `notify`, `told` and `health` answer from memory; `told` says whether one of Aircall's messages is genuine. `prove`
     signs a nonce that anybody may choose: its key must sign nothing else. `count` is told the result of each
     notification: a verdict's value, or "malformed". `installer` installs the Aircall app; None: there is none. With
-    `ways`, agents connect their calendars here, as often as `allowance` grants. `trusted` are proxies that say who
-    came to them.
+    `ways`, agents connect their calendars here, and open the page as often as `allowance` grants. `trusted` are
+    proxies that say who came to them.
     """
     counted = count or (lambda _: None)
     reading = 0
@@ -147,7 +147,7 @@ def public_app(
         add_install(app, installer, _never_mind)
     app.router.add_get("/healthz", tell_health, expect_handler=_never_mind)
     if ways is not None:
-        add_ways(app, ways, allowance or Allowance(), expect=_go_on)
+        add_ways(app, ways, opening=allowance or Allowance(), finishing=Allowance(), expect=_go_on)
     app.router.add_route("*", "/{path:.*}", _nothing, expect_handler=_never_mind)
     return app
 

@@ -181,7 +181,7 @@ def test_files_taken_for_each_other(home: Home) -> None:
           f"4:27: aircall.oauth.client_secret: {NOT_HERE} client_secret_file"]),
         (("  api_id: someid\n  api_token_file: aircall-token",
           "  oauth: yes\nserver: {public_url: https://calsync.example.com}"),
-         ["4:10: aircall.oauth: expected keys below it, of: client_id, client_secret_file"]),
+         ["4:10: aircall.oauth: expected keys below it, of: client_id, client_secret_file, company"]),
     ],
     ids=lambda value: value[1][:40] if isinstance(value, tuple) else "",
 )  # fmt: skip
