@@ -127,7 +127,7 @@ _KNOWN: dict[str, _Known] = {
     ),
     "aircall_not_installed": _Known(
         "calsyncd is not installed at the company in Aircall",
-        "as an Aircall admin, open /aircall/oauth/install at server.public_url, or install the app in the dashboard",
+        "as an Aircall admin, open the link that `calsyncd connect --aircall` prints on the machine, and authorize",
         _AIRCALL_ADMIN,
     ),
     "aircall_uninstalled": _Known(

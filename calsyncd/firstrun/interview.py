@@ -263,7 +263,7 @@ def _epilogue(outcome: Outcome) -> list[str]:
     else:
         steps += [f"calsyncd run{given}"]
     if "oauth" in outcome.settings["aircall"]:
-        steps.append(f"An Aircall admin opens {url}/aircall/oauth/install")
+        steps.append(f"An Aircall admin opens the link of: calsyncd connect --aircall{given}")
     if "oauth_client_file" in outcome.settings["google"]:
         steps.append(f"Each agent opens {url}{GOOGLE_CONNECT}")
     steps.append(f"calsyncd status{given}")

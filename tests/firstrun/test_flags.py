@@ -118,7 +118,10 @@ async def test_installed_app(newcomer: Newcomer) -> None:
     oauth = config.load(newcomer.settings, {}).aircall.oauth
     assert oauth is not None
     assert (oauth.client_id, oauth.client_secret.reveal()) == (newcomer.sandbox.aircall.api_id, "app-secret-1")
-    assert "  An Aircall admin opens https://demo.calsyncd.test/aircall/oauth/install" in newcomer.said
+    assert (
+        f"  An Aircall admin opens the link of: calsyncd connect --aircall --config {newcomer.settings}"
+        in newcomer.said
+    )
 
 
 async def test_all_faults_at_once(newcomer: Newcomer) -> None:
