@@ -97,7 +97,7 @@ class AppInstaller:
         current = self._authorization.current
         if current is None or current.token is None:
             return
-        if self.app.company is not None and current.company != self.app.company:
+        if self.app.company is not None and current.company not in {None, self.app.company}:
             log.warning(
                 "The app is installed at another company than aircall.oauth.company names, and stays so: to move it,"
                 " see docs/operations.md, under The Aircall app",

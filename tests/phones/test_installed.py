@@ -36,6 +36,7 @@ class AppFirm(Firm):
         self.secrets: list[str] = []
         self.installer: AppInstaller
         self.removed = self._removed
+        self.pin: int | None = None
 
     def _removed(self) -> None:
         self.installer.removed()
@@ -60,6 +61,7 @@ class AppFirm(Firm):
                 PUBLIC_ORIGIN + "/aircall/oauth/callback",
                 dashboard_url=ORIGIN,
                 api_url=ORIGIN,
+                company=self.pin,
             ),
             authorization=self.authorization,
             boxes=self.vault,
@@ -313,6 +315,23 @@ async def test_of_two_companies_at_once_one_is_installed(firm: AppFirm) -> None:
     both = [firm.beside(firm.installer.finish(*one, "192.0.2.1")) for one in (ours, theirs)]
 
     assert [await firm.during(one) for one in both] == [INSTALLED, OTHER_COMPANY]
+
+
+async def test_a_pin_that_is_not_where_the_app_is_installed_is_told_and_changes_nothing(firm: AppFirm) -> None:
+    """What is owed is owed there; only the company of both may install it again, and that is none."""
+    await in_a_meeting(firm)
+    token = firm.token()
+    await firm.die()
+    firm.pin = 2
+    with capture_logs() as logged:
+        firm.start()
+        await firm.pass_time(MINUTE)
+    assert [line["company"] for line in logged if line["action"] == "install_other_company"] == [1]
+    assert (firm.trouble(), firm.token(), firm.status(AMY)) == (None, token, "unavailable")
+    for company in (1, 2):
+        firm.sandbox.install.company_id = company
+        assert await firm.install() == OTHER_COMPANY
+    assert firm.token() == token
 
 
 async def test_two_answers_at_once_make_one_installation(firm: AppFirm) -> None:
