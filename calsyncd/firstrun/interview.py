@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -117,10 +118,14 @@ class _Interview:
                 Question("--aircall-id", "Client id of the Aircall app?"), self._given.aircall_id, _word
             )
             secret = self._secret("--aircall-secret-file", "Its client secret", self._given.aircall_secret_file)
+            company = self._given.aircall_company
+            if company is not None:
+                company = self._answers.take(Question("--aircall-company", "Aircall's id of it?"), company, _company)
             if who is None or secret is None:
                 return None, None
             self._secrets["app-secret"] = f"{secret}\n".encode()
-            return {"oauth": {"client_id": who, "client_secret_file": "app-secret"}, **elsewhere}, None
+            pin = {"company": int(company)} if company is not None else {}
+            return {"oauth": {"client_id": who, "client_secret_file": "app-secret", **pin}, **elsewhere}, None
         given = self._given
         while True:
             who = self._answers.take(
@@ -284,6 +289,12 @@ def _read(path: Path) -> tuple[bytes, int]:
         return read_regular(path, 64 * 1024)
     except Problem as error:
         raise Problem(f"{path}: {error}") from None
+
+
+def _company(text: str) -> str:
+    if not re.fullmatch("[1-9][0-9]{0,14}", text):
+        raise Problem("expected Aircall's id of the company, a whole number")
+    return text
 
 
 def _word(text: str) -> str:
