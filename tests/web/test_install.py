@@ -455,13 +455,14 @@ async def test_other_methods_change_nothing(
     assert site.installs == 0
 
 
-async def test_neither_code_nor_token_nor_state_is_logged_or_shown(
+async def test_neither_code_nor_token_nor_state_nor_link_is_logged_or_shown(
     admin: Browser, site: Site, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whatever goes wrong, in any line or page."""
     caplog.set_level(logging.DEBUG)
     lines: list[str] = []
-    hidden: list[str] = [sandbox.aircall.install.client_secret]
+    link = site.link
+    hidden: list[str] = [sandbox.aircall.install.client_secret, link.partition(".")[2]]
     for fault in (
         {"status": 400},
         {"status": 503},
@@ -473,7 +474,7 @@ async def test_neither_code_nor_token_nor_state_is_logged_or_shown(
         if fault is not None:
             sandbox.aircall.fail("oauth/token", **fault)
         with capture_logs() as logged:
-            back = await admin.consent()
+            back = await admin.consent(path=link)
             hidden += [parse_qs(urlsplit(back).query)[name][0] for name in ("code", "state")]
             hidden += admin.cookies.values()
             await admin.get(back)
