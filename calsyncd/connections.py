@@ -1,8 +1,7 @@
 """Agents' own consent: who has connected a calendar, from the button on the page to the credential in the vault.
 
-A flow is bound to the browser that began it: its state, PKCE verifier and nonce stand, encrypted, in that browser's
-cookie, together with whose company it is, and nowhere else. What of it has been used is remembered for as long as the
-cookie counts. Who is connected is whom Google's id_token names, whatever the flow was begun for.
+A flow is bound to the browser that began it, with its PKCE verifier and nonce. Who is connected is whom Google's
+id_token names, whatever the flow was begun for.
 
 One lock an account: connecting twice at once leaves the refresh token that came last, and the other one is dropped.
 It is not revoked: at Google that ends the whole grant, and the newer token with it.
@@ -19,22 +18,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
-import json
-import secrets
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from calsyncd.errors import Refused, ServiceError, Unavailable, UserError
+from calsyncd.flows import Flows, unguessable
 from calsyncd.google import consent
 from calsyncd.google.consent import Client
 from calsyncd.google.tokens import SCOPE
 from calsyncd.vault import name_of
-from calsyncd.web.connect import FLOW_SECONDS, Place, Shown, Started
+from calsyncd.web.connect import Place, Shown
+from calsyncd.web.cookies import Started
 from calsyncd.web.pages import CONNECT, DISCONNECT, Facts, Page
 
 if TYPE_CHECKING:
@@ -42,10 +39,6 @@ if TYPE_CHECKING:
     from calsyncd.http import Http
     from calsyncd.vault import Vault
 
-MAX_FLOWS = 3
-"""So many tabs of one browser can be under way; an older flow is forgotten."""
-
-MAX_USED = 20_000
 EXCHANGES = 20
 """So many exchanges with Google at a time: the other connections are for calendars and phones."""
 
@@ -70,18 +63,6 @@ _ERRORS = frozenset(
 
 _CONTEXT = "google:"
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """A flow under way; `at` is when it began, `email` whom it was begun for."""
-
-    state: str
-    verifier: str
-    nonce: str
-    what: str
-    email: str
-    at: float
 
 
 class Connections:
@@ -110,7 +91,6 @@ class Connections:
         self._vault = vault
         self._http = http
         self._client = client
-        self._company = _company(client)
         self._clock = clock
         self.place = place
         self._is_agent = is_agent
@@ -119,7 +99,7 @@ class Connections:
         self._left = left
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._exchanging = asyncio.Semaphore(EXCHANGES)
-        self._used: OrderedDict[str, float] = OrderedDict()
+        self._flows = Flows(vault, clock.monotonic)
         self._revocations = 0
         self._revoked: dict[str, int] = {}
         self._work: set[asyncio.Task[bool]] = set()
@@ -158,7 +138,7 @@ class Connections:
 
     def use(self, client: Client) -> None:
         """Ask by this client from now on; flows that another one began do not count any more."""
-        self._client, self._company = client, _company(client)
+        self._client = client
 
     async def disconnect(self, email: str) -> bool:
         """Take this account out, in the order above; False: Google could not be told yet, and will be.
@@ -181,69 +161,65 @@ class Connections:
 
     # -- flows -----------------------------------------------------------------------------------------------------
 
-    def start(self, what: str, email: str, cookie: str) -> Started:
+    @property
+    def _purpose(self) -> str:
+        return f"google {self._client.client_id} {self._client.redirect_uri}"
+
+    def start(self, what: str, email: str) -> Started:
         """Begin to connect or to disconnect."""
-        now = self._clock.now()
-        flow = Flow(
-            state=_unguessable(),
-            verifier=_unguessable(),
-            nonce=_unguessable(),
-            what=what,
-            email=email,
-            at=now,
-        )
+        verifier, nonce = unguessable(), unguessable()
+        state, cookie = self._flows.begin(self._purpose, what=what, email=email, verifier=verifier, nonce=nonce)
         url = consent.authorization_url(
             self._client,
-            state=flow.state,
-            challenge=consent.challenge_of(flow.verifier),
-            nonce=flow.nonce,
+            state=state,
+            challenge=consent.challenge_of(verifier),
+            nonce=nonce,
             login_hint=email,
             offline=what == CONNECT,
         )
-        return Started(url, self._boxed([*self._flows(cookie), flow][-MAX_FLOWS:]))
+        return Started(url, state, cookie)
 
     async def finish(self, cookie: str, query: Mapping[str, str]) -> Shown:
         """End the flow that this browser began."""
-        flows = self._flows(cookie)
-        state = query.get("state", "").encode()
-        flow = next((flow for flow in flows if hmac.compare_digest(flow.state.encode(), state)), None)
-        if flow is None or flow.state in self._used:
+        state = query.get("state", "")
+        flow = self._flows.find(self._purpose, cookie, state)
+        if flow is None or self._flows.is_used(state):
             # What another page may have sent here must not end what this browser is about.
-            return Shown(400, Page.EXPIRED, Facts())
-        self._use(flow)
+            return Shown(400, Page.EXPIRED, Facts(), ended=False)
+        self._flows.use(state)
+        what, asked = flow["what"], flow["email"]
         try:
             status, page, account = await self._end(flow, query)
         except Refused as error:
             status, page = _REFUSALS.get(error.code, (502, Page.FAILED))
             account = ""
             if page is Page.FAILED:
-                _failed(flow.email, error)
+                _failed(asked, error)
             else:
-                _not_connected(error.code, flow.email)
+                _not_connected(error.code, asked)
         except (Unavailable, TimeoutError) as error:
             status, page, account = 503, Page.FAILED, ""
-            _failed(flow.email, error)
-        left = [other for other in flows if other.state not in self._used]
-        return Shown(status, page, Facts(account, flow.email, flow.what), self._boxed(left) if left else "")
+            _failed(asked, error)
+        return Shown(status, page, Facts(account, asked, what))
 
-    async def _end(self, flow: Flow, query: Mapping[str, str]) -> tuple[int, Page, str]:
+    async def _end(self, flow: Mapping[str, str], query: Mapping[str, str]) -> tuple[int, Page, str]:
         if "error" in query and query["error"] != "access_denied":
             # A stranger's word, until it is one that we know.
             known = query["error"] if query["error"] in _ERRORS else "something else"
             raise Refused(f"Google ended the flow with {known}", service="google", code="consent_failed")
-        code = consent.code_of(query, state=flow.state)
+        code = consent.code_of(query)
         before = self._revocations
         async with asyncio.timeout(EXCHANGE_SECONDS), self._exchanging:
             granted = await consent.exchange(
                 self._http,
                 self._client,
                 code=code,
-                verifier=flow.verifier,
-                nonce=flow.nonce,
+                verifier=flow["verifier"],
+                nonce=flow["nonce"],
                 now=self._clock.now(),
             )
         email = granted.email
-        if flow.what == DISCONNECT:
+        if flow["what"] == DISCONNECT:
             return await self._signed_out(email)
         if not self._is_agent(email):
             # The token is dropped, not revoked: the grant may be another company's too, by the same client.
@@ -343,38 +319,8 @@ class Connections:
             self._revocations += 1
             self._revoked[email] = self._revocations
 
-    # -- cookies ---------------------------------------------------------------------------------------------------
-
-    def _boxed(self, flows: list[Flow]) -> str:
-        content = {"company": self._company, "flows": [asdict(flow) for flow in flows]}
-        return self._vault.box(json.dumps(content, separators=(",", ":")).encode()).decode().rstrip("=")
-
-    def _flows(self, cookie: str) -> list[Flow]:
-        """The flows under way in this browser; none where the cookie is not ours, or another company's."""
-        boxed = cookie.encode() + b"=" * (-len(cookie) % 4)
-        content = self._vault.unbox(boxed, FLOW_SECONDS) if cookie else None
-        data = json.loads(content) if content is not None else {}
-        # Only we can have made it, but perhaps for another purpose, or for another client before.
-        if data.get("company") != self._company:
-            return []
-        now = self._clock.now()
-        return [flow for item in data["flows"] if abs(now - (flow := Flow(**item)).at) <= FLOW_SECONDS]
-
-    def _use(self, flow: Flow) -> None:
-        now = self._clock.now()
-        self._used[flow.state] = now
-        while self._used:
-            state, at = next(iter(self._used.items()))
-            if len(self._used) <= MAX_USED and now - at <= 2 * FLOW_SECONDS:
-                break
-            del self._used[state]
-
     def _kept(self) -> list[str]:
         return [context.removeprefix(_CONTEXT) for context in self._vault.contexts() if context.startswith(_CONTEXT)]
-
-
-def _unguessable() -> str:
-    return consent.unguessable(secrets.token_bytes(consent.RANDOM_BYTES))
 
 
 def _not_connected(why: str, email: str) -> None:
@@ -397,7 +343,3 @@ def grant_in(vault: Vault, email: str) -> str | None:
         raise Unavailable(str(error), service="google", code="vault", landed=False) from error
     token = credential.get("refresh_token") if credential is not None else None
     return token if isinstance(token, str) else None
-
-
-def _company(client: Client) -> str:
-    return f"google {client.client_id} {client.redirect_uri}"

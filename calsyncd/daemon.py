@@ -40,8 +40,9 @@ from calsyncd.journal import Journal
 from calsyncd.ledger import Ledger
 from calsyncd.metrics import Metrics
 from calsyncd.phones import Calls, Outages, Phones, Presence, Record, Roster, Spending, Webhooks, Wishes
+from calsyncd.routes import AIRCALL_WEBHOOK, GOOGLE_WEBHOOK
 from calsyncd.scheduler import Scheduler
-from calsyncd.state import Alive, give_to_owner, locked, nonce_proof, push_key
+from calsyncd.state import Alive, give_to_owner, is_invitation, locked, nonce_proof, push_key
 from calsyncd.store import Store, StoreUnavailableError
 from calsyncd.vault import Vault
 from calsyncd.web.admin import admin_app
@@ -49,8 +50,6 @@ from calsyncd.web.connect import Place
 from calsyncd.web.public import public_app
 from calsyncd.web.server import serve
 
-WEBHOOK_PATH = "/webhooks/google/notifications"
-AIRCALL_WEBHOOK_PATH = "/webhooks/aircall"
 STOP_SECONDS = 4.0
 PULSE_SECONDS = 5.0
 LOOP_STALL_SECONDS = 45.0
@@ -162,7 +161,7 @@ class Daemon:
             journal = Journal(self.store, self.clock, settings.history.keep)
             record = Record(ledger, journal, self.clock)
             self._authorization = services.authorization(settings, vault)
-            aircall = services.aircall_api(settings, self._authorization, http, self.clock, self.budget)
+            aircall = services.aircall_api(settings, self._authorization, http, self.clock.now, self.budget)
             self.phones = Phones(
                 self.scheduler,
                 roster=self.roster,
@@ -189,7 +188,7 @@ class Daemon:
                 self.scheduler,
                 aircall=aircall,
                 phones=self.phones,
-                address=f"{public_url}{AIRCALL_WEBHOOK_PATH}" if hooked else None,
+                address=f"{public_url}{AIRCALL_WEBHOOK}" if hooked else None,
                 budget=self.budget,
                 learned=logs.add_secret,
                 chance=random.random,
@@ -200,7 +199,7 @@ class Daemon:
                 self.scheduler,
                 google=google,
                 cache=self.store,
-                address=f"{public_url}{WEBHOOK_PATH}" if public_url is not None else None,
+                address=f"{public_url}{GOOGLE_WEBHOOK}" if public_url is not None else None,
                 key=key,
                 chance=random.random,
             )
@@ -295,6 +294,7 @@ class Daemon:
                 app=app,
                 authorization=self._authorization,
                 boxes=self._vault,
+                invited=lambda key: is_invitation(self._push_key, key, self.clock.now()),
                 installed=self._aircall_regained,
                 doubted=self.phones.doubt_credentials,
                 learned=logs.add_secret,
@@ -344,6 +344,7 @@ class Daemon:
                 count=self.metrics.notification,
                 installer=self.installer,
                 ways=self.connections,
+                trusted=settings.server.trusted_proxies,
             )
             await stack.enter_async_context(serve(public, sockets.get("public") or str(settings.server.listen)))
             admin = admin_app(operator=self.control, registry=self.metrics.registry, now=self.clock.now)

@@ -1,7 +1,9 @@
 """The Aircall app's installation at one company: begun and ended in a browser, kept in the vault, and lost.
 
-Anybody may open the install page, and an admin of any company may consent. So an answer counts only in the browser
-that began it, once; and once the app was installed at one company, that of another does not take its place.
+Anybody may open the install page, and an admin of any company may consent. So which company is ours is the operator's
+to say: by its id in the settings, or by a link that they print and send. Once the app was installed, its company may do
+so again without either, and another one does not take its place. An answer counts only in the browser that began,
+once.
 
 A message that the app was removed makes nothing begin any more, and Aircall is asked with the token: only when that is
 refused, too, the token is deleted. One that is refused without a message is kept: it may be Aircall's own fault, and
@@ -12,28 +14,28 @@ what is owed is owed there. To move, the operator deletes the installation's fil
 from __future__ import annotations
 
 import asyncio
-import hmac
-import json
-import secrets
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Protocol
 
 from calsyncd.aircall import install
 from calsyncd.aircall.authorization import Installation, Installed
 from calsyncd.aircall.install import App
 from calsyncd.core.retry import backoff
 from calsyncd.errors import UNINSTALLED, Refused, ServiceError, UserError
+from calsyncd.flows import Boxes, Flows
 from calsyncd.http import Http
 from calsyncd.logs import get_logger
 from calsyncd.scheduler import Scheduler
 from calsyncd.web import install as pages
-from calsyncd.web.install import Back, Finished, Started
+from calsyncd.web.allowance import Allowance
+from calsyncd.web.cookies import Started
+from calsyncd.web.install import Back, Finished
 
-ATTEMPTS = 10
-ATTEMPTS_SECONDS = 60.0
-"""So many answers within so many seconds are taken to Aircall: strangers must not use up its patience with us."""
+ATTEMPTS, ATTEMPTS_OF_ALL = 10, 60
+"""So many answers a minute are taken to Aircall for one address, and for all: strangers shall not use its patience up.
+
+Whoever has come by the operator's link is not counted: no stranger keeps them out.
+"""
 
 ASK_AGAIN_SECONDS = (10.0, 60.0, 600.0)
 """After a message that the app was removed, a token that works still is asked about again so much later."""
@@ -42,27 +44,15 @@ RETRY_FIRST_SECONDS, RETRY_CAP_SECONDS = 10.0, 60 * 60.0
 
 _KIND = "app"
 _ASK, _ENABLE = "ask", "enable"
-_PURPOSE = "aircall install"
 
 log = get_logger(__name__)
-
-
-class Boxes(Protocol):
-    """What is asked of the vault for cookies."""
-
-    def box(self, content: bytes) -> bytes:
-        """Encrypt and date."""
-        ...
-
-    def unbox(self, boxed: bytes, seconds: float) -> bytes | None:
-        """What was boxed at most so many seconds ago."""
-        ...
 
 
 class AppInstaller:
     """Installs the app. `installed` is awaited when it is, `doubted` is called with UNINSTALLED when it may not be.
 
-    `app` may be replaced at any time, with a new client secret, say. `chance` is a float in [0, 1).
+    `app` may be replaced at any time, with a new client secret, say. `invited` says whether a key is that of a link
+    which the operator has printed. `chance` is a float in [0, 1).
     """
 
     def __init__(
@@ -73,6 +63,7 @@ class AppInstaller:
         app: App,
         authorization: Installed,
         boxes: Boxes,
+        invited: Callable[[str], bool],
         installed: Callable[[], Awaitable[None]],
         doubted: Callable[[str], None],
         learned: Callable[[str], None],
@@ -83,14 +74,14 @@ class AppInstaller:
         self._clock = scheduler.clock
         self._http = http
         self._authorization = authorization
-        self._boxes = boxes
+        self._flows = Flows(boxes, self._clock.monotonic)
+        self._invited = invited
         self._installed = installed
         self._doubted = doubted
         self._learned = learned
         self._chance = chance
         self._lock = asyncio.Lock()
-        self._used: dict[str, float] = {}
-        self._attempts: deque[float] = deque(maxlen=ATTEMPTS)
+        self._attempts = Allowance(ATTEMPTS_OF_ALL, ATTEMPTS_OF_ALL / 60, ATTEMPTS, ATTEMPTS / 60)
         self._asks = self._failures = 0
         self._working: set[str] = set()
         scheduler.handle(_KIND, lambda name, _: self._begin(name))
@@ -104,63 +95,75 @@ class AppInstaller:
     def keep(self) -> None:
         """See to what a former process left undone."""
         current = self._authorization.current
-        if current is not None and current.token is not None and not current.enabled:
+        if current is None or current.token is None:
+            return
+        if self.app.company is not None and current.company not in {None, self.app.company}:
+            log.warning(
+                "The app is installed at another company than aircall.oauth.company names, and stays so: to move it,"
+                " see docs/operations.md, under The Aircall app",
+                action="install_other_company",
+                company=current.company,
+            )
+        if not current.enabled:
             self._at(_ENABLE, 0.0)
 
     # -- in the browser --------------------------------------------------------------------------------------------
 
-    def start(self) -> Started:
-        """Aircall's consent page, and a state that only this browser has."""
-        state = secrets.token_urlsafe(32)
-        boxed = self._boxes.box(json.dumps({"for": _PURPOSE, "state": state}).encode())
-        return Started(install.authorization_url(self.app, state), boxed.decode().rstrip("="))
+    @property
+    def _purpose(self) -> str:
+        return f"aircall {self.app.client_id} {self.app.redirect_uri}"
 
-    async def finish(self, cookie: str | None, back: Back) -> Finished:
+    def start(self, key: str | None) -> Started | Finished:
+        """Aircall's consent page, if it can be known whose installation is to be taken."""
+        is_invited = key is not None and self._invited(key)
+        if not is_invited and not self.is_open:
+            return Finished(pages.WAITING if key is None else pages.LINK_REFUSED)
+        state, cookie = self._flows.begin(self._purpose, by="link" if is_invited else "")
+        return Started(install.authorization_url(self.app, state), state, cookie)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is known whose installation is to be taken, so that no link is needed."""
+        current = self._authorization.current
+        return self.app.company is not None or (current is not None and current.company is not None)
+
+    async def finish(self, cookie: str, back: Back, peer: str) -> Finished:
         """Take what Aircall sent back, if this browser was sent there."""
         if back.error is not None:
             return Finished(pages.DENIED if back.error == "access_denied" else pages.NOT_GRANTED)
-        if back.state is None or back.code is None or not self._is_ours(cookie, back.state):
+        if back.state is None or back.code is None:
             return Finished(pages.STATE)
-        now = self._clock.monotonic()
-        self._used = {state: until for state, until in self._used.items() if until > now}
-        if back.state in self._used:
+        flow = self._flows.find(self._purpose, cookie, back.state)
+        if flow is None:
+            return Finished(pages.STATE)
+        if self._flows.is_used(back.state):
             return Finished(pages.USED)
-        if len(self._attempts) == ATTEMPTS and self._attempts[0] > now - ATTEMPTS_SECONDS:
+        is_invited = flow["by"] == "link"
+        if not is_invited and not self._attempts.take(peer, self._clock.monotonic()):
             return Finished(pages.BUSY)
-        self._attempts.append(now)
-        self._used[back.state] = now + 2 * pages.COOKIE_SECONDS
+        self._flows.use(back.state)
         async with self._lock:
-            code = await self._install(back.code)
+            code = await self._install(back.code, is_invited=is_invited)
         if code != pages.INSTALLED:
             return Finished(code)
         await self._installed()
         return Finished(code, self.app.success_url)
 
-    def _is_ours(self, cookie: str | None, state: str) -> bool:
-        if cookie is None:
-            return False
-        content = self._boxes.unbox((cookie + "=" * (-len(cookie) % 4)).encode(), pages.COOKIE_SECONDS)
-        if content is None:
-            return False
-        kept = json.loads(content)
-        if not isinstance(kept, dict) or kept.get("for") != _PURPOSE:
-            return False
-        return hmac.compare_digest(str(kept.get("state")).encode(), state.encode())
-
-    async def _install(self, code: str) -> str:
-        """Exchange the code, and keep the token unless it is another company's; how that ended."""
+    async def _install(self, code: str, *, is_invited: bool) -> str:
+        """Exchange the code, and keep the token if it is our company's; how that ended."""
         try:
             token = await install.exchange(self._http, self.app, code)
             # A secret from here on, whatever becomes of it.
             self._learned(token)
             company = await self._company_of(token)
-            if await self._is_anothers(company):
+            refusal = await self._refusal(company, is_invited=is_invited)
+            if refusal is not None:
                 log.warning(
-                    "Another company tried to install the app than the one that it was installed at: it is not taken",
+                    "Another company tried to install the app than ours: it is not taken",
                     action="install_other_company",
                     company=company,
                 )
-                return pages.OTHER_COMPANY
+                return refusal
         except Refused as error:
             log.warning("The app was not installed", action="install_failed", code=error.code, why=str(error))
             return pages.CLIENT_REFUSED if error.code == install.CLIENT_REFUSED else pages.CODE_REFUSED
@@ -186,21 +189,24 @@ class AppInstaller:
         except Refused:
             return None
 
-    async def _is_anothers(self, company: int | None) -> bool:
-        """Whether the app is, or was, installed at another company, as far as that is known. Raises Unavailable."""
-        current = self._authorization.current
-        if current is None:
-            return False
-        if company is not None and current.company is not None:
-            # Also once it was removed: what is owed is owed there, and whoever comes first may be a stranger.
-            return company != current.company
-        if current.token is None:
-            return False
+    async def _refusal(self, company: int | None, *, is_invited: bool) -> str | None:
+        """Why an installation at this company is not taken (None: not known which); None: it is. Raises Unavailable."""
+        current, pinned = self._authorization.current, self.app.company
+        if pinned is not None and company != pinned:
+            return pages.OTHER_COMPANY
+        if current is not None and company is not None and current.company is not None:
+            # Also once it was removed: what is owed is owed there.
+            return None if company == current.company else pages.OTHER_COMPANY
+        if current is not None and current.token is not None and await self._is_alive(current.token):
+            return pages.OTHER_COMPANY
+        return None if is_invited or pinned is not None else pages.WAITING
+
+    async def _is_alive(self, token: str) -> bool:
+        """Whether the app is still installed where this token is from, as far as Aircall says. Raises Unavailable."""
         try:
-            shown = await install.integration(self._http, self.app, current.token)
+            return not (await install.integration(self._http, self.app, token)).gone
         except Refused as error:
             return error.code != UNINSTALLED
-        return not shown.gone
 
     # -- afterwards ------------------------------------------------------------------------------------------------
 

@@ -119,7 +119,7 @@ ACTIONS: dict[str, str] = {
     "app_removed": "the app was removed in Aircall, and its token is deleted",
     "app_not_removed": "the app is still installed: a message that it was removed was an old one",
     "install_failed": "a step of the app's installation failed",
-    "install_other_company": "another company tried to install the app while it is installed at one",
+    "install_other_company": "another company than ours tried to install the app, or the settings name another",
     "install_refused": "installations of the app came to nothing",
     # listening
     "connections_full": "connections were refused or cut because all places were taken",

@@ -21,9 +21,8 @@ from calsyncd.google.consent import Client
 from calsyncd.google.granted import ConsentTokens
 from calsyncd.google.tokens import SCOPE, AccessTokens
 from calsyncd.http import Http
+from calsyncd.routes import AIRCALL_CALLBACK, GOOGLE_CALLBACK
 from calsyncd.vault import Vault
-from calsyncd.web.connect import CALLBACK_PATH as CONSENT_PATH
-from calsyncd.web.install import CALLBACK_PATH as INSTALL_PATH
 
 log = logs.get_logger(__name__)
 
@@ -35,10 +34,9 @@ def open_vault(settings: Settings, now: Callable[[], float], *, reads_only: bool
     """
     if settings.google.oauth_client is None and settings.aircall.oauth is None:
         return None
-    folder = settings.state_dir / "credentials"
     if reads_only:
-        return Vault.look(folder, settings.vault_key_file, now)
-    vault = Vault.open(folder, settings.vault_key_file, now)
+        return Vault.look(settings.credentials, settings.vault_key_file, now)
+    vault = Vault.open(settings.credentials, settings.vault_key_file, now)
     try:
         vault.renew()
     except UserError as error:
@@ -66,25 +64,26 @@ def app(settings: Settings) -> App | None:
     return App(
         oauth.client_id,
         oauth.client_secret.reveal(),
-        f"{public_url}{INSTALL_PATH}",
+        f"{public_url}{AIRCALL_CALLBACK}",
         settings.aircall.dashboard_url,
         settings.aircall.api_url,
+        oauth.company,
     )
 
 
 def aircall_api(
-    settings: Settings, by: ApiKey | Installed, http: Http, clock: SystemClock, budget: Budget
+    settings: Settings, by: ApiKey | Installed, http: Http, now: Callable[[], float], budget: Budget | None = None
 ) -> AircallApi:
-    """Aircall, which is asked by this right and tells the budget what it shows of it."""
+    """Aircall, which is asked by this right and tells the budget what it shows of it; None: nobody keeps one."""
     return AircallApi(
         http,
         api_url=settings.aircall.api_url,
         authorization=by,
         users_api=settings.aircall.users_api,
-        now=clock.now,
+        now=now,
         say=lambda sentence: log.warning(sentence, action="aircall_api"),
-        granted=lambda shown: budget.shown(clock.now(), shown),
-        blocked=lambda: budget.is_blocked(clock.now()),
+        granted=lambda shown: budget.shown(now(), shown) if budget is not None else None,
+        blocked=lambda: budget is not None and budget.is_blocked(now()),
     )
 
 
@@ -99,7 +98,7 @@ def consent_client(settings: Settings) -> Client | None:
         oauth.auth_uri,
         oauth.token_uri,
         settings.google.revoke_url,
-        f"{public_url}{CONSENT_PATH}",
+        f"{public_url}{GOOGLE_CALLBACK}",
     )
 
 

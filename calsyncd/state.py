@@ -17,6 +17,7 @@ from pathlib import Path
 from calsyncd.errors import UserError, exit_code_of
 
 KEY_BYTES = 32
+INVITATION_SECONDS = 7 * 86400.0
 
 
 @contextlib.contextmanager
@@ -97,6 +98,40 @@ def push_key(folder: Path) -> bytes:
 def nonce_proof(key: bytes, nonce: str) -> str:
     """What only the holder of the push key answers to a nonce; the key that signs it signs nothing else."""
     return hmac.new(hmac.digest(key, b"calsyncd nonce", "sha256"), nonce.encode(), "sha256").hexdigest()
+
+
+def invitation(folder: Path, now: float) -> str:
+    """The key of a link by which an Aircall admin may install the app, INVITATION_SECONDS long from `now`, in seconds.
+
+    UserError: no daemon has run with this state directory, whose key signs it, or it cannot be read.
+    """
+    path = folder / "push.key"
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: no such file: start calsyncd first; if the service has another state directory, name it as"
+            " state_dir in the settings, or in $STATE_DIRECTORY"
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}): run this as root, or as the user as whom calsyncd runs",
+            exit_code=exit_code_of(error),
+        ) from error
+    until = str(int(now + INVITATION_SECONDS))
+    return f"{until}.{_signature(key, until)}"
+
+
+def is_invitation(key: bytes, invited: str, now: float) -> bool:
+    """Whether `invited` is what `invitation` has made by this key, and still counts."""
+    until, _, signature = invited.partition(".")
+    is_ours = hmac.compare_digest(signature.encode(errors="replace"), _signature(key, until).encode())
+    return is_ours and now < int(until)
+
+
+def _signature(key: bytes, until: str) -> str:
+    derived = hmac.digest(key, b"calsyncd install link", "sha256")
+    return hmac.new(derived, until.encode(errors="replace"), "sha256").hexdigest()
 
 
 class Alive:

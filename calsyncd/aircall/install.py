@@ -29,13 +29,17 @@ _GONE = frozenset({"deleted", "uninstalled", "removed"})
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The app as Aircall knows it. `redirect_uri` is our callback; `dashboard_url` and `api_url` are Aircall's."""
+    """The app as Aircall knows it. `redirect_uri` is our callback; `dashboard_url` and `api_url` are Aircall's.
+
+    `company` is the only company that may install it, by Aircall's id; None: the settings do not say.
+    """
 
     client_id: str
     client_secret: str = field(repr=False)
     redirect_uri: str
     dashboard_url: str
     api_url: str
+    company: int | None = None
 
     @property
     def success_url(self) -> str:

@@ -31,6 +31,7 @@ class _Terminal:
 @click.option("--aircall-id", metavar="ID", help="The API id of the key, or the client id of the app.")
 @click.option("--aircall-token-file", metavar="FILE", help="Holds the key's API token.")
 @click.option("--aircall-secret-file", metavar="FILE", help="Holds the app's client secret.")
+@click.option("--aircall-company", metavar="ID", help="Aircall's id of the only company that may install the app.")
 @click.option(
     "--public-url", metavar="URL", help="How Google and Aircall reach this machine; none: calendars are polled."
 )

@@ -34,7 +34,7 @@ def rotate_key(config_path: Path | None) -> None:
     from calsyncd.vault import Vault, is_there, read_keys
 
     settings, _ = load_settings(config_path)
-    folder, key_file = settings.state_dir / "credentials", settings.vault_key_file
+    folder, key_file = settings.credentials, settings.vault_key_file
     _refuse_credential(key_file, os.environ)
     if not is_there(key_file):
         _refuse_missing(folder, key_file)

@@ -28,8 +28,10 @@ from calsyncd.config.values import Listen, Surroundings
 from calsyncd.core import titles
 from calsyncd.core.hours import zone_of
 from calsyncd.core.rules import COLOURS, EventType
+from calsyncd.routes import GOOGLE_CALLBACK
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+_MOST_ID = 10**15
 
 SubstatusWord = Literal["out_for_lunch", "on_a_break", "in_training", "doing_back_office", "other"]
 ModeWord = Literal["act", "observe"]
@@ -58,8 +60,6 @@ _DAY: dict[str, Any] = {"type": "string", "pattern": values.DAYS_PATTERN}
 _TEXT_OR_NULL = WithJsonSchema({"anyOf": [_TEXT, _NULL]})
 ALL = "all"
 """In place of a team's name, or of the list of agents: all of them."""
-GOOGLE_CALLBACK = "/google/callback"
-"""Behind the public URL: where Google sends an agent's browser back to."""
 
 _AS_PATH = PlainSerializer(lambda value: None if value is None else str(value.path))
 
@@ -322,6 +322,10 @@ def _whole(at_most: int) -> PlainValidator:
     return PlainValidator(partial(values.whole, at_least=1, at_most=at_most))
 
 
+def _company(value: object) -> int | None:
+    return None if value is None else values.whole(value, at_least=1, at_most=_MOST_ID)
+
+
 Padding = Annotated[float, _seconds(0, 12 * HOUR), WithJsonSchema({"anyOf": _DURATION})]
 Pace = Annotated[float, _seconds(30, DAY), WithJsonSchema({"anyOf": _DURATION})]
 Horizon = Annotated[float, _seconds(DAY, 60 * DAY), WithJsonSchema({"anyOf": _DURATION})]
@@ -384,12 +388,24 @@ YesOrNo = Annotated[bool, PlainValidator(values.yes_or_no), WithJsonSchema({"typ
 AtLeast = Annotated[
     int, PlainValidator(_at_least), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 1_000_000})
 ]
+CompanyId = Annotated[
+    int | None,
+    PlainValidator(_company),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": _MOST_ID}, _NULL]}),
+]
 RequestsPerDay = Annotated[
     int, _whole(1_000_000_000), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 1_000_000_000})
 ]
 RequestsPerMinute = Annotated[int, _whole(600), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 600})]
 
 Address = Annotated[Listen, PlainValidator(_listen), PlainSerializer(str, return_type=str), WithJsonSchema(_LISTEN)]
+TrustedProxy = Annotated[
+    values.Network | Literal["unix"],
+    PlainValidator(values.trusted_proxy),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema(_TEXT),
+]
+TrustedProxies = tuple[TrustedProxy, ...]
 Url = Annotated[str, PlainValidator(_url), WithJsonSchema(_URL)]
 PublicUrl = Annotated[str | None, PlainValidator(_public_url), WithJsonSchema({"anyOf": [_URL, _NULL]})]
 StateDir = Annotated[Path, PlainValidator(_state_dir), WithJsonSchema({"anyOf": [_TEXT, _NULL]})]

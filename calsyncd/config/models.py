@@ -27,12 +27,14 @@ from calsyncd.config.yamlnodes import spell
 class Server(Section):
     """Where calsyncd listens and how it is reached."""
 
-    later: ClassVar[Mapping[str, str]] = MappingProxyType({"trusted_proxies": "", "admin_token_file": ""})
+    later: ClassVar[Mapping[str, str]] = MappingProxyType({"admin_token_file": ""})
 
     listen: fields.Address = TcpListen("127.0.0.1", 8770)
     """Google's and Aircall's calls arrive here, behind a reverse proxy: host:port or unix:/path."""
     public_url: fields.PublicUrl = None
     """How Google and Aircall reach `listen`; without it calendars are polled only."""
+    trusted_proxies: fields.TrustedProxies = ()
+    """Whose X-Forwarded-For is believed: addresses and networks, or unix for whoever comes by a Unix socket."""
     admin_listen: fields.Address = Field(default=TcpListen("127.0.0.1", 8771), validate_default=True)
     """Dashboard, API and metrics, for operators: a loopback host:port or unix:/path."""
 
@@ -180,6 +182,11 @@ class Settings(Section):
     def secrets(self) -> tuple[Secret, ...]:
         """Every secret in the settings, for what must never print one."""
         return (*self.google.secrets, *self.aircall.secrets, *self.alerts.secrets)
+
+    @property
+    def credentials(self) -> Path:
+        """The vault's folder: what agents and Aircall granted."""
+        return self.state_dir / "credentials"
 
     @property
     def everybody(self) -> bool:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from calsyncd.config.models import Settings
 
-LIVE = ("mode", "teams", "agents", "rules", "dispatch", "alerts", "log.level")
+LIVE = ("mode", "teams", "agents", "rules", "dispatch", "alerts", "log.level", "aircall.oauth.company")
 """What a reload changes; everything else but CREDENTIALS is read once."""
 CREDENTIALS = (
     "google.service_account_file",

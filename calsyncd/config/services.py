@@ -85,6 +85,8 @@ class AircallOauth(Section):
     """The client id that Aircall gave the app."""
     client_secret_file: fields.SecretWord
     """The file that holds the app's client secret: a path, or the name of a systemd credential."""
+    company: fields.CompanyId = None
+    """Aircall's id of the only company that may install the app; left out: `calsyncd connect --aircall` invites it."""
 
     @property
     def client_secret(self) -> Secret:

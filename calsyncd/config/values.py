@@ -10,7 +10,7 @@ import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from calsyncd.config.faults import Problem
@@ -87,6 +87,10 @@ class UnixListen:
 
 Listen = TcpListen | UnixListen
 """Where a server listens."""
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+"""Addresses that begin alike; a single one is a network too."""
 
 
 def is_loopback(host: str) -> bool:
@@ -224,6 +228,24 @@ def listen(value: object, around: Surroundings) -> Listen:
     if not _is_host(host):
         raise Problem("expected a host name, an IPv4 address, or an IPv6 address in [brackets] before the port")
     return TcpListen(host.strip("[]"), int(port))
+
+
+def trusted_proxy(value: object) -> Network | Literal["unix"]:
+    """The address or network of a proxy whose word is taken, or `unix`."""
+    if isinstance(value, (ipaddress.IPv4Network, ipaddress.IPv6Network)):
+        return value
+    spelt = text(value, "an address such as 10.0.0.7, a network such as 10.0.0.0/24, or unix")
+    if spelt == "unix":
+        return "unix"
+    try:
+        network = ipaddress.ip_network(spelt)
+    except ValueError as err:
+        if "host bits" in str(err):
+            raise Problem(f"this network begins at {ipaddress.ip_network(spelt, strict=False)}") from None
+        raise Problem("expected an address such as 10.0.0.7, a network such as 10.0.0.0/24, or unix") from None
+    if not network.prefixlen:
+        raise Problem("this is everybody: whoever sends X-Forwarded-For would be believed; name the proxies alone")
+    return network
 
 
 def command(value: object, around: Surroundings) -> tuple[str, ...]:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from calsyncd.core.model import Trouble
 
+BOX = "View events on all your calendars"
+"""The words beside the box on Google's page (OAuth 2.0 scopes for Google APIs: calendar.events.readonly)."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:
@@ -69,7 +72,7 @@ _KNOWN: dict[str, _Known] = {
     ),
     "scope_missing": _Known(
         "the agent signed in with Google and did not allow the calendar to be read",
-        "connect again, and tick the box “View events on all your calendars” on Google's page",
+        f"connect again, and tick the box “{BOX}” on Google's page",
         _AGENT,
     ),
     "vault": _Known(
@@ -124,7 +127,7 @@ _KNOWN: dict[str, _Known] = {
     ),
     "aircall_not_installed": _Known(
         "calsyncd is not installed at the company in Aircall",
-        "as an Aircall admin, open /aircall/oauth/install at server.public_url, or install the app in the dashboard",
+        "as an Aircall admin, open the link that `calsyncd connect --aircall` prints on the machine, and authorize",
         _AIRCALL_ADMIN,
     ),
     "aircall_uninstalled": _Known(

@@ -10,10 +10,10 @@ from calsyncd.doctor.checks import Check, Finding, failed, good, note, refused
 from calsyncd.doctor.examined import Examined
 from calsyncd.doctor.public import daemon_answers
 from calsyncd.errors import CREDENTIALS, ServiceError
+from calsyncd.routes import AIRCALL_WEBHOOK
 
 MOST_WEBHOOKS = 100
 MOST_PAGES = 200
-WEBHOOK_PATH = "/webhooks/aircall"
 
 
 async def credentials(examined: Examined) -> list[Finding]:
@@ -64,7 +64,7 @@ async def webhooks(examined: Examined) -> list[Finding]:
         listed = await _all_webhooks(examined)
     except ServiceError as error:
         return [_refused(error)]
-    need = upkeep(listed, f"{base}{WEBHOOK_PATH}")
+    need = upkeep(listed, f"{base}{AIRCALL_WEBHOOK}")
     mine = need.keep
     if mine is None:
         if len(listed) >= MOST_WEBHOOKS:

@@ -79,14 +79,7 @@ async def opened(settings: Settings, path: Path, environ: Mapping[str, str]) -> 
                 http,
                 dates,
                 services.google_api(settings, http, clock, vault),
-                AircallApi(
-                    http,
-                    api_url=settings.aircall.api_url,
-                    authorization=authorization,
-                    users_api=settings.aircall.users_api,
-                    now=clock.now,
-                    say=lambda _: None,
-                ),
+                services.aircall_api(settings, authorization, http, clock.now),
                 authorization.header() or "",
             )
     finally:

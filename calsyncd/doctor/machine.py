@@ -49,7 +49,7 @@ async def disk(examined: Examined) -> list[Finding]:
 
 async def vault(examined: Examined) -> list[Finding]:
     """Whether what was granted can be read."""
-    folder = examined.state_dir / "credentials"
+    folder = examined.settings.credentials
     try:
         if not holds_credentials(folder):
             return [good("nothing was granted yet")]

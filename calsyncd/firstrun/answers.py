@@ -35,6 +35,7 @@ class Given:
     aircall_id: str | None = None
     aircall_token_file: str | None = None
     aircall_secret_file: str | None = None
+    aircall_company: str | None = None
     public_url: str | None = None
     listen: str | None = None
     admin_listen: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from calsyncd.firstrun import trials
 from calsyncd.firstrun.answers import Answers, Asker, Given, Question, path_of
 from calsyncd.firstrun.files import Outcome, writable
 from calsyncd.firstrun.trials import Trials
+from calsyncd.routes import GOOGLE_CALLBACK, GOOGLE_CONNECT
 
 SYSTEM = Path("/etc/calsyncd/config.yaml")
 MOST_SHOWN = 40
@@ -116,10 +118,14 @@ class _Interview:
                 Question("--aircall-id", "Client id of the Aircall app?"), self._given.aircall_id, _word
             )
             secret = self._secret("--aircall-secret-file", "Its client secret", self._given.aircall_secret_file)
+            company = self._given.aircall_company
+            if company is not None:
+                company = self._answers.take(Question("--aircall-company", "Aircall's id of it?"), company, _company)
             if who is None or secret is None:
                 return None, None
             self._secrets["app-secret"] = f"{secret}\n".encode()
-            return {"oauth": {"client_id": who, "client_secret_file": "app-secret"}, **elsewhere}, None
+            pin = {"company": int(company)} if company is not None else {}
+            return {"oauth": {"client_id": who, "client_secret_file": "app-secret", **pin}, **elsewhere}, None
         given = self._given
         while True:
             who = self._answers.take(
@@ -161,9 +167,9 @@ class _Interview:
             if not needed and text in ("", "none"):
                 return None
             url = values.web_address(text, bare=True)
-            if client is not None and client.redirect_uris and f"{url}/google/callback" not in client.redirect_uris:
+            if client is not None and client.redirect_uris and f"{url}{GOOGLE_CALLBACK}" not in client.redirect_uris:
                 raise Problem(
-                    f"the OAuth client does not list {url}/google/callback among its redirect URIs; add it in the"
+                    f"the OAuth client does not list {url}{GOOGLE_CALLBACK} among its redirect URIs; add it in the"
                     " Google Cloud console and download the JSON again, or give another URL"
                 )
             return url
@@ -262,9 +268,9 @@ def _epilogue(outcome: Outcome) -> list[str]:
     else:
         steps += [f"calsyncd run{given}"]
     if "oauth" in outcome.settings["aircall"]:
-        steps.append(f"An Aircall admin opens {url}/aircall/oauth/install")
+        steps.append(f"An Aircall admin opens the link of: calsyncd connect --aircall{given}")
     if "oauth_client_file" in outcome.settings["google"]:
-        steps.append(f"Each agent opens {url}/google/connect")
+        steps.append(f"Each agent opens {url}{GOOGLE_CONNECT}")
     steps.append(f"calsyncd status{given}")
     return [
         "",
@@ -283,6 +289,12 @@ def _read(path: Path) -> tuple[bytes, int]:
         return read_regular(path, 64 * 1024)
     except Problem as error:
         raise Problem(f"{path}: {error}") from None
+
+
+def _company(text: str) -> str:
+    if not re.fullmatch("[1-9][0-9]{0,14}", text):
+        raise Problem("expected Aircall's id of the company, a whole number")
+    return text
 
 
 def _word(text: str) -> str:

@@ -21,6 +21,7 @@ from calsyncd.errors import CREDENTIALS, Refused, ServiceError
 from calsyncd.google.auth import ServiceAccountTokens
 from calsyncd.google.calendar import CalendarApi
 from calsyncd.http import Http
+from calsyncd.routes import GOOGLE_CALLBACK
 
 T = TypeVar("T")
 
@@ -80,7 +81,7 @@ class Trials:
                 "client_secret": client.client_secret.reveal(),
                 "redirect_uri": client.redirect_uris[0]
                 if client.redirect_uris
-                else "https://localhost/google/callback",
+                else f"https://localhost{GOOGLE_CALLBACK}",
             }
             answer = await http.request("google", "token", "POST", client.token_uri, form=form)
             if isinstance(answer.data, dict) and answer.data.get("error") in ("invalid_client", "deleted_client"):

@@ -19,17 +19,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+from calsyncd.core.troubles import BOX
 from calsyncd.errors import Refused
 from calsyncd.google.tokens import SCOPE, SKEW_SECONDS, ask, malformed, token_error, token_of
 from calsyncd.http import Http
 
 ISSUER = "https://accounts.google.com"
-RANDOM_BYTES = 32
-"""How many random bytes each of state, nonce and verifier is made of."""
-
 SIGN_IN = "openid email"
-BOX = "View events on all your calendars"
-"""The words beside the box on Google's page."""
 
 OAUTH_CLIENT = (
     "oauth_client",
@@ -59,13 +55,6 @@ class Granted:
     access_token: str = field(repr=False)
 
 
-def unguessable(random: bytes) -> str:
-    """A state, nonce or PKCE verifier of `RANDOM_BYTES` random bytes; 43 characters, as RFC 7636 4.1 recommends."""
-    if len(random) != RANDOM_BYTES:
-        raise ValueError(f"{RANDOM_BYTES} random bytes are needed, not {len(random)}")
-    return _base64url(random)
-
-
 def challenge_of(verifier: str) -> str:
     """The S256 challenge of a PKCE verifier (RFC 7636 4.2)."""
     return _base64url(hashlib.sha256(verifier.encode("ascii")).digest())
@@ -92,14 +81,12 @@ def authorization_url(client: Client, *, state: str, challenge: str, nonce: str,
     return f"{client.auth_uri}{'&' if '?' in client.auth_uri else '?'}{urlencode({**query, **hint})}"
 
 
-def code_of(query: Mapping[str, str], *, state: str) -> str:
-    """The code that the browser has brought back to us, of the flow that began with `state`.
+def code_of(query: Mapping[str, str]) -> str:
+    """The code that the browser has brought back to us, whose state the caller has compared.
 
-    Raises `Refused`: `code_refused` for another flow's or another issuer's answer, `consent_denied` where the user or
+    Raises `Refused`: `code_refused` for another issuer's answer or none, `consent_denied` where the user or
     their administrator said no.
     """
-    if not _is_same(query.get("state", ""), state):
-        raise _refused("code_refused", "this answer belongs to another sign-in than the one that this browser began")
     if query.get("iss", ISSUER) != ISSUER:
         raise _refused("code_refused", "this answer does not come from Google")
     if "error" in query:

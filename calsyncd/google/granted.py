@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from calsyncd.core.troubles import BOX
 from calsyncd.errors import Refused
-from calsyncd.google.consent import BOX, OAUTH_CLIENT, Client
+from calsyncd.google.consent import OAUTH_CLIENT, Client
 from calsyncd.google.tokens import SCOPE, KeptTokens, Token, ask, token_error, token_of
 from calsyncd.http import Http
 

@@ -16,9 +16,11 @@ from urllib.parse import parse_qsl, urlsplit
 import structlog
 from aiohttp import web
 
-from calsyncd.web.frame import STYLE_SOURCE
+from calsyncd.routes import GOOGLE_CALLBACK, GOOGLE_CONNECT
+from calsyncd.web.cookies import Cookies, Started
+from calsyncd.web.frame import headers
 from calsyncd.web.pages import CONNECT, DISCONNECT, Facts, Page, render
-from calsyncd.web.server import SERVER
+from calsyncd.web.peer import peer_of
 from calsyncd.web.tally import Tally
 
 if TYPE_CHECKING:
@@ -26,19 +28,15 @@ if TYPE_CHECKING:
 
     from calsyncd.web.allowance import Allowance
 
-PAGE_PATH = "/google/connect"
-CALLBACK_PATH = "/google/callback"
-FLOW_SECONDS = 600
-"""How long a flow that was begun can be finished."""
+    Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 MAX_FORM = 2048
 FORM_SECONDS = 4.0
-MAX_AT_ONCE = 100
-"""So many of these requests are worked at: the other places of the listener are for Google's and Aircall's messages."""
+MAX_AT_ONCE = 60
+"""So many forms are read at a time, and so many flows ended: the listener's other places are for messages."""
 
 MAX_EMAIL = 254
 _EMAIL = re.compile(r"[^\s@<>\"'\\]{1,64}@[^\s@<>\"'\\]{1,189}")
-_BOX = re.compile(r"[A-Za-z0-9_-]{1,3900}")
 _ANSWER = ("state", "code", "error", "iss")
 """What is read of a callback; each may be there once."""
 
@@ -48,21 +46,13 @@ _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """A flow has begun: the browser goes to `url` and keeps `cookie`, of the characters of base64url."""
-
-    url: str
-    cookie: str
-
-
-@dataclass(frozen=True, slots=True)
 class Shown:
-    """How a flow ended. `cookie` is what the browser keeps from now on: "" nothing, None what it has."""
+    """What has come of a flow. `ended`: no answer to it counts any more."""
 
     status: int
     page: Page
     facts: Facts
-    cookie: str | None = None
+    ended: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +68,9 @@ class Place:
         return urlsplit(self.public_url).netloc
 
     @property
-    def secure(self) -> bool:
-        """Whether browsers come by https."""
-        return self.public_url.startswith("https:")
-
-    @property
-    def cookie(self) -> str:
-        """The cookie's name. With `__Host-`, no neighbour under the same domain can set it."""
-        return "__Host-calsyncd" if self.secure else "calsyncd"
+    def cookies(self) -> Cookies:
+        """The cookies of flows."""
+        return Cookies("calsyncd", self.public_url.startswith("https:"))
 
     @property
     def headers(self) -> dict[str, str]:
@@ -95,19 +80,10 @@ class Place:
         the company's own sign-in, wherever that is.
         """
         parts = urlsplit(self.auth_uri)
-        policy = (
-            f"default-src 'none'; style-src {STYLE_SOURCE}; base-uri 'none'; "
-            f"form-action 'self' https: {parts.scheme}://{parts.netloc}; frame-ancestors 'none'"
-        )
         return {
-            "Server": SERVER,
-            "Cache-Control": "no-store",
-            "Content-Security-Policy": policy,
+            **headers(f"'self' https: {parts.scheme}://{parts.netloc}"),
             "Cross-Origin-Opener-Policy": "same-origin",
             "Cross-Origin-Resource-Policy": "same-origin",
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
-            "X-Frame-Options": "DENY",
         }
 
 
@@ -119,38 +95,41 @@ class Ways(Protocol):
         """Where the pages stand."""
         ...
 
-    def start(self, what: str, email: str, cookie: str) -> Started:
-        """Begin to connect or disconnect; `email` may be "", and so may `cookie`, what an earlier flow left."""
+    def start(self, what: str, email: str) -> Started:
+        """Begin to connect or disconnect; `email` may be ""."""
         ...
 
     async def finish(self, cookie: str, query: Mapping[str, str]) -> Shown:
-        """End the flow that this browser began and this answer belongs to, if there is such a one."""
+        """End the flow that began in the browser which keeps `cookie` for this answer's state, if there is one."""
         ...
 
 
 def add_ways(
     app: web.Application,
     ways: Ways,
-    allowance: Allowance,
     *,
+    opening: Allowance,
+    finishing: Allowance,
     expect: Callable[[web.Request], Awaitable[None]],
 ) -> None:
-    """Add the pages' routes to the public application; `expect` answers an `Expect` header."""
-    place = ways.place
+    """Add the pages' routes to the public application; `expect` answers an `Expect` header.
+
+    `opening` grants the page and its form, `finishing` the way back: a crowd that opens the page keeps nobody from
+    ending what they have begun, and so it is with the places in which requests are worked at.
+    """
+    place, cookies = ways.place, ways.place.cookies
     limited = Tally(_log.warning, "Too many asked for the pages to connect", action="pages_limited")
-    working = 0
 
     def shown(status: int, page: Page, facts: Facts) -> web.Response:
         body = render(page, facts, place.site)
         return web.Response(status=status, text=body, content_type="text/html", headers=place.headers)
 
-    def guarded(
-        handler: Callable[[web.Request], Awaitable[web.Response]],
-    ) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def guarded(handler: Handler, allowance: Allowance) -> Handler:
+        working = 0
+
         async def handle(request: web.Request) -> web.Response:
             nonlocal working
-            peer = _peer(request)
-            if working >= MAX_AT_ONCE or not allowance.take(peer, asyncio.get_running_loop().time()):
+            if working >= MAX_AT_ONCE or not allowance.take(peer_of(request), asyncio.get_running_loop().time()):
                 limited.add()
                 response = shown(503, Page.BUSY, Facts())
                 response.headers["Retry-After"] = "3"
@@ -181,9 +160,10 @@ def add_ways(
         if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
             # Another site's page has pressed the button: its visitor shall see what it does, and press it here.
             return shown(403, Page.START, Facts(asked=email))
-        started = ways.start(what[0], email, _cookie(request, place.cookie))
-        headers = {**place.headers, "Location": started.url, "Set-Cookie": _set_cookie(place, started.cookie)}
-        return web.Response(status=303, headers=headers)
+        started = ways.start(what[0], email)
+        response = web.Response(status=303, headers={**place.headers, "Location": started.url})
+        cookies.keep(request, response, started)
+        return response
 
     async def end(request: web.Request) -> web.Response:
         query: dict[str, str] = {}
@@ -193,44 +173,22 @@ def add_ways(
                 return shown(400, Page.EXPIRED, Facts())
             if values:
                 query[name] = values[0]
-        result = await ways.finish(_cookie(request, place.cookie), query)
+        state = query.get("state", "")
+        result = await ways.finish(cookies.read(request, state), query)
         response = shown(result.status, result.page, result.facts)
-        if result.cookie is not None:
-            response.headers["Set-Cookie"] = _set_cookie(place, result.cookie)
+        if result.ended:
+            cookies.drop(response, state)
         return response
 
-    app.router.add_get(PAGE_PATH, guarded(show), allow_head=False, expect_handler=expect)
-    app.router.add_post(PAGE_PATH, guarded(begin), expect_handler=expect)
-    app.router.add_get(CALLBACK_PATH, guarded(end), allow_head=False, expect_handler=expect)
-
-
-def _set_cookie(place: Place, value: str) -> str:
-    life = FLOW_SECONDS if value else 0
-    secure = "; Secure" if place.secure else ""
-    return f"{place.cookie}={value}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}"
-
-
-def _cookie(request: web.Request, name: str) -> str:
-    """Our cookie's value; "" where it is missing, sent twice, or not of our characters."""
-    found = [
-        value.strip()
-        for header in request.headers.getall("Cookie", [])
-        for part in header.split(";")
-        for key, _, value in [part.partition("=")]
-        if key.strip() == name
-    ]
-    return found[0] if len(found) == 1 and _BOX.fullmatch(found[0]) else ""
+    app.router.add_get(GOOGLE_CONNECT, guarded(show, opening), allow_head=False, expect_handler=expect)
+    app.router.add_post(GOOGLE_CONNECT, guarded(begin, opening), expect_handler=expect)
+    app.router.add_get(GOOGLE_CALLBACK, guarded(end, finishing), allow_head=False, expect_handler=expect)
 
 
 def _email(values: list[str]) -> str:
     """The one address given, in lower case; "" for anything else."""
     email = values[0].strip().lower() if len(values) == 1 else ""
     return email if len(email) <= MAX_EMAIL and email.isprintable() and _EMAIL.fullmatch(email) else ""
-
-
-def _peer(request: web.Request) -> str | None:
-    name = request.transport.get_extra_info("peername") if request.transport is not None else None
-    return str(name[0]) if isinstance(name, tuple) and name else None
 
 
 async def _form(request: web.Request) -> bytes | None:

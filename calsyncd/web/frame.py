@@ -1,4 +1,4 @@
-"""What every page for the public stands in: one look, and one style sheet, named by its hash in the policy."""
+"""What every page for the public stands in: one look, one style sheet that is named by its hash, one policy."""
 
 from __future__ import annotations
 
@@ -16,6 +16,25 @@ def style() -> str:
 _STYLE = style()
 STYLE_SOURCE = f"'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'"
 """The one style that the policy allows."""
+
+
+def headers(form_action: str) -> dict[str, str]:
+    """What every answer carries. No browser or proxy keeps it, no site frames it or learns its address, nothing loads.
+
+    `form_action` is where its forms may lead.
+    """
+    policy = (
+        f"default-src 'none'; style-src {STYLE_SOURCE}; base-uri 'none'; form-action {form_action}; "
+        "frame-ancestors 'none'"
+    )
+    return {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": policy,
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "X-Robots-Tag": "noindex",
+    }
 
 
 def frame(title: str, tone: str, body: str, site: str) -> str:

@@ -1,8 +1,7 @@
 """Where an Aircall admin's browser comes by when the app is installed: on the way to Aircall's consent, and back.
 
 Aircall opens the first page from its dashboard, and the second by a redirect: both are navigations of a whole tab or
-window to GET. With those a browser takes and sends cookies that are `SameSite=Lax`; `Strict` would be withheld on the
-way back, and `None` would be sent with what another site embeds. In a frame neither works, which the page says.
+window to GET. In a frame neither works, as browsers then withhold the cookie, which the page says.
 
 Nothing of a request is ever shown or logged, and nobody is sent to an address that came with one.
 """
@@ -17,18 +16,18 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 from aiohttp import web
 
-from calsyncd.web.frame import STYLE_SOURCE, frame
+from calsyncd.routes import AIRCALL_CALLBACK, AIRCALL_INSTALL
+from calsyncd.web.cookies import Cookies, Started
+from calsyncd.web.frame import frame, headers
+from calsyncd.web.peer import peer_of
 from calsyncd.web.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-START_PATH = "/aircall/oauth/install"
-CALLBACK_PATH = "/aircall/oauth/callback"
-COOKIE_SECONDS = 10 * 60
-"""A code of Aircall's lives no longer."""
-
 INSTALLED = "installed"
+WAITING = "waiting"
+LINK_REFUSED = "link_refused"
 DENIED = "denied"
 NOT_GRANTED = "not_granted"
 STATE = "state"
@@ -40,14 +39,29 @@ OTHER_COMPANY = "other_company"
 UNAVAILABLE = "unavailable"
 NOT_KEPT = "not_kept"
 
-_AGAIN = "Start again"
-_PAGES: dict[str, tuple[int, str, str, str]] = {
-    DENIED: (200, "Not installed", "The installation was declined in Aircall. Nothing was changed.", _AGAIN),
+_HOW = (
+    " Whoever runs calsyncd prints a link with `calsyncd connect --aircall` and sends it to you, or puts your"
+    " company's id at Aircall into the settings, as aircall.oauth.company, and reloads."
+)
+_PAGES: dict[str, tuple[int, str, str, bool]] = {
+    WAITING: (
+        403,
+        "This calsyncd waits for its own company",
+        "It belongs to one company, and does not know yet whether that is yours." + _HOW,
+        False,
+    ),
+    LINK_REFUSED: (
+        403,
+        "This link does not count any more",
+        "It is older than seven days, was not copied as a whole, or is another calsyncd's." + _HOW,
+        False,
+    ),
+    DENIED: (200, "Not installed", "The installation was declined in Aircall. Nothing was changed.", True),
     NOT_GRANTED: (
         200,
         "Not installed",
         "Aircall did not grant access. Only an admin of the company can install calsyncd. Nothing was changed.",
-        _AGAIN,
+        True,
     ),
     STATE: (
         400,
@@ -57,20 +71,20 @@ _PAGES: dict[str, tuple[int, str, str, str]] = {
             " Cookies must be allowed for this site, and the page must have a tab or window of its own."
             " Nothing was changed."
         ),
-        _AGAIN,
+        True,
     ),
     USED: (
         400,
         "This page was used already",
         "Each answer of Aircall counts once. If Aircall shows calsyncd as installed, there is nothing to do.",
-        "",
+        False,
     ),
-    BUSY: (503, "One moment", "Too many installations are tried at once. Wait a minute, then reload this page.", ""),
+    BUSY: (503, "One moment", "Too many installations are tried at once. This page tries again by itself.", False),
     CODE_REFUSED: (
         400,
         "Not installed",
         "Aircall did not accept its own code: it is good once, and for ten minutes. Nothing was changed.",
-        _AGAIN,
+        True,
     ),
     CLIENT_REFUSED: (
         502,
@@ -79,7 +93,7 @@ _PAGES: dict[str, tuple[int, str, str, str]] = {
             "Aircall does not accept the app's credentials. Whoever runs calsyncd has to check client_id and the"
             " client secret under aircall.oauth, and the redirect address that Aircall knows."
         ),
-        "",
+        False,
     ),
     OTHER_COMPANY: (
         409,
@@ -88,47 +102,32 @@ _PAGES: dict[str, tuple[int, str, str, str]] = {
             "This calsyncd serves one company, and Aircall says that it is not this one, or does not say which."
             " To move it, whoever runs calsyncd deletes what the other company granted. Nothing was changed."
         ),
-        "",
+        False,
     ),
     UNAVAILABLE: (
         503,
         "Not installed",
         "Aircall could not be asked just now. Nothing was changed; please try again in a few minutes.",
-        _AGAIN,
+        True,
     ),
     NOT_KEPT: (
         500,
         "Not installed",
         "calsyncd could not keep what Aircall granted. Whoever runs it finds the reason in its log.",
-        _AGAIN,
+        True,
     ),
 }
 
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        f"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src {STYLE_SOURCE}"
-    ),
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "X-Robots-Tag": "noindex",
-}
-_COOKIE_STAYS = frozenset({STATE, DENIED, NOT_GRANTED, BUSY})
-"""What anybody's link can bring about, or a reload can mend: an installation that is under way goes on."""
+"""Of each: the status, the title, what is said, and whether to begin again may help."""
+
+_HEADERS = headers("'none'")
+_AGAIN_SECONDS = 10
+_COOKIE_STAYS = frozenset({STATE, BUSY})
+"""What may be another answer than Aircall's, or a reload can mend: an installation that is under way goes on."""
 
 _VALUE = re.compile(r"[\x21-\x7e]{1,1024}")
-_COOKIE = re.compile(r"[A-Za-z0-9_-]{1,2048}")
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """Where the browser goes, and what it keeps meanwhile: text of letters, digits, `-` and `_`."""
-
-    url: str
-    cookie: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +155,17 @@ class Installer(Protocol):
         """Whether browsers reach us by https."""
         ...
 
-    def start(self) -> Started:
-        """Begin an installation; nothing is remembered of it but the cookie."""
+    @property
+    def is_open(self) -> bool:
+        """Whether an installation begins without an operator's link."""
         ...
 
-    async def finish(self, cookie: str | None, back: Back) -> Finished:
-        """End the one that this cookie began."""
+    def start(self, key: str | None) -> Started | Finished:
+        """Begin an installation, by the key of an operator's link if there is one; nothing is remembered of it."""
+        ...
+
+    async def finish(self, cookie: str, back: Back, peer: str) -> Finished:
+        """End the one that began in the browser which keeps `cookie` for this state; `peer` is who asks."""
         ...
 
 
@@ -169,38 +173,34 @@ def add_install(
     app: web.Application, installer: Installer, expect_handler: Callable[[web.Request], Awaitable[None]]
 ) -> None:
     """Add the two pages to the public application. They answer GET only: HEAD must change nothing."""
-    name = "__Host-calsyncd-aircall" if installer.secure else "calsyncd-aircall"
+    cookies = Cookies("calsyncd-aircall", installer.secure)
     refused = Tally(_log.warning, "Installations of the Aircall app came to nothing", action="install_refused")
 
-    async def start(request: web.Request) -> web.Response:  # noqa: ARG001 - a handler's signature
-        started = installer.start()
+    def shown(finished: Finished) -> web.Response:
+        if finished.to is not None:
+            return web.Response(status=303, headers={**_HEADERS, "Location": finished.to})
+        refused.add(why=finished.code)
+        return _page(finished.code, is_open=installer.is_open)
+
+    async def start(request: web.Request) -> web.Response:
+        started = installer.start(_once(request, "key"))
+        if isinstance(started, Finished):
+            return shown(started)
         response = web.Response(status=303, headers={**_HEADERS, "Location": started.url})
-        response.set_cookie(
-            name,
-            started.cookie,
-            max_age=COOKIE_SECONDS,
-            path="/",
-            secure=installer.secure,
-            httponly=True,
-            samesite="Lax",
-        )
+        cookies.keep(request, response, started)
         return response
 
     async def finish(request: web.Request) -> web.Response:
-        cookie = request.cookies.get(name, "")
         back = Back(*(_once(request, key) for key in ("state", "code", "error")))
-        finished = await installer.finish(cookie if _COOKIE.fullmatch(cookie) else None, back)
-        if finished.to is not None:
-            response = web.Response(status=303, headers={**_HEADERS, "Location": finished.to})
-        else:
-            refused.add(why=finished.code)
-            response = _page(finished.code)
+        state = back.state or ""
+        finished = await installer.finish(cookies.read(request, state), back, peer_of(request))
+        response = shown(finished)
         if finished.code not in _COOKIE_STAYS:
-            response.del_cookie(name, path="/", secure=installer.secure, httponly=True, samesite="Lax")
+            cookies.drop(response, state)
         return response
 
-    app.router.add_get(START_PATH, start, allow_head=False, expect_handler=expect_handler)
-    app.router.add_get(CALLBACK_PATH, finish, allow_head=False, expect_handler=expect_handler)
+    app.router.add_get(AIRCALL_INSTALL, start, allow_head=False, expect_handler=expect_handler)
+    app.router.add_get(AIRCALL_CALLBACK, finish, allow_head=False, expect_handler=expect_handler)
 
 
 def _once(request: web.Request, key: str) -> str | None:
@@ -208,9 +208,10 @@ def _once(request: web.Request, key: str) -> str | None:
     return values[0] if len(values) == 1 and _VALUE.fullmatch(values[0]) else None
 
 
-def _page(code: str) -> web.Response:
-    status, title, sentence, again = _PAGES[code]
-    link = f'<p><a href="{START_PATH}">{escape(again)}</a></p>' if again else ""
-    html = frame(escape(title), "bad", f'<p id="{code}">{escape(sentence)}</p>{link}', "")
-    headers = {**_HEADERS, "Retry-After": "60"} if code == BUSY else _HEADERS
-    return web.Response(status=status, text=html, content_type="text/html", charset="utf-8", headers=headers)
+def _page(code: str, *, is_open: bool) -> web.Response:
+    status, title, sentence, helps = _PAGES[code]
+    again = f'<a href="{AIRCALL_INSTALL}">Start again</a>' if is_open else "To start again, open your link once more."
+    more = f"<p>{again}</p>" if helps else ""
+    html = frame(escape(title), "bad", f'<p id="{code}">{escape(sentence)}</p>{more}', "")
+    again_soon = {"Retry-After": str(_AGAIN_SECONDS), "Refresh": str(_AGAIN_SECONDS)} if code == BUSY else {}
+    return web.Response(status=status, text=html, content_type="text/html", headers={**_HEADERS, **again_soon})

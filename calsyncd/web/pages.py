@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from enum import Enum
 from html import escape
 
+from calsyncd.core.troubles import BOX
+from calsyncd.routes import GOOGLE_CONNECT
 from calsyncd.web.frame import frame
 
 CONNECT = "connect"
 DISCONNECT = "disconnect"
-
-BOX = "View events on all your calendars"
-"""The words beside the box on Google's page (OAuth 2.0 scopes for Google APIs: calendar.events.readonly)."""
 
 PERMISSIONS = "https://myaccount.google.com/connections"
 """Where a Google account shows what it has allowed, and takes it back."""
@@ -95,7 +94,7 @@ def _connected(facts: Facts, site: str) -> tuple[str, str, str]:
     body = f"""<p role="status">Connected: <b>{escape(facts.account)}</b>.</p>
 {other}
 <p>You have nothing more to do and can close this page. To disconnect, come back to
-<a href="/google/connect">{site}</a>, or take the permission back {_AT_GOOGLE}.</p>"""
+<a href="{GOOGLE_CONNECT}">{site}</a>, or take the permission back {_AT_GOOGLE}.</p>"""
     return "Your calendar is being read now", "good", body
 
 
@@ -140,9 +139,9 @@ Nothing was kept.</p>
 
 def _expired(facts: Facts, site: str) -> tuple[str, str, str]:
     del facts, site
-    body = """<p role="status">This answer of Google's was used already, is older than ten minutes, or was begun in
+    body = f"""<p role="status">This answer of Google's was used already, is older than ten minutes, or was begun in
 another browser. If the page before said that your calendar is connected, it is.</p>
-<p><a class="button" href="/google/connect">Start again</a></p>
+<p><a class="button" href="{GOOGLE_CONNECT}">Start again</a></p>
 <p class="soft">If you have just started again and come back here, allow cookies for this site.</p>"""
     return "Please start again", "bad", body
 
@@ -218,6 +217,6 @@ def _form(email: str, what: str, button: str, *, entry: bool = True) -> str:
         field = f'<input type="hidden" name="email" value="{escape(email)}">'
     kind = ' class="quiet"' if what == DISCONNECT else ""
     return (
-        f'<form method="post" action="/google/connect">{field}'
+        f'<form method="post" action="{GOOGLE_CONNECT}">{field}'
         f'<button name="what" value="{escape(what)}"{kind}>{escape(button)}</button></form>'
     )

@@ -21,14 +21,16 @@ from aiohttp import web
 
 from calsyncd.core.channels import Notification, Verdict
 from calsyncd.core.webhooks import Delivery
+from calsyncd.routes import AIRCALL_WEBHOOK, GOOGLE_WEBHOOK
 from calsyncd.web.allowance import Allowance
 from calsyncd.web.connect import Ways, add_ways
 from calsyncd.web.install import Installer, add_install
+from calsyncd.web.peer import TRUSTED, Trusted
 from calsyncd.web.server import SERVER
 from calsyncd.web.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from aiohttp.typedefs import Handler
 
@@ -82,13 +84,15 @@ def public_app(
     installer: Installer | None = None,
     ways: Ways | None = None,
     allowance: Allowance | None = None,
+    trusted: Sequence[Trusted] = (),
 ) -> web.Application:
     """The application behind `server.listen`.
 
     `notify`, `told` and `health` answer from memory; `told` says whether one of Aircall's messages is genuine. `prove`
     signs a nonce that anybody may choose: its key must sign nothing else. `count` is told the result of each
     notification: a verdict's value, or "malformed". `installer` installs the Aircall app; None: there is none. With
-    `ways`, agents connect their calendars here, as often as `allowance` grants.
+    `ways`, agents connect their calendars here, and open the page as often as `allowance` grants. `trusted` are
+    proxies that say who came to them.
     """
     counted = count or (lambda _: None)
     reading = 0
@@ -136,13 +140,14 @@ def public_app(
         return web.Response(status=status, text=prove(nonces[0]))
 
     app = web.Application(client_max_size=MAX_BODY, middlewares=[_plain])
-    app.router.add_post("/webhooks/google/notifications", take_notification, expect_handler=_never_mind)
-    app.router.add_post("/webhooks/aircall", take_delivery, expect_handler=_go_on)
+    app[TRUSTED] = trusted
+    app.router.add_post(GOOGLE_WEBHOOK, take_notification, expect_handler=_never_mind)
+    app.router.add_post(AIRCALL_WEBHOOK, take_delivery, expect_handler=_go_on)
     if installer is not None:
         add_install(app, installer, _never_mind)
     app.router.add_get("/healthz", tell_health, expect_handler=_never_mind)
     if ways is not None:
-        add_ways(app, ways, allowance or Allowance(), expect=_go_on)
+        add_ways(app, ways, opening=allowance or Allowance(), finishing=Allowance(), expect=_go_on)
     app.router.add_route("*", "/{path:.*}", _nothing, expect_handler=_never_mind)
     return app
 

@@ -43,7 +43,7 @@ BOX = "https://www.googleapis.com/auth/calendar.events.readonly"
 async def test_consent_and_app(sandbox: Sandbox, tmp_path: Path) -> None:
     """From an OAuth client and an app to an agent who consented and is followed."""
     sandbox.add_agent(AMY, user_id=456)
-    install, service, invite, look = BLOCKS
+    install, service, app_link, invite, look = BLOCKS
     google_callback, aircall_install, aircall_callback = ADDRESSES
     sandbox.google.consent.lead_back_to(google_callback)
     sandbox.aircall.install.redirect_uris = (aircall_callback,)
@@ -65,9 +65,11 @@ async def test_consent_and_app(sandbox: Sandbox, tmp_path: Path) -> None:
             daemon = Running(config, f"http://127.0.0.1:{admin}")
             await daemon.answers()
             alone = await asyncio.to_thread(user.run, look.splitlines()[0])
+            install_link = user.run(app_link).splitlines()[0]
             link = user.run(invite).strip()
             async with Browser(public) as theirs, Browser(public) as amys:
-                consent = await theirs.go(aircall_install)
+                waiting = await theirs.go(aircall_install)
+                consent = await theirs.go(install_link)
                 done = await theirs.press(consent, "Authorize")
                 asked = await amys.go(link)
                 chosen = await amys.press(asked, "Continue with Google")
@@ -83,6 +85,8 @@ async def test_consent_and_app(sandbox: Sandbox, tmp_path: Path) -> None:
     assert {stat.S_IMODE((config.parent / name).stat().st_mode) for name, _ in lines} == {0o600}
     assert "not installed at the company" in alone
     assert link == f"https://{HOST}/google/connect?email={AMY}"
+    assert "This calsyncd waits for its own company" in waiting.text
+    assert install_link.startswith(f"{aircall_install}?key=")
     assert done.url == f"{sandbox.aircall_url}/oauth/success"
     assert "One box was not ticked" in forgotten.text
     assert "Your calendar is being read now" in connected.text

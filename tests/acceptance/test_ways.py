@@ -193,14 +193,19 @@ async def test_the_app_and_everybody(sandbox: Sandbox, launch: Launch, tmp_path:
     async with front(sandbox, tmp_path) as before, chromium(before) as context:
         page = await context.new_page()
         install = sandbox.aircall.install
+        # Whoever is first has to be invited.
         await page.goto(INSTALL_URL)
+        await heading(page, "This calsyncd waits for its own company")
+        _, link, _ = await command("connect", "--aircall", "--config", str(daemon.config))
+        assert link.startswith(f"{INSTALL_URL}?key=")
+        await page.goto(link.strip())
         await page.get_by_role("button", name="Deny").click()
         await heading(page, "Not installed")
         install.is_admin = False
-        await page.get_by_role("link", name="Start again").click()
+        await page.goto(link.strip())
         await heading(page, "Something went wrong")
         install.is_admin = True
-        await page.goto(INSTALL_URL)
+        await page.goto(link.strip())
         await page.get_by_role("button", name="Authorize").click()
         await heading(page, "All set")
         assert install.active
@@ -253,7 +258,7 @@ async def test_the_app_and_everybody(sandbox: Sandbox, launch: Launch, tmp_path:
         assert (await daemon.agents()).keys() == {AMY}
         left = (await daemon.get("matching"))["users"]
         assert [channel.calendar for channel in sandbox.google.push.live()] == [AMY]
-        secrets = secrets_of(sandbox, before) | {url}
+        secrets = secrets_of(sandbox, before) | {url, link.strip().partition("?key=")[2]}
         assert_none_told(await written(daemon, before), secrets, before)
     assert lost["trouble"]["code"] == "aircall_uninstalled"
     assert "aircall_uninstalled" in [alarm["code"] for alarm in alarms["alarms"]]

@@ -36,6 +36,8 @@ NO_TEAM = "there is no team of this name under teams (or `all`, for all agents)"
 NOT_HERE = "unknown key, and a secret is never written in this file; write it into a file of its own and name that in"
 LOOPBACK = "must be a loopback address or unix:/path: any other needs admin_token_file, which is not available yet"
 URL = "expected a URL such as https://calsync.example.com"
+EVERYBODY = "this is everybody: whoever sends X-Forwarded-For would be believed; name the proxies alone"
+PROXY = "expected an address such as 10.0.0.7, a network such as 10.0.0.0/24, or unix"
 USER = "expected an Aircall user's id, such as 456 without quotes, or their e-mail address"
 LIST = "expected a list, each item on a line that begins with `- `"
 NO_FILE = "no such file; give the path of a file that holds the secret, or the name of a systemd credential"
@@ -172,8 +174,16 @@ def test_unreadable(home: Home, content: bytes, expected: str) -> None:
         ("state_dir: ~/x", "8:12: state_dir: `~` is not expanded; write the whole path"),
         ("state_dir: config.yaml", "8:12: state_dir: is there and not a directory"),
         ("state_dir: []", "8:12: state_dir: expected the path of a directory"),
+        # Proxies.
+        ("server: {trusted_proxies: 10.0.0.7}",
+         "8:27: server.trusted_proxies: expected a list, each item on a line that begins with `- `"),
+        ("server: {trusted_proxies: [10.0.0.7, proxy.example]}", f"8:38: server.trusted_proxies[1]: {PROXY}"),
+        ("server: {trusted_proxies: [7]}", f"8:28: server.trusted_proxies[0]: {PROXY}"),
+        ("server: {trusted_proxies: [10.0.0.7/24]}",
+         "8:28: server.trusted_proxies[0]: this network begins at 10.0.0.0/24"),
+        ("server: {trusted_proxies: [0.0.0.0/0]}",
+         f"8:28: server.trusted_proxies[0]: {EVERYBODY}"),
         # Later.
-        ("server: {trusted_proxies: []}", "8:10: server.trusted_proxies: not available yet"),
         ("server: {admin_token_file: null}", "8:10: server.admin_token_file: not available yet"),
     ],
     ids=lambda value: value[:40],

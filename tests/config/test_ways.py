@@ -50,6 +50,10 @@ def test_app(home: Home) -> None:
     assert aircall.oauth is not None
     assert (aircall.oauth.client_id, aircall.oauth.client_secret.reveal()) == ("app", APP_SECRET)
     assert aircall.dashboard_url == "https://dashboard.aircall.io"
+    assert aircall.oauth.company is None
+    pinned = home.load(BY_APP.replace("client_id: app,", "client_id: app, company: 12345,")).aircall.oauth
+    assert pinned is not None
+    assert pinned.company == 12345
 
 
 def test_secrets(home: Home) -> None:
@@ -180,8 +184,12 @@ def test_files_taken_for_each_other(home: Home) -> None:
          ["4:22: aircall.oauth.client_id: expected the client id that Aircall gave the app",
           f"4:27: aircall.oauth.client_secret: {NOT_HERE} client_secret_file"]),
         (("  api_id: someid\n  api_token_file: aircall-token",
+          ("  oauth: {client_id: a, client_secret_file: aircall-secret, company: acme}\n"
+          "server: {public_url: https://calsync.example.com}")),
+         ["4:70: aircall.oauth.company: expected a whole number, without quotes"]),
+        (("  api_id: someid\n  api_token_file: aircall-token",
           "  oauth: yes\nserver: {public_url: https://calsync.example.com}"),
-         ["4:10: aircall.oauth: expected keys below it, of: client_id, client_secret_file"]),
+         ["4:10: aircall.oauth: expected keys below it, of: client_id, client_secret_file, company"]),
     ],
     ids=lambda value: value[1][:40] if isinstance(value, tuple) else "",
 )  # fmt: skip

@@ -118,7 +118,26 @@ async def test_installed_app(newcomer: Newcomer) -> None:
     oauth = config.load(newcomer.settings, {}).aircall.oauth
     assert oauth is not None
     assert (oauth.client_id, oauth.client_secret.reveal()) == (newcomer.sandbox.aircall.api_id, "app-secret-1")
-    assert "  An Aircall admin opens https://demo.calsyncd.test/aircall/oauth/install" in newcomer.said
+    assert (
+        f"  An Aircall admin opens the link of: calsyncd connect --aircall --config {newcomer.settings}"
+        in newcomer.said
+    )
+
+
+async def test_an_app_for_one_company_only(newcomer: Newcomer) -> None:
+    """By a flag, for whoever knows Aircall's id of it; anything but an id is told."""
+    (newcomer.folder / "secret").write_text("app-secret-1\n")
+    flags = {"aircall_token_file": None, "aircall_secret_file": str(newcomer.folder / "secret")}
+    flags["public_url"] = "https://demo.calsyncd.test"
+
+    for wrong in ("acme", "0", "-1", "1" * 16):
+        [fault] = await newcomer.run(**flags, aircall_company=wrong)
+        assert "--aircall-company" in fault
+    assert await newcomer.run(**flags, aircall_company="12345") == []
+
+    oauth = config.load(newcomer.settings, {}).aircall.oauth
+    assert oauth is not None
+    assert oauth.company == 12345
 
 
 async def test_all_faults_at_once(newcomer: Newcomer) -> None:

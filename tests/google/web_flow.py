@@ -43,5 +43,5 @@ async def consented(client: Client, *, offline: bool = True, hint: str = AMY) ->
 async def connected(http: Http, sandbox: Sandbox, clock: Time, *, offline: bool = True, hint: str = AMY) -> Granted:
     """The whole flow."""
     client = client_of(sandbox)
-    code = code_of(await consented(client, offline=offline, hint=hint), state=STATE)
+    code = code_of(await consented(client, offline=offline, hint=hint))
     return await exchange(http, client, code=code, verifier=VERIFIER, nonce=NONCE, now=clock())

@@ -18,6 +18,7 @@ from calsyncd.installation import AppInstaller
 from calsyncd.phones import Agent
 from calsyncd.sandbox.delivery import PUBLIC_ORIGIN
 from calsyncd.vault import Vault
+from calsyncd.web.cookies import Started
 from calsyncd.web.install import INSTALLED, OTHER_COMPANY, STATE, UNAVAILABLE, USED, Back, Finished
 
 from .firm import ORIGIN, Firm, Inline
@@ -35,6 +36,7 @@ class AppFirm(Firm):
         self.secrets: list[str] = []
         self.installer: AppInstaller
         self.removed = self._removed
+        self.pin: int | None = None
 
     def _removed(self) -> None:
         self.installer.removed()
@@ -59,9 +61,11 @@ class AppFirm(Firm):
                 PUBLIC_ORIGIN + "/aircall/oauth/callback",
                 dashboard_url=ORIGIN,
                 api_url=ORIGIN,
+                company=self.pin,
             ),
             authorization=self.authorization,
             boxes=self.vault,
+            invited="signed".__eq__,
             installed=installed,
             doubted=daemon.phones.doubt_credentials,
             learned=self.secrets.append,
@@ -70,8 +74,9 @@ class AppFirm(Firm):
         self.installer.keep()
 
     def consent(self) -> tuple[str, Back]:
-        """The browser goes to Aircall's page and comes back: its cookie, and what it brings."""
-        started = self.installer.start()
+        """The browser goes by the operator's link to Aircall's page and back: its cookie, and what it brings."""
+        started = self.installer.start("signed")
+        assert isinstance(started, Started)
         target = self.sandbox.install.redirect(dict(parse_qsl(urlsplit(started.url).query)))
         back = parse_qs(urlsplit(target).query)
         return started.cookie, Back(*(back.get(name, [None])[0] for name in ("state", "code", "error")))
@@ -82,9 +87,9 @@ class AppFirm(Firm):
             await self.pass_time(0.05)
         return work.result().code
 
-    async def finish(self, cookie: str | None, back: Back) -> str:
+    async def finish(self, cookie: str, back: Back) -> str:
         """The browser is back with this."""
-        return await self.during(self.beside(self.installer.finish(cookie, back)))
+        return await self.during(self.beside(self.installer.finish(cookie, back, "192.0.2.1")))
 
     async def install(self) -> str:
         """An admin installs the app; how it ended."""
@@ -307,19 +312,36 @@ async def test_of_two_companies_at_once_one_is_installed(firm: AppFirm) -> None:
     firm.sandbox.install.company_id = 2
     theirs = firm.consent()
 
-    both = [firm.beside(firm.installer.finish(*one)) for one in (ours, theirs)]
+    both = [firm.beside(firm.installer.finish(*one, "192.0.2.1")) for one in (ours, theirs)]
 
     assert [await firm.during(one) for one in both] == [INSTALLED, OTHER_COMPANY]
+
+
+async def test_a_pin_that_is_not_where_the_app_is_installed_is_told_and_changes_nothing(firm: AppFirm) -> None:
+    """What is owed is owed there; only the company of both may install it again, and that is none."""
+    await in_a_meeting(firm)
+    token = firm.token()
+    await firm.die()
+    firm.pin = 2
+    with capture_logs() as logged:
+        firm.start()
+        await firm.pass_time(MINUTE)
+    assert [line["company"] for line in logged if line["action"] == "install_other_company"] == [1]
+    assert (firm.trouble(), firm.token(), firm.status(AMY)) == (None, token, "unavailable")
+    for company in (1, 2):
+        firm.sandbox.install.company_id = company
+        assert await firm.install() == OTHER_COMPANY
+    assert firm.token() == token
 
 
 async def test_two_answers_at_once_make_one_installation(firm: AppFirm) -> None:
     """The same one twice: the second is told so. Of two tabs of one browser, both; the last token stays."""
     firm.start()
     cookie, back = firm.consent()
-    both = [firm.beside(firm.installer.finish(cookie, back)) for _ in range(2)]
+    both = [firm.beside(firm.installer.finish(cookie, back, "192.0.2.1")) for _ in range(2)]
     assert [await firm.during(one) for one in both] == [INSTALLED, USED]
     tabs = [firm.consent(), firm.consent()]
-    again = [firm.beside(firm.installer.finish(*tab)) for tab in tabs]
+    again = [firm.beside(firm.installer.finish(*tab, "192.0.2.1")) for tab in tabs]
     assert [await firm.during(one) for one in again] == [INSTALLED, INSTALLED]
     assert await firm.finish(tabs[0][0], tabs[1][1]) == STATE
     await firm.pass_time(MINUTE)

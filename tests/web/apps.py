@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,12 @@ from calsyncd.aircall.install import App
 from calsyncd.clock import SystemClock
 from calsyncd.http import Http
 from calsyncd.installation import AppInstaller
+from calsyncd.routes import AIRCALL_CALLBACK, AIRCALL_INSTALL
 from calsyncd.sandbox.world import Sandbox
 from calsyncd.scheduler import Scheduler
+from calsyncd.state import invitation, is_invitation, push_key
 from calsyncd.vault import Vault
-from calsyncd.web.install import CALLBACK_PATH
+from calsyncd.web.peer import Trusted
 from calsyncd.web.public import public_app
 from calsyncd.web.server import serve
 
@@ -33,7 +35,13 @@ class Site:
     app: Installed
     installer: AppInstaller
     doubts: list[str]
+    folder: Path
     installs: int = 0
+
+    @property
+    def link(self) -> str:
+        """Where the operator sends an admin: path and query."""
+        return f"{AIRCALL_INSTALL}?key={invitation(self.folder, SystemClock().now())}"
 
     @property
     def token(self) -> str | None:
@@ -42,9 +50,12 @@ class Site:
 
 
 @asynccontextmanager
-async def app_site(http: Http, sandbox: Sandbox, folder: Path, public_url: str) -> AsyncIterator[Site]:
+async def app_site(
+    http: Http, sandbox: Sandbox, folder: Path, public_url: str, trusted: Sequence[Trusted] = ()
+) -> AsyncIterator[Site]:
     """A running one, on loopback behind a proxy that does TLS."""
-    callback = public_url + CALLBACK_PATH
+    key = push_key(folder)
+    callback = public_url + AIRCALL_CALLBACK
     known = sandbox.aircall.install
     known.redirect_uris = (callback,)
     vault = Vault.open(folder / "credentials", folder / "key")
@@ -62,6 +73,7 @@ async def app_site(http: Http, sandbox: Sandbox, folder: Path, public_url: str) 
         app=App(known.client_id, known.client_secret, callback, sandbox.aircall_url, sandbox.aircall_url),
         authorization=app,
         boxes=vault,
+        invited=lambda word: is_invitation(key, word, clock.now()),
         installed=installed,
         doubted=doubts.append,
         learned=logs.add_secret,
@@ -69,11 +81,16 @@ async def app_site(http: Http, sandbox: Sandbox, folder: Path, public_url: str) 
     )
     google = Google()
     public = public_app(
-        notify=google.notify, told=google.take, health=google.health, prove=google.prove, installer=installer
+        notify=google.notify,
+        told=google.take,
+        health=google.health,
+        prove=google.prove,
+        installer=installer,
+        trusted=trusted,
     )
     loop = asyncio.create_task(scheduler.run())
     async with serve(public, "127.0.0.1:0") as addresses:
-        made = Site(f"http://{addresses[0]}", vault, app, installer, doubts)
+        made = Site(f"http://{addresses[0]}", vault, app, installer, doubts, folder)
         yield made
     loop.cancel()
     await asyncio.gather(loop, return_exceptions=True)

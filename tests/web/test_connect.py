@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -14,7 +18,7 @@ from calsyncd.sandbox.world import Sandbox
 from calsyncd.web.allowance import Allowance
 from calsyncd.web.connect import MAX_AT_ONCE
 from calsyncd.web.frame import STYLE_SOURCE
-from tests.connections.company import AMY, Browser, Company, company_of, visited
+from tests.connections.company import AMY, Answer, Browser, Company, company_of, visited
 
 from .wire import GOOGLE, NOTIFY, body, connect, message, request, send, status
 
@@ -99,7 +103,7 @@ async def test_the_cookie_is_ours_alone(browser: Browser, sandbox: Sandbox, http
     assert answer.status == 303
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["Referrer-Policy"] == "no-referrer"
-    assert name.startswith("__Host-calsyncd=")
+    assert re.match("__Host-calsyncd-[0-9a-f]{16}=", name)
     assert sorted(attributes) == ["HttpOnly", "Max-Age=600", "Path=/", "SameSite=Lax", "Secure"]
     assert AMY not in name
 
@@ -107,7 +111,7 @@ async def test_the_cookie_is_ours_alone(browser: Browser, sandbox: Sandbox, http
     async with visited(plain) as address, Browser(address) as developer:
         answer = await developer.send("POST", "/google/connect", {"email": AMY, "what": "connect"})
         name, *attributes = answer.headers["Set-Cookie"].split("; ")
-        assert name.startswith("calsyncd=")
+        assert re.match("calsyncd-[0-9a-f]{16}=", name)
         assert sorted(attributes) == ["HttpOnly", "Max-Age=600", "Path=/", "SameSite=Lax"]
 
 
@@ -158,7 +162,7 @@ async def test_an_address_is_one_or_is_left_out(browser: Browser, email: str) ->
     assert "alert(1)" not in shown.text
     assert begun.status == 303
     assert begun.headers["Location"].count("prompt=") == 1
-    assert begun.headers["Set-Cookie"].startswith("__Host-calsyncd=")
+    assert begun.headers["Set-Cookie"].startswith("__Host-calsyncd-")
 
 
 async def test_the_invitation_fills_the_address_in(browser: Browser) -> None:
@@ -205,7 +209,12 @@ async def test_bytes_that_are_no_text_are_no_fault_of_ours(pages: str, path: str
         answer = await send(pages, request(target, {}, method="GET"))
         assert status(answer) in ({200, 400} if "email" in path else {400})
     cookie = await send(
-        pages, request("/google/callback?state=a", {"Cookie": f"__Host-calsyncd={value}"}, method="GET")
+        pages,
+        request(
+            "/google/callback?state=a",
+            {"Cookie": f"__Host-calsyncd-{sha256(b'a').hexdigest()[:16]}={value}"},
+            method="GET",
+        ),
     )
     assert status(cookie) == 400
 
@@ -253,8 +262,9 @@ async def test_too_many_are_asked_to_wait_and_google_is_not(sandbox: Sandbox, ht
         assert status(await send(address, request("/healthz", {}, method="GET"))) == 200
 
 
-async def test_slow_forms_take_no_places_from_google(pages: str) -> None:
-    """Only so many are waited for; whoever comes then is asked to wait, and notifications are taken."""
+async def test_slow_forms_take_no_places_from_google_and_from_who_is_finishing(browser: Browser, pages: str) -> None:
+    """Only so many are waited for; notifications are taken, the page is shown, and who was at Google is connected."""
+    back = await browser.consent(await browser.begin())
     half = request("/google/connect", FORM, more="Content-Length: 12\r\n", body=b"what=")
     slow = [await connect(pages) for _ in range(MAX_AT_ONCE)]
     for _, writer in slow:
@@ -262,8 +272,36 @@ async def test_slow_forms_take_no_places_from_google(pages: str) -> None:
         await writer.drain()
     await asyncio.sleep(0.2)
     page = await send(pages, request("/google/connect", {}, method="GET"))
+    pressed = await send(pages, form(b"what=connect"))
     notified = await send(pages, request(NOTIFY, GOOGLE))
+    ended = await browser.send("GET", back)
     for _, writer in slow:
         writer.close()
 
-    assert (status(page), status(notified)) == (503, 200)
+    assert (status(page), status(pressed), status(notified), ended.status) == (200, 503, 200, 200)
+
+
+async def test_a_crowd_at_the_page_keeps_nobody_from_finishing(sandbox: Sandbox, http: Http, tmp_path: Path) -> None:
+    """A thousand open it at once, more than are granted: they are asked to wait, and who was at Google is not."""
+    company = company_of(sandbox, http, tmp_path)
+    async with visited(company, Allowance(burst=300, per_second=0.1)) as address, Browser(address) as browser:
+        back = await browser.consent(await browser.begin())
+        page = request("/google/connect", {}, method="GET")
+
+        async def crowd(people: int) -> list[int]:
+            return [status(await send(address, page)) for _ in range(people)]
+
+        opened, ended = await asyncio.gather(
+            asyncio.gather(*(crowd(20) for _ in range(50))), _shortly(browser.send("GET", back))
+        )
+        answers = Counter(one for some in opened for one in some)
+
+    assert answers == {200: 299, 503: 701}
+    assert ended.status == 200
+    assert company.connections.connected() == [AMY]
+
+
+async def _shortly(sent: Coroutine[Any, Any, Answer]) -> Answer:
+    """Once the crowd has used up what is granted."""
+    await asyncio.sleep(0.3)
+    return await sent

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
+from ipaddress import ip_network
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import aiohttp
 import pytest
@@ -18,17 +20,18 @@ from yarl import URL
 
 from calsyncd.clock import SystemClock
 from calsyncd.http import Http
-from calsyncd.installation import ATTEMPTS
+from calsyncd.installation import ATTEMPTS, ATTEMPTS_OF_ALL
+from calsyncd.routes import AIRCALL_CALLBACK, AIRCALL_INSTALL
 from calsyncd.sandbox.world import Sandbox
+from calsyncd.state import INVITATION_SECONDS, invitation, push_key
 from calsyncd.vault import Vault
-from calsyncd.web.install import CALLBACK_PATH, START_PATH
 from calsyncd.web.server import serve
 
 from .apps import Site, app_site
 from .wire import Google
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
-COOKIE = "__Host-calsyncd-aircall"
+COOKIE = re.compile(r"__Host-calsyncd-aircall-[0-9a-f]{16}")
 
 
 class Form(HTMLParser):
@@ -56,23 +59,27 @@ class Browser:
     site: Site
     cookies: dict[str, str] = field(default_factory=dict)
     pages: list[str] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    address: str = ""
 
     async def get(self, url: str) -> tuple[int, str, str]:
         """One request: status, where it leads, and the page."""
         ours = urlsplit(url).netloc == "calsyncd.example.com"
         target = self.site.origin + url.removeprefix("https://calsyncd.example.com") if ours else url
-        headers = dict(HTML)
+        headers = {**HTML, **({"X-Forwarded-For": self.address} if ours and self.address else {})}
         if ours and self.cookies:
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         async with self.session.get(URL(target, encoded=True), headers=headers, allow_redirects=False) as answer:
             page = await answer.text()
             for name, morsel in answer.cookies.items():
+                assert COOKIE.fullmatch(name)
                 assert (morsel["path"], morsel["samesite"]) == ("/", "Lax")
                 assert (morsel["secure"], morsel["httponly"], morsel["domain"]) == (True, True, "")
                 self.cookies[name] = morsel.value
                 if morsel["max-age"] == "0":
                     del self.cookies[name]
             self.pages.append(page)
+            self.headers = dict(answer.headers)
             if ours:
                 assert answer.headers["Cache-Control"] == "no-store"
                 assert answer.headers["Referrer-Policy"] == "no-referrer"
@@ -80,15 +87,15 @@ class Browser:
                 assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
             return answer.status, answer.headers.get("Location", ""), page
 
-    async def begin(self) -> str:
-        """From our page to Aircall's consent page: its address."""
-        status, url, _ = await self.get("https://calsyncd.example.com" + START_PATH)
+    async def begin(self, path: str | None = None) -> str:
+        """From the operator's link, or this page, to Aircall's consent page: its address."""
+        status, url, _ = await self.get("https://calsyncd.example.com" + (path or self.site.link))
         assert status == 303
         return url
 
-    async def consent(self, decision: str = "authorize") -> str:
+    async def consent(self, decision: str = "authorize", path: str | None = None) -> str:
         """Press a button of Aircall's page: where it leads."""
-        url = await self.begin()
+        url = await self.begin(path)
         status, _, page = await self.get(url)
         form = Form(page)
         assert (status, form.buttons) == (200, ["authorize", "deny"])
@@ -121,7 +128,7 @@ def word(page: str) -> str:
 async def test_an_admin_installs_the_app(admin: Browser, site: Site, sandbox: Sandbox) -> None:
     """Through Aircall's page, back to ours, on to Aircall's success page; the token is kept, and enabled."""
     back = await admin.consent()
-    assert list(admin.cookies) == [COOKIE]
+    assert len(admin.cookies) == 1
     status, url, page = await admin.get(back)
     done = await admin.get(url)
 
@@ -142,16 +149,21 @@ async def test_an_admin_installs_the_app(admin: Browser, site: Site, sandbox: Sa
 async def test_who_denies_or_is_no_admin_installs_nothing(admin: Browser, site: Site, sandbox: Sandbox) -> None:
     """And can start again; Aircall's own words are not shown."""
     denied = await admin.get(await admin.consent("deny"))
-    other = await admin.get(f"https://calsyncd.example.com{CALLBACK_PATH}?error=%3Cscript%3E&error_description=x")
+    other = await admin.get(f"https://calsyncd.example.com{AIRCALL_CALLBACK}?error=%3Cscript%3E&error_description=x")
     sandbox.aircall.install.is_admin = False
     status, _, page = await admin.get(await admin.begin())
 
     assert (denied[0], word(denied[2])) == (200, "denied")
-    assert f'href="{START_PATH}"' in denied[2]
+    assert "open your link once more" in denied[2]
+    assert "href" not in denied[2]
     assert (other[0], word(other[2])) == (200, "not_granted")
     assert "script" not in other[2]
     assert (status, word(page)) == (403, "access_denied")
     assert (site.token, site.installs) == (None, 0)
+
+    sandbox.aircall.install.is_admin = True
+    await admin.get(await admin.consent())
+    assert f'href="{AIRCALL_INSTALL}"' in (await admin.get(await admin.consent("deny")))[2]
 
 
 # -- what strangers may try --------------------------------------------------------------------------------------------
@@ -175,7 +187,8 @@ async def test_an_answer_counts_only_in_the_browser_that_began_it(
     # The state is not enough without the cookie of that browser.
     admin.cookies.clear()
     assert (
-        word((await admin.get(f"https://calsyncd.example.com{CALLBACK_PATH}?code={code}&state={state}"))[2]) == "state"
+        word((await admin.get(f"https://calsyncd.example.com{AIRCALL_CALLBACK}?code={code}&state={state}"))[2])
+        == "state"
     )
     assert site.installs == 0
 
@@ -203,7 +216,7 @@ async def test_malformed_answers_are_taken_for_nobodys(
     back = await admin.consent()
     found = {name: values[0] for name, values in parse_qs(urlsplit(back).query).items()}
     asked = query.format(**found, long="s" * 1500)
-    status, url, page = await admin.get(f"https://calsyncd.example.com{CALLBACK_PATH}?{asked}")
+    status, url, page = await admin.get(f"https://calsyncd.example.com{AIRCALL_CALLBACK}?{asked}")
 
     assert (status, url, word(page)) == (400, "", "state")
     assert not [one for one in sandbox.aircall.requests if one.path == "/v1/oauth/token"]
@@ -230,11 +243,17 @@ async def test_a_forged_cookie_is_none(admin: Browser, site: Site, forged: str) 
     """Nor is one that was made for something else, or for an hour ago."""
     back = await admin.consent()
     state = parse_qs(urlsplit(back).query)["state"][0]
-    admin.cookies = {COOKIE: forged}
+    ((name, _),) = admin.cookies.items()
+    admin.cookies = {name: forged}
     assert word((await admin.get(back))[2]) == "state"
-    other = site.vault.box(json.dumps({"for": "google", "state": state}).encode()).decode().rstrip("=")
-    admin.cookies = {COOKIE: other}
-    assert word((await admin.get(back))[2]) == "state"
+    for content in (
+        b"null",
+        b"[]",
+        b'{"for": "google"}',
+        json.dumps({"state": state, "facts": {"by": "link"}}).encode(),
+    ):
+        admin.cookies = {name: site.vault.box(content).decode().rstrip("=")}
+        assert word((await admin.get(back))[2]) == "state"
     assert site.installs == 0
 
 
@@ -244,41 +263,183 @@ async def test_an_old_cookie_is_none(admin: Browser, site: Site, tmp_path: Path)
     # The site's vault lives by the machine's clock: this one wrote its cookie eleven minutes before.
     late = Vault.open(tmp_path / "credentials", tmp_path / "key", lambda: now[0])
     back = await admin.consent()
-    state = parse_qs(urlsplit(back).query)["state"][0]
-    content = json.dumps({"for": "aircall install", "state": state}).encode()
+    ((name, cookie),) = admin.cookies.items()
+    content = site.vault.unbox(cookie.encode() + b"=" * (-len(cookie) % 4), 600)
+    assert content is not None
     for seconds, expected in ((660.0, "state"), (540.0, "")):
         now[0] = SystemClock().now() - seconds
-        admin.cookies = {COOKIE: late.box(content).decode().rstrip("=")}
+        admin.cookies = {name: late.box(content).decode().rstrip("=")}
         assert word((await admin.get(back))[2]) == expected
 
 
-async def test_nobody_is_sent_to_an_address_that_came_with_a_request(admin: Browser) -> None:
+async def test_nobody_is_sent_to_an_address_that_came_with_a_request(admin: Browser, site: Site) -> None:
     """Neither on the way there nor back."""
     url = await admin.begin()
     odd = "&".join(f"{name}=https://evil.example" for name in ("redirect_uri", "next", "url", "dashboard_url", "to"))
-    status, other, _ = await admin.get(f"https://calsyncd.example.com{START_PATH}?{odd}")
+    status, other, _ = await admin.get(f"https://calsyncd.example.com{site.link}&{odd}")
     back = await admin.consent()
     _, end, _ = await admin.get(f"{back}&{odd}")
 
     assert status == 303
     assert "evil" not in other + end
     assert urlsplit(other).netloc == urlsplit(url).netloc == urlsplit(end).netloc
-    assert parse_qs(urlsplit(other).query)["redirect_uri"] == ["https://calsyncd.example.com" + CALLBACK_PATH]
+    assert parse_qs(urlsplit(other).query)["redirect_uri"] == ["https://calsyncd.example.com" + AIRCALL_CALLBACK]
 
 
-async def test_strangers_cannot_make_us_ask_aircall_without_end(admin: Browser, site: Site, sandbox: Sandbox) -> None:
-    """So many a minute; who comes then is asked to reload the page, and that works."""
-    for _ in range(ATTEMPTS):
-        state = parse_qs(urlsplit(await admin.begin()).query)["state"][0]
-        _, _, page = await admin.get(f"https://calsyncd.example.com{CALLBACK_PATH}?code=guess&state={state}")
-        assert word(page) == "code_refused"
-    back = await admin.consent()
-    status, _, page = await admin.get(back)
-    tokens = [one for one in sandbox.aircall.requests if one.path == "/v1/oauth/token"]
+@pytest.fixture
+async def known(http: Http, sandbox: Sandbox, tmp_path: Path, session: aiohttp.ClientSession) -> AsyncIterator[Site]:
+    """A site behind a proxy that says who comes, where the app was installed once."""
+    public_url = "https://calsyncd.example.com"
+    trusted = [ip_network("127.0.0.0/8")]
+    async with app_site(http, sandbox, tmp_path, public_url, trusted) as made:
+        first = Browser(session, made)
+        assert (await first.get(await first.consent()))[0] == 303
+        yield made
 
-    assert (status, word(page), len(tokens)) == (503, "busy", ATTEMPTS)
-    site.installer._attempts.clear()
-    assert (await admin.get(back))[0] == 303
+
+def visitor(session: aiohttp.ClientSession, site: Site, address: str) -> Browser:
+    """Somebody who comes from this address, by way of the proxy."""
+    return Browser(session, site, address=address)
+
+
+async def guess(browser: Browser, times: int) -> Counter[str]:
+    """How so many answers ended that Aircall never gave, each begun at our page."""
+    words: Counter[str] = Counter()
+    for _ in range(times):
+        state = parse_qs(urlsplit(await browser.begin(AIRCALL_INSTALL)).query)["state"][0]
+        _, _, page = await browser.get(f"https://calsyncd.example.com{AIRCALL_CALLBACK}?code=guess&state={state}")
+        words[word(page)] += 1
+    return words
+
+
+async def test_a_stranger_who_guesses_keeps_nobody_else_out(
+    known: Site, session: aiohttp.ClientSession, sandbox: Sandbox
+) -> None:
+    """So many a minute for an address; whoever comes from another one is not asked to wait."""
+    said = await guess(visitor(session, known, "203.0.113.7"), ATTEMPTS + 3)
+    admin = visitor(session, known, "198.51.100.9")
+    back = await admin.consent(path=AIRCALL_INSTALL)
+    status, url, _ = await admin.get(back)
+
+    assert said == {"code_refused": ATTEMPTS, "busy": 3}
+    assert (status, url) == (303, sandbox.aircall_url + "/oauth/success")
+
+
+async def test_strangers_cannot_make_us_ask_aircall_without_end(
+    known: Site, session: aiohttp.ClientSession, sandbox: Sandbox
+) -> None:
+    """However many addresses they have; whoever is told to wait does by themselves, and the link always works."""
+    before = len(sandbox.aircall.requests)
+    said: Counter[str] = Counter()
+    for number in range(ATTEMPTS_OF_ALL // ATTEMPTS + 1):
+        said += await guess(visitor(session, known, f"203.0.113.{number}"), ATTEMPTS)
+    asked = [one for one in sandbox.aircall.requests[before:] if one.path == "/v1/oauth/token"]
+    late, invited = (visitor(session, known, f"198.51.100.{number}") for number in (1, 2))
+    # The allowance grows back: what was granted in these seconds is used up too.
+    while (await guess(visitor(session, known, "203.0.113.99"), 1))["busy"] == 0:
+        pass
+    status, _, page = await late.get(await late.consent(path=AIRCALL_INSTALL))
+
+    assert said["busy"] > 0
+    assert len(asked) <= said["code_refused"] <= ATTEMPTS_OF_ALL + 5
+    assert (status, word(page), late.headers["Refresh"]) == (503, "busy", "10")
+    assert len(late.cookies) == 1
+    assert (await invited.get(await invited.consent()))[0] == 303
+
+
+# -- whose company it is -----------------------------------------------------------------------------------------------
+
+
+async def test_a_stranger_cannot_be_first(admin: Browser, site: Site, sandbox: Sandbox) -> None:
+    """Who finds the page before the company's own admin did is told what the operator has to do, and gets no cookie."""
+    status, url, page = await admin.get("https://calsyncd.example.com" + AIRCALL_INSTALL)
+
+    assert (status, url, word(page), admin.cookies) == (403, "", "waiting", {})
+    assert "calsyncd connect --aircall" in page
+    assert not sandbox.aircall.requests
+    assert site.installs == 0
+
+
+@pytest.mark.parametrize("change", ["", "x", "{until}", "{until}.", "{later}.{proof}", "{until}.{proof}0", "é.{proof}"])
+async def test_a_link_that_nobody_signed_begins_nothing(admin: Browser, site: Site, change: str) -> None:
+    """Neither with another date, nor cut off; twice is none."""
+    until, _, proof = site.link.partition("?key=")[2].partition(".")
+    key = quote(change.format(until=until, later=int(until) + 1, proof=proof))
+    for query in (f"key={key}", f"key={until}.{proof}&key={key}"):
+        status, _, page = await admin.get(f"https://calsyncd.example.com{AIRCALL_INSTALL}?{query}")
+        assert (status, word(page) in {"waiting", "link_refused"}, admin.cookies) == (403, True, {})
+
+
+async def test_another_daemons_link_and_an_old_one_do_not_count(admin: Browser, site: Site, tmp_path: Path) -> None:
+    """After seven days, or by another state directory's key."""
+    (tmp_path / "other").mkdir()
+    push_key(tmp_path / "other")
+    now = SystemClock().now()
+    for folder, at, expected in (
+        (tmp_path / "other", now, 403),
+        (tmp_path, now - INVITATION_SECONDS - 1, 403),
+        (tmp_path, now - INVITATION_SECONDS + 60, 303),
+    ):
+        link = f"https://calsyncd.example.com{AIRCALL_INSTALL}?key={invitation(folder, at)}"
+        assert (await admin.get(link))[0] == expected
+    assert site.installs == 0
+
+
+async def test_the_known_company_needs_no_link_again_and_no_other_can_use_one(
+    admin: Browser, site: Site, sandbox: Sandbox
+) -> None:
+    """Not even an old link opens the door to another company, once there is one."""
+    link = site.link
+    await admin.get(await admin.consent(path=link))
+    first = site.token
+    assert (await admin.get(await admin.consent(path=AIRCALL_INSTALL)))[0] == 303
+    second = site.token
+    sandbox.aircall.install.company_id = 2
+    for path in (link, AIRCALL_INSTALL):
+        assert word((await admin.get(await admin.consent(path=path)))[2]) == "other_company"
+
+    assert second not in (None, first)
+    assert site.token == second
+
+
+async def test_a_company_whose_id_aircall_does_not_tell_needs_the_link(
+    admin: Browser, site: Site, sandbox: Sandbox
+) -> None:
+    """Each time: it cannot be told from any other."""
+    sandbox.aircall.install.tells_company = False
+    assert (await admin.get(await admin.consent()))[0] == 303
+    first = site.token
+    sandbox.aircall.uninstall()
+    plain = await admin.get("https://calsyncd.example.com" + AIRCALL_INSTALL)
+    again = await admin.get(await admin.consent())
+
+    assert (plain[0], word(plain[2])) == (403, "waiting")
+    assert again[0] == 303
+    assert site.token not in (None, first)
+
+
+@pytest.mark.parametrize(("company", "tells", "expected"), [(1, True, ""), (2, True, "other"), (1, False, "other")])
+async def test_with_a_pin_the_plain_page_begins_and_only_that_company_counts(
+    admin: Browser, site: Site, sandbox: Sandbox, company: int, *, tells: bool, expected: str
+) -> None:
+    """By the link too; a company that Aircall does not tell is none."""
+    site.installer.app = replace(site.installer.app, company=1)
+    sandbox.aircall.install.company_id, sandbox.aircall.install.tells_company = company, tells
+    for path in (AIRCALL_INSTALL, site.link):
+        status, _, page = await admin.get(await admin.consent(path=path))
+        assert (status, word(page)) == ((409, "other_company") if expected else (303, ""))
+    assert site.installs == (0 if expected else 2)
+
+
+async def test_a_pin_that_was_taken_back_meanwhile_counts_no_more(admin: Browser, site: Site) -> None:
+    """What the operator said when the answer comes counts, not what they said when it began."""
+    app = site.installer.app
+    site.installer.app = replace(app, company=1)
+    back = await admin.consent(path=AIRCALL_INSTALL)
+    site.installer.app = app
+
+    assert word((await admin.get(back))[2]) == "waiting"
+    assert site.token is None
 
 
 @pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "OPTIONS"])
@@ -287,20 +448,21 @@ async def test_other_methods_change_nothing(
 ) -> None:
     """Link checkers ask with HEAD."""
     back = (await admin.consent()).removeprefix("https://calsyncd.example.com")
-    headers = {"Cookie": f"{COOKIE}={admin.cookies[COOKIE]}"}
-    for path in (START_PATH, back):
+    headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in admin.cookies.items())}
+    for path in (site.link, back):
         async with session.request(method, site.origin + path, headers=headers, allow_redirects=False) as answer:
             assert (answer.status, answer.cookies) == (404, {})
     assert site.installs == 0
 
 
-async def test_neither_code_nor_token_nor_state_is_logged_or_shown(
+async def test_neither_code_nor_token_nor_state_nor_link_is_logged_or_shown(
     admin: Browser, site: Site, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whatever goes wrong, in any line or page."""
     caplog.set_level(logging.DEBUG)
     lines: list[str] = []
-    hidden: list[str] = [sandbox.aircall.install.client_secret]
+    link = site.link
+    hidden: list[str] = [sandbox.aircall.install.client_secret, link.partition(".")[2]]
     for fault in (
         {"status": 400},
         {"status": 503},
@@ -312,7 +474,7 @@ async def test_neither_code_nor_token_nor_state_is_logged_or_shown(
         if fault is not None:
             sandbox.aircall.fail("oauth/token", **fault)
         with capture_logs() as logged:
-            back = await admin.consent()
+            back = await admin.consent(path=link)
             hidden += [parse_qs(urlsplit(back).query)[name][0] for name in ("code", "state")]
             hidden += admin.cookies.values()
             await admin.get(back)
@@ -373,7 +535,7 @@ async def test_another_company_is_told_that_it_is_not_served(admin: Browser, sit
 async def test_without_an_app_there_are_no_such_pages(session: aiohttp.ClientSession) -> None:
     """404 and nothing, as for any other path."""
     async with serve(Google().app(), "127.0.0.1:0") as addresses:
-        for path in (START_PATH, CALLBACK_PATH):
+        for path in (AIRCALL_INSTALL, AIRCALL_CALLBACK):
             async with session.get(f"http://{addresses[0]}{path}", allow_redirects=False) as answer:
                 assert (answer.status, await answer.read()) == (404, b"")
 
@@ -384,9 +546,9 @@ async def test_on_plain_loopback_the_cookie_is_one_that_a_browser_takes_there(
     """Without https neither `Secure` nor the prefix that demands it; all else stays."""
     async with (
         app_site(http, sandbox, tmp_path, "http://localhost:8770") as site,
-        session.get(site.origin + START_PATH, allow_redirects=False) as answer,
+        session.get(site.origin + site.link, allow_redirects=False) as answer,
     ):
         [(name, cookie)] = answer.cookies.items()
 
-    assert name == "calsyncd-aircall"
+    assert re.fullmatch("calsyncd-aircall-[0-9a-f]{16}", name)
     assert (cookie["secure"], cookie["httponly"], cookie["samesite"], cookie["max-age"]) == ("", True, "Lax", "600")

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from playwright.async_api import BrowserContext, Page, async_playwright, expect
 
 from calsyncd.http import Http
+from calsyncd.routes import AIRCALL_INSTALL
 from calsyncd.sandbox.delivery import PUBLIC_ORIGIN
 from calsyncd.sandbox.world import Sandbox
-from calsyncd.web.install import START_PATH
 
 from .apps import Site, app_site
 
@@ -92,25 +92,30 @@ async def browser(public: Site, tmp_path: Path) -> AsyncIterator[BrowserContext]
         await made.close()
 
 
-async def from_the_dashboard(browser: BrowserContext, sandbox: Sandbox) -> Page:
-    """Aircall's own page leads to our install page, as its dashboard does."""
+async def from_the_dashboard(browser: BrowserContext, sandbox: Sandbox, path: str = AIRCALL_INSTALL) -> Page:
+    """Aircall's own page leads to our install page, as its dashboard does, or to the operator's link."""
     page = await browser.new_page()
     await page.goto(sandbox.aircall_url + "/oauth/success")
-    await page.evaluate("url => { location.href = url }", PUBLIC_ORIGIN + START_PATH)
+    await page.evaluate("url => { location.href = url }", PUBLIC_ORIGIN + path)
     await page.wait_for_url("**/oauth/authorize?**")
     return page
 
 
 async def test_the_dashboards_admin_installs_the_app(browser: BrowserContext, public: Site, sandbox: Sandbox) -> None:
-    """Deny, then begin again by the page's link and authorize; a popup does as well; a reload changes nothing."""
-    page = await from_the_dashboard(browser, sandbox)
+    """Deny, then begin again by the same link and authorize; a popup does as well; a reload changes nothing."""
+    page = await browser.new_page()
+    await page.goto(PUBLIC_ORIGIN + AIRCALL_INSTALL)
+    await expect(page.locator("#waiting")).to_contain_text("calsyncd connect --aircall")
+    page = await from_the_dashboard(browser, sandbox, public.link)
     [cookie] = await browser.cookies(PUBLIC_ORIGIN)
-    assert (cookie["name"], cookie["sameSite"]) == ("__Host-calsyncd-aircall", "Lax")
+    assert cookie["name"].startswith("__Host-calsyncd-aircall-")
+    assert cookie["sameSite"] == "Lax"
     assert (cookie["httpOnly"], cookie["secure"], cookie["path"]) == (True, True, "/")
     await page.click('button[value="deny"]')
     await expect(page.locator("#denied")).to_be_visible()
     assert public.installs == 0
-    await page.click("text=Start again")
+    await expect(page.locator("main")).to_contain_text("open your link once more")
+    await page.goto(PUBLIC_ORIGIN + public.link)
     await page.click('button[value="authorize"]')
     await page.wait_for_url(sandbox.aircall_url + "/oauth/success")
     await expect(page.locator("#success")).to_be_visible()
@@ -119,7 +124,7 @@ async def test_the_dashboards_admin_installs_the_app(browser: BrowserContext, pu
     assert await browser.cookies(PUBLIC_ORIGIN) == []
 
     async with page.expect_popup() as opened:
-        await page.evaluate("url => { window.open(url) }", PUBLIC_ORIGIN + START_PATH)
+        await page.evaluate("url => { window.open(url) }", PUBLIC_ORIGIN + AIRCALL_INSTALL)
     popup = await opened.value
     await popup.click('button[value="authorize"]')
     await popup.wait_for_url(sandbox.aircall_url + "/oauth/success")
@@ -135,10 +140,10 @@ async def test_who_is_no_admin_or_of_another_company_is_told(
 ) -> None:
     """By Aircall, and by us; our page has its style, and loads nothing from elsewhere."""
     sandbox.aircall.install.is_admin = False
-    page = await from_the_dashboard(browser, sandbox)
+    page = await from_the_dashboard(browser, sandbox, public.link)
     await expect(page.locator("#access_denied")).to_be_visible()
     sandbox.aircall.install.is_admin = True
-    page = await from_the_dashboard(browser, sandbox)
+    page = await from_the_dashboard(browser, sandbox, public.link)
     await page.click('button[value="authorize"]')
     await page.wait_for_url(sandbox.aircall_url + "/oauth/success")
     sandbox.aircall.install.company_id = 2

@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from calsyncd.core.troubles import BOX
 from calsyncd.web.frame import STYLE_SOURCE
-from calsyncd.web.pages import BOX, NEVER, READ, Facts, Page, render
+from calsyncd.web.pages import NEVER, READ, Facts, Page, render
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>&amp;"
 _VOID = {"meta", "input"}
