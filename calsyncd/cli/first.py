@@ -41,6 +41,8 @@ class _Terminal:
 @click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
 @click.option("--google-api-url", metavar="URL", help="Another Google Calendar, such as the sandbox's.")
 @click.option("--aircall-api-url", metavar="URL", help="Another Aircall, such as the sandbox's.")
+@click.option("--google-revoke-url", metavar="URL", help="Where such a Google takes back what agents granted.")
+@click.option("--aircall-dashboard-url", metavar="URL", help="Where such an Aircall has its page for admins.")
 def init(**flags: str | bool | None) -> None:
     """Ask a few questions, test each answer, and write settings and secrets. Without a terminal, flags answer."""
     from calsyncd.firstrun import Given, Incomplete, first_run
