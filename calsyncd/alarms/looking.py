@@ -13,9 +13,10 @@ from typing import Protocol
 
 from calsyncd.calendars import Calendar, Push, Syncer
 from calsyncd.clock import Clock
+from calsyncd.core.access import OF_AIRCALL
 from calsyncd.core.alarms import COMPANY, OWED_SECONDS, Wrong, is_everybodys
 from calsyncd.core.plan import Held
-from calsyncd.core.troubles import CODES, needs_human
+from calsyncd.core.troubles import KINDS, needs_human
 from calsyncd.phones import Agent, Roster, Webhooks
 
 LAG_WINDOW_SECONDS = 60.0
@@ -23,17 +24,16 @@ LAG_SHARE = 0.1
 STORM_SECONDS = 60.0
 """A storm is settled within seconds, often between two looks: it is told for so long after it began."""
 
-_OF_A_CALENDAR = frozenset({"bad_request", "calendar_gone", "internal", "no_access"})
+_OF_A_CALENDAR = frozenset(code for code, kind in KINDS.items() if kind.reach == "calendar")
 """The other troubles of calendars are their agent's: one alarm, however many calendars he has."""
 
-_OF_AIRCALL = frozenset(
-    {
-        *("aircall_failing", "aircall_user_gone", "aircall_user_taken", "aircall_user_unknown", "call_without_end"),
-        *("not_taken", "update_refused", "updates_owed"),
-    }
+_OF_AIRCALL = frozenset(code for code, kind in KINDS.items() if kind.reach == "agent" and kind.told_by == "aircall")
+_OF_GOOGLE = frozenset(
+    code
+    for code, kind in KINDS.items()
+    if kind.reach == "company" and kind.told_by == "google" and code != "push_address"
 )
-_OF_THE_COMPANY = frozenset({"aircall_company", "aircall_credentials", "aircall_not_installed", "aircall_uninstalled"})
-_OF_GOOGLE = frozenset({"api_disabled", "clock", "oauth_client", "quota", "service_account"})
+"""What one calendar that is read shows to be over, for the company; our address Google takes or not by itself."""
 
 
 class Lag:
@@ -138,7 +138,7 @@ class Looking:
         trouble = agent.trouble
         company = self._roster.company_trouble is not None
         if trouble is not None:
-            code = trouble.code if trouble.code in CODES else "aircall_failing"
+            code = trouble.code if trouble.code in KINDS else "aircall_failing"
             seen.wrong.append(Wrong(code, agent.email, trouble.since, agent.email))
         # Who has a trouble, or whose company has one, is owed something because of it.
         owes_since = agent.owes_since if trouble is None and not company else None
@@ -152,11 +152,11 @@ class Looking:
     def _look_at_calendar(self, calendar: Calendar, seen: Seen) -> None:
         trouble = calendar.trouble
         if trouble is not None and trouble.code != "store":
-            code = trouble.code if trouble.code in CODES else "google_failing"
+            code = trouble.code if trouble.code in KINDS else "google_failing"
             seen.wrong.append(_of_calendar(code, calendar, trouble.since))
         push = calendar.push_trouble
         # Unknown ones pass: the calendar is polled.
-        if push is not None and push.code in CODES and (trouble is None or push.code != trouble.code):
+        if push is not None and push.code in KINDS and (trouble is None or push.code != trouble.code):
             seen.wrong.append(_of_calendar(push.code, calendar, push.since))
         read = calendar.fresh if trouble is None else needs_human(trouble.code)
         if not read:
@@ -200,7 +200,7 @@ class Looking:
         if not self._webhooks.checked or self._roster.company_trouble is not None:
             yield "aircall_webhook"
         if not self._roster.listed or self._roster.company_trouble is not None:
-            yield from _OF_THE_COMPANY
+            yield from OF_AIRCALL
         if calendars and not any(one.fresh and one.trouble is None for one in calendars):
             yield from _OF_GOOGLE
         if calendars and not any(self._accepted(one, now) for one in calendars):

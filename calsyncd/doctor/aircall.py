@@ -125,6 +125,6 @@ def _refused(error: ServiceError) -> Finding:
 
 CHECKS = (
     Check("aircall", "Aircall's credentials", credentials),
-    Check("users", "each agent's Aircall user", users, "{} agents have an Aircall user"),
-    Check("webhooks", "Aircall's webhooks", webhooks),
+    Check("users", "each agent's Aircall user", users, "{} agents have an Aircall user", needs="aircall"),
+    Check("webhooks", "Aircall's webhooks", webhooks, needs="aircall"),
 )
