@@ -91,7 +91,7 @@ def agent_view(
 USER_GONE = "aircall_user_gone"
 
 
-def matching_view(matching: Matching, *, everybody: bool, untried: int) -> dict[str, Any]:
+def matching_view(matching: Matching, *, everybody: bool, untried: int, unlisted: Iterable[str] = ()) -> dict[str, Any]:
     """Who has no counterpart, as `GET /api/v1/matching` shows it."""
     return {
         "everybody": everybody,
@@ -104,6 +104,15 @@ def matching_view(matching: Matching, *, everybody: bool, untried: int) -> dict[
         ],
         "accounts": [
             {"email": one.email, "aircall_user": one.user, **_reason_view(why)} for one, why in matching.accounts
+        ],
+        "unlisted": [
+            {
+                "email": email,
+                "reason": "connected, and Aircall has no such user" if everybody else "connected, and not listed",
+                "do": f"`calsyncd forget {email}` takes the permission back; or"
+                + (" invite them to Aircall again" if everybody else " list the agent again"),
+            }
+            for email in unlisted
         ],
     }
 

@@ -35,6 +35,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "calendars": {"clock", "core", "errors", "logs", "metrics", "scheduler"},
     "phones": {"clock", "core", "errors", "logs", "metrics", "scheduler"},
     "connections": {"clock", "errors", "google", "http", "vault", "web"},
+    "grants": {"aircall", "clock", "connections", "core", "errors", "logs", "vault"},
     "view": {"calendars", "core", "phones"},
     "web": {"core", "errors"},
     "chronicle": {"clock", "core", "view"},
@@ -50,7 +51,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "daemon": {
         *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
         *("absence", "alarms", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
-        *("connections", "following", "installation", "services", "vault"),
+        *("connections", "following", "grants", "installation", "services", "vault"),
     },
     "doctor": {
         *("aircall", "clock", "config", "core", "errors", "google", "http", "services", "state", "vault", "web"),

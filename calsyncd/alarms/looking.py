@@ -7,7 +7,7 @@ calendar that Google refused yesterday is not mended by an outage of Google.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -26,6 +26,9 @@ STORM_SECONDS = 60.0
 
 _OF_A_CALENDAR = frozenset(code for code, kind in KINDS.items() if kind.reach == "calendar")
 """The other troubles of calendars are their agent's: one alarm, however many calendars he has."""
+
+_TOLD_ELSEWHERE = frozenset({"store", "vault"})
+"""The database tells of itself, and of the vault's files whoever looks through all of them, by name."""
 
 _OF_AIRCALL = frozenset(code for code, kind in KINDS.items() if kind.reach == "agent" and kind.told_by == "aircall")
 _OF_GOOGLE = frozenset(
@@ -104,10 +107,18 @@ class Seen:
 
 
 class Looking:
-    """Looks at everything."""
+    """Looks at everything; `granted` says of these agents what is wrong with what they have granted."""
 
     def __init__(
-        self, clock: Clock, *, roster: Roster, syncer: Syncer, push: Push, webhooks: Webhooks, facts: Facts
+        self,
+        clock: Clock,
+        *,
+        roster: Roster,
+        syncer: Syncer,
+        push: Push,
+        webhooks: Webhooks,
+        facts: Facts,
+        granted: Callable[[Iterable[str]], Iterable[Wrong]] = lambda _: (),
     ) -> None:
         self._clock = clock
         self._roster = roster
@@ -115,6 +126,7 @@ class Looking:
         self._push = push
         self._webhooks = webhooks
         self._facts = facts
+        self._granted = granted
         self._began_at = clock.now()
         self._since: dict[str, float] = {}
 
@@ -129,6 +141,7 @@ class Looking:
             self._look_at_agent(agent, seen, now)
         for calendar in self._syncer.calendars.values():
             self._look_at_calendar(calendar, seen)
+        seen.wrong += self._granted(agent.email for agent in agents)
         seen.unknown.update(self._unknown(now))
         return seen
 
@@ -151,7 +164,7 @@ class Looking:
 
     def _look_at_calendar(self, calendar: Calendar, seen: Seen) -> None:
         trouble = calendar.trouble
-        if trouble is not None and trouble.code != "store":
+        if trouble is not None and trouble.code not in _TOLD_ELSEWHERE:
             code = trouble.code if trouble.code in KINDS else "google_failing"
             seen.wrong.append(_of_calendar(code, calendar, trouble.since))
         push = calendar.push_trouble

@@ -55,15 +55,26 @@ def print_agents(agents: list[dict[str, Any]]) -> None:
 
 def print_unmatched(matching: dict[str, Any]) -> None:
     """A line for those Aircall users who are missed, and one for the Google accounts without one; none for none."""
+    unlisted = matching.get("unlisted", ())
+    left = {one["email"] for one in unlisted}
+    accounts = [one for one in matching.get("accounts", ()) if one["email"] not in left]
     users = [one for one in matching.get("users", ()) if one["code"] != "not_listed"]
     for found, singular, plural, lacks in (
         (users, "Aircall user has", "Aircall users have", "no Google calendar here"),
-        (matching.get("accounts", ()), "Google account has", "Google accounts have", "no Aircall user"),
+        (accounts, "Google account has", "Google accounts have", "no Aircall user"),
     ):
         if found:
             shown = ", ".join(map(_unmatched, found[:MOST_UNMATCHED]))
             more = f" and {len(found) - MOST_UNMATCHED} more" if len(found) > MOST_UNMATCHED else ""
             click.echo(f"{len(found)} {singular if len(found) == 1 else plural} {lacks}: {shown}{more}")
+    if unlisted:
+        shown = ", ".join(one["email"] for one in unlisted[:MOST_UNMATCHED])
+        more = f" and {len(unlisted) - MOST_UNMATCHED} more" if len(unlisted) > MOST_UNMATCHED else ""
+        account = "connected account is no agent" if len(unlisted) == 1 else "connected accounts are no agents"
+        again = "invite them to Aircall again" if matching.get("everybody") else "list them again"
+        click.echo(
+            f"{len(unlisted)} {account}: {shown}{more}; `calsyncd forget EMAIL` takes the permission back, or {again}"
+        )
     if matching.get("untried"):
         click.echo(f"{matching['untried']} more Aircall users are being tried")
 

@@ -34,8 +34,8 @@ OF_AIRCALL = frozenset(
 _BELIEVED_FROM: dict[Reach, int] = {"company": 3, "domain": 10}
 """So many refused calendars say that it is everybody's: two or three agents of a domain may each be shut out alone."""
 
-_CERTAIN = frozenset({"not_connected"})
-"""Known without asking."""
+NEVER_HAD = "not_connected"
+"""No loss: access that was never given. It is known without asking."""
 
 
 def ground(code: str, agent: str, calendar: str, *, alone: bool = False) -> str:
@@ -70,7 +70,7 @@ def is_confirmed(code: str, refusals: int, lasted: float, *, known: bool) -> boo
 
     Where nothing was ever read (`known` false) a mistake takes nothing away, and no time has to pass.
     """
-    return code in _CERTAIN or (refusals >= CONFIRM_REFUSALS and (lasted >= CONFIRM_SECONDS or not known))
+    return code == NEVER_HAD or (refusals >= CONFIRM_REFUSALS and (lasted >= CONFIRM_SECONDS or not known))
 
 
 def next_probe(refusals: int, chance: float, *, confirmed: bool) -> float:

@@ -42,13 +42,14 @@ TOGETHER = 3
 class Wrong:
     """Something that is wrong now: with whom (an agent's e-mail, a calendar's key or COMPANY) and since when.
 
-    `agent` is the agent whom it concerns, None for everybody.
+    `agent` is the agent whom it concerns, None for everybody; `detail` what the code's words cannot know: which file.
     """
 
     code: str
     who: str
     since: float
     agent: str | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +101,11 @@ class _Level:
 
     since: float
     agents: set[str] = field(default_factory=set)
+    detail: str = ""
 
     def add(self, one: Wrong) -> None:
         self.since = min(self.since, one.since)
+        self.detail = self.detail or one.detail
         if one.agent is not None:
             self.agents.add(one.agent)
 
@@ -158,7 +161,11 @@ class Alarms:
                 if not shared or (code, who) in self.raised:
                     levels[code, who] = level
             if shared:
-                levels[code, COMPANY] = _Level(min(level.since for level in found.values()), troubled)
+                levels[code, COMPANY] = _Level(
+                    min(level.since for level in found.values()),
+                    troubled,
+                    next((level.detail for level in found.values() if level.detail), ""),
+                )
                 self._inherit(code, found)
         return levels
 
@@ -216,7 +223,8 @@ class Alarms:
 
 def _alarm(code: str, who: str, level: _Level, now: float, agents: int) -> Alarm:
     found = trouble(code, level.since)
-    alarm = Alarm(code, who, level.since, found.message, found.do, found.owner, now)
+    message = f"{found.message}: {level.detail}" if level.detail else found.message
+    alarm = Alarm(code, who, level.since, message, found.do, found.owner, now)
     if who != COMPANY or is_everybodys(code):
         return alarm
-    return replace(alarm, message=f"{len(level.agents)} of {agents} agents: {found.message}")
+    return replace(alarm, message=f"{len(level.agents)} of {agents} agents: {message}")
