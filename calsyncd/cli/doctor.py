@@ -21,7 +21,7 @@ MOST_LINES = 20
 
 _WHAT_IT_DOES = """\
 For about a minute {email} is set unavailable, Auto and available in Aircall, some times each, and then put back to what
-is there now, also after Ctrl-C. Nobody else is touched. Where no daemon runs, a webhook is made and deleted again."""
+is there now, also after Ctrl-C; if it is killed, by the next `calsyncd doctor`. Nobody else is touched. Where no daemon runs, a webhook is made and deleted again."""
 
 _WIDTH = 12
 _MARKS = {"good": "good", "note": "note", "failed": "FAIL"}
@@ -48,7 +48,10 @@ _MARKS = {"good": "good", "note": "note", "failed": "FAIL"}
 def doctor(
     config_path: Path | None, *, as_json: bool, email: str | None, yes: bool, spend_minute: bool, report_path: Path
 ) -> None:
-    """Look at all that calsyncd needs, and say what to do where something is missing. Changes nothing."""
+    """Look at all that calsyncd needs, and say what to do where something is missing. Changes nothing.
+
+    Only whom a probe that was killed has left changed is put back.
+    """
     if email is not None:
         _probe(config_path, email, report_path, ask=not yes, spend=spend_minute, as_json=as_json)
         return

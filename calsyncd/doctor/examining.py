@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
-from calsyncd.doctor import aircall, google, machine, public
+from calsyncd.doctor import aircall, google, machine, public, undoing
 from calsyncd.doctor.checks import Check, Finding, Outcome, failed, note, refused
 from calsyncd.doctor.examined import Examined
 from calsyncd.errors import ServiceError
 
-CHECKS = (*machine.CHECKS, *aircall.CHECKS, *google.CHECKS, *public.CHECKS)
+CHECKS = (*machine.CHECKS, *undoing.CHECKS, *aircall.CHECKS, *google.CHECKS, *public.CHECKS)
 
 
 async def examine(examined: Examined, begun: Callable[[Check], None]) -> AsyncIterator[tuple[Check, list[Finding]]]:
@@ -20,7 +20,8 @@ async def examine(examined: Examined, begun: Callable[[Check], None]) -> AsyncIt
         if cause is not None:
             yield check, [note(f"not tried: first {cause.title} are to be mended")]
             continue
-        begun(check)
+        if not check.rare:
+            begun(check)
         try:
             found = await check.look(examined)
         except ServiceError as error:
@@ -30,4 +31,5 @@ async def examine(examined: Examined, begun: Callable[[Check], None]) -> AsyncIt
             found = [failed(what, "run this as root, or as the user as whom calsyncd runs")]
         if any(one.outcome is Outcome.FAILED for one in found):
             wrong[check.name] = check
-        yield check, found
+        if found or not check.rare:
+            yield check, found

@@ -18,15 +18,16 @@ from typing import Any
 
 from calsyncd.core.model import Setting
 from calsyncd.errors import UserError
-from calsyncd.state import give_to_owner, replace_file
+from calsyncd.state import replace_file
 
 NAME = "probe-left.json"
-LOCK = "probe.lock"
+
+_AS_WHOM = "run this as root, or as the user as whom calsyncd runs"
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """The Aircall user `user` was set to `before` until `at` (epoch seconds); `written` are the last updates sent."""
+    """The Aircall user `user` was set to `before` until `at` (epoch seconds); `written` are the last two updates."""
 
     email: str
     user: int
@@ -50,25 +51,19 @@ class Note:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Hold it against every other process. UserError: another one does, or nothing can be written there."""
-        path = self._folder / LOCK
+        """Hold it against every other process. UserError 75: another one does."""
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            raise UserError(
-                f"{path}: cannot be written ({error.strerror}), so that a probe that is killed could not be undone:"
-                " run this as root, or as the user as whom calsyncd runs"
-            ) from error
+            raise UserError(f"{self._folder}: cannot be used ({error.strerror}): {_AS_WHOM}") from error
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise UserError("another probe is under way: wait for its end", exit_code=75) from error
             yield
-            path.unlink(missing_ok=True)
         finally:
             os.close(descriptor)
-            give_to_owner(self._folder)
 
     def read(self) -> Left | None:
         """What is left; None if nothing is. UserError if it cannot be read."""
@@ -101,8 +96,15 @@ class Note:
         self._left = replace(self._left, written=(*self._left.written[-1:], setting))
         try:
             replace_file(self._path, json.dumps(asdict(self._left)).encode())
+            if os.geteuid() == 0:
+                # The service's user is to be able to end what root began.
+                owner = self._folder.stat()
+                os.chown(self._path, owner.st_uid, owner.st_gid)
         except OSError as error:
-            raise UserError(f"{self._path}: cannot be written ({error.strerror}): nothing more is tried") from error
+            raise UserError(
+                f"{self._path}: cannot be written ({error.strerror}), so that a probe that is killed could not be"
+                f" undone: {_AS_WHOM}"
+            ) from error
 
     def end(self) -> None:
         """The user is back."""
@@ -114,6 +116,6 @@ def _setting(body: dict[str, Any]) -> Setting:
     return Setting(str(body["availability_status"]), substatus if isinstance(substatus, str) else None)
 
 
-def folder_of(state_dir: Path, report: Path) -> Path:
-    """Where a probe's note is: in the state directory, or before there is one beside the report."""
-    return state_dir if state_dir.is_dir() else report.absolute().parent
+def notes(state_dir: Path) -> tuple[Note, ...]:
+    """Where a note may be; the first is where one is made: in the state directory, before there is one in this one."""
+    return tuple(Note(folder) for folder in (state_dir, Path.cwd()) if os.access(folder, os.X_OK))
