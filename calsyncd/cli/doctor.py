@@ -21,7 +21,8 @@ MOST_LINES = 20
 
 _WHAT_IT_DOES = """\
 For about a minute {email} is set unavailable, Auto and available in Aircall, some times each, and then put back to what
-is there now, also after Ctrl-C; if it is killed, by the next `calsyncd doctor`. Nobody else is touched. Where no daemon runs, a webhook is made and deleted again."""
+is there now, also after Ctrl-C; if it is killed, by the next `calsyncd doctor`. Nobody else is touched. Where no daemon
+runs, a webhook is made and deleted again."""
 
 _WIDTH = 12
 _MARKS = {"good": "good", "note": "note", "failed": "FAIL"}
