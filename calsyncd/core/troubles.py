@@ -153,7 +153,7 @@ KINDS: dict[str, Kind] = {
         "here",
         _OPERATOR,
         "a credential in the vault cannot be read",
-        "the alarm and the log name the file: put it, or the vault's key, back; or delete it and connect again",
+        "put the file back, which the alarm and the log name, or the vault's key; or delete the file and connect again",
     ),
     "api_disabled": Kind(
         "company",

@@ -21,7 +21,7 @@ async def undo(examined: Examined) -> list[Finding]:
                 with one.held():
                     found.append(await _undone(examined, one, left))
         except UserError as error:
-            found.append(failed(str(error), "see there"))
+            found.append(failed(str(error), ""))
     return found
 
 
