@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 import click
 
 from calsyncd.cli.common import commands
+from calsyncd.terminal.paper import Paper
+
+_TO_COPY = re.compile(r"  (calsyncd |systemctl |\w+=)")
+"""Commands, and lines of a unit."""
 
 
 class _Terminal:
@@ -15,11 +20,23 @@ class _Terminal:
 
     def ask(self, question: str, default: str | None, *, hidden: bool) -> str:
         """Ask until something is typed, or the default is taken; Ctrl-D and Ctrl-C end the command."""
-        return str(click.prompt(question, default=default, hide_input=hidden)).strip()
+        text = question if default is None else f"{question} [{default}]"
+        text = _paper().wrapped(text, rest="  ")
+        return str(click.prompt(text, default=default, show_default=False, hide_input=hidden)).strip()
 
     def say(self, line: str) -> None:
         """Print a line."""
-        click.echo(line)
+        _say(line)
+
+
+def _paper() -> Paper:
+    return Paper.of(sys.stdout, os.environ)
+
+
+def _say(line: str) -> None:
+    """Print a line, broken between words unless it is there to be copied."""
+    indent = " " * (len(line) - len(line.lstrip()))
+    click.echo(line if _TO_COPY.match(line) else _paper().wrapped(line.lstrip(), indent, indent))
 
 
 @commands.command()
@@ -50,7 +67,7 @@ def init(**flags: str | bool | None) -> None:
     given = Given(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
     terminal = _Terminal() if sys.stdin.isatty() else None
     try:
-        first_run(given, terminal, click.echo, os.environ)
+        first_run(given, terminal, _say, os.environ)
     except Incomplete as error:
         for fault in error.faults:
             click.echo(fault)
