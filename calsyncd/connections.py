@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -104,13 +104,13 @@ class Connections:
         self._revoked: dict[str, int] = {}
         self._work: set[asyncio.Task[bool]] = set()
         self._connected: set[str] = set()
-        self._leaving: set[str] = set()
+        self._leaving: dict[str, float] = {}
         self._unreadable = frozenset(vault.faults())
         for email in self._kept():
             with contextlib.suppress(UserError):
                 credential = vault.get(_CONTEXT + email)
                 if credential is not None:
-                    (self._leaving if credential.get("leaving") else self._connected).add(email)
+                    self._take(email, credential)
 
     # -- who is connected ------------------------------------------------------------------------------------------
 
@@ -123,14 +123,45 @@ class Connections:
 
         Of a file that cannot be read it is not known what it holds: nobody is put back for that.
         """
-        doubtful = (
-            {email for email in among if name_of(_CONTEXT + email) in self._unreadable} if self._unreadable else set()
-        )
-        return sorted(self._connected | (doubtful - self._leaving))
+        doubtful = {email for email in among if file_of(email) in self._unreadable} if self._unreadable else set()
+        return sorted(self._connected | (doubtful - self._leaving.keys()))
 
     def leaving(self) -> list[str]:
         """The accounts of which disconnecting is not yet at its end, sorted: nobody may follow them."""
         return sorted(self._leaving)
+
+    def leaving_since(self) -> dict[str, float]:
+        """Since when each of them has been leaving, epoch seconds."""
+        return dict(self._leaving)
+
+    def reread(self, faults: Collection[str], contexts: Iterable[str]) -> tuple[list[str], bool]:
+        """Take up what people changed in the vault: (the accounts that can be read again, whether others are gone).
+
+        `faults` has the names of the files that cannot be read, `contexts` what the others hold.
+        """
+        self._unreadable = frozenset(faults)
+        kept = {context.removeprefix(_CONTEXT) for context in contexts if context.startswith(_CONTEXT)}
+        known = self._connected | self._leaving.keys()
+        changed = {email for email in kept ^ known if file_of(email) not in self._unreadable}
+        back, gone = [], False
+        for email in sorted(changed):
+            with contextlib.suppress(UserError):
+                # Asked once more: since the vault was looked through, somebody may have come or gone.
+                credential = self._vault.get(_CONTEXT + email)
+                if credential is None:
+                    gone = gone or email in known
+                    self._connected.discard(email)
+                    self._leaving.pop(email, None)
+                elif email not in known:
+                    self._take(email, credential)
+                    back.append(email)
+        return [email for email in back if email in self._connected], gone
+
+    def _take(self, email: str, credential: Mapping[str, Any]) -> None:
+        if credential.get("leaving"):
+            self._leaving[email] = float(credential.get("leaving_since", self._clock.now()))
+        else:
+            self._connected.add(email)
 
     def grant(self, email: str) -> str | None:
         """The refresh token of this account, also while it is leaving; None: it has none. As `grant_in`."""
@@ -239,7 +270,7 @@ class Connections:
                 return False
             credential = {"refresh_token": token, "connected_at": int(self._clock.now())}
             await asyncio.to_thread(self._vault.put, _CONTEXT + email, credential)
-            self._leaving.discard(email)
+            self._leaving.pop(email, None)
             self._connected.add(email)
             await self._followed(email)
         _log.info(f"The calendar of {email} is connected", action="agent_connected", agent=email)
@@ -280,12 +311,14 @@ class Connections:
         credential = await asyncio.to_thread(self._vault.get, context)
         if credential is None:
             self._connected.discard(email)
-            self._leaving.discard(email)
+            self._leaving.pop(email, None)
             return True
+        since = self._leaving.get(email, float(int(self._clock.now())))
         if not credential.get("leaving"):
-            await asyncio.to_thread(self._vault.put, context, {**credential, "leaving": True})
+            leaving = {**credential, "leaving": True, "leaving_since": since}
+            await asyncio.to_thread(self._vault.put, context, leaving)
         self._connected.discard(email)
-        self._leaving.add(email)
+        self._leaving[email] = since
         try:
             await self._let_go(email)
             await self._revoke(email, credential)
@@ -297,7 +330,7 @@ class Connections:
             )
             return False
         await asyncio.to_thread(self._vault.remove, context)
-        self._leaving.discard(email)
+        self._leaving.pop(email, None)
         self._left(email)
         _log.info(f"The calendar of {email} is disconnected", action="agent_disconnected", agent=email)
         return True
@@ -330,6 +363,11 @@ def _not_connected(why: str, email: str) -> None:
 def _failed(email: str, error: Exception) -> None:
     why = "Google did not answer in time" if isinstance(error, TimeoutError) else str(error)
     _log.error(f"A calendar could not be connected or disconnected: {why}", action="connect_failed", agent=email)
+
+
+def file_of(email: str) -> str:
+    """The name of the file in the vault that holds what this account has granted."""
+    return name_of(_CONTEXT + email)
 
 
 def grant_in(vault: Vault, email: str) -> str | None:

@@ -119,7 +119,16 @@ class Control:
         zone = self._zone(agent.email)
         names = [calendar.id for calendar, _ in calendars]
         others = self._others.of(agent.email, names) if self._others is not None else None
-        return agent_view(agent, calendars, self._trouble_beside(agent), self._clock.now(), zone, others=others)
+        why_not = self._others.why_not(agent.email) if self._others is not None else None
+        return agent_view(
+            agent,
+            calendars,
+            self._trouble_beside(agent),
+            self._clock.now(),
+            zone,
+            others=others,
+            others_why_not=why_not,
+        )
 
     def _trouble_beside(self, agent: Agent) -> Trouble | None:
         """What troubles an agent whatever their calendars say."""

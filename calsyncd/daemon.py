@@ -34,6 +34,7 @@ from calsyncd.errors import ServiceError, UserError, exit_code_of
 from calsyncd.following import Following
 from calsyncd.google.calendar import CalendarApi
 from calsyncd.google.granted import ConsentTokens
+from calsyncd.grants import Grants
 from calsyncd.http import Http
 from calsyncd.installation import AppInstaller
 from calsyncd.journal import Journal
@@ -129,6 +130,7 @@ class Daemon:
         self._vault: Vault | None = None
         self.connections: Connections | None = None
         self.installer: AppInstaller | None = None
+        self.grants: Grants | None = None
         self.following: Following
         self._stop = asyncio.Event()
         self._database_at = self.clock.monotonic()
@@ -229,6 +231,7 @@ class Daemon:
                 leaving=self._leaving,
                 forget=self._forget_token,
                 knows=google.knows,
+                connected=lambda: self.connections.connected() if self.connections is not None else (),
             )
             self._take_grants(settings, http)
             self.syncer.storm.limits = _storm_limits(settings)
@@ -301,6 +304,17 @@ class Daemon:
                 chance=random.random,
             )
 
+        if self._vault is not None:
+            self.grants = Grants(
+                self.clock,
+                self._vault,
+                connections=self.connections,
+                installed=self._authorization if isinstance(self._authorization, Installed) else None,
+                mended=self.following.connected,
+                changed=self.following.regranted,
+                regained=self._aircall_regained,
+            )
+
     def _watch(self) -> Watch:
         """Who raises alarms."""
         looking = Looking(
@@ -310,6 +324,7 @@ class Daemon:
             push=self.push,
             webhooks=self.webhooks,
             facts=_Facts(self),
+            granted=self.grants.wrong if self.grants is not None else lambda _: (),
         )
         return Watch(
             self.clock,
@@ -385,6 +400,8 @@ class Daemon:
         ]
         if self.connections is not None:
             work.append(asyncio.create_task(self.connections.keep(), name="connections"))
+        if self.grants is not None:
+            work.append(asyncio.create_task(self.grants.keep(), name="grants"))
         watchdog = systemd.watchdog_interval(self._environ, os.getpid())
         if watchdog is not None:
             work.append(asyncio.create_task(self._feed(watchdog), name="watchdog"))
@@ -543,6 +560,8 @@ class Daemon:
         # Somebody has seen to something: whatever is lost is asked about now, with the new credentials or the old.
         self.syncer.losses.probe()
         self.phones.probe()
+        if self.grants is not None:
+            self.grants.look_soon()
         log.info(
             f"The settings are in force: {len(self.following.who)} agents",
             action="reloaded",

@@ -22,8 +22,8 @@ class Following:
     """Keeps phones and calendars in step with the settings, Aircall's users, and who has consented.
 
     `accounts` tells who has, given the users' addresses, and is None where nobody is asked; `leaving` those who take it
-    back, and `forget` drops an account's access token. `knows` says whether Google has a calendar of an address. Before
-    `serve` none is read.
+    back, and `forget` drops an account's access token. `knows` says whether Google has a calendar of an
+    address, `connected` whose grants are kept. Before `serve` no calendar is read.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Following:
         leaving: Callable[[], Iterable[str]],
         forget: Callable[[str], None],
         knows: Callable[[str], Awaitable[bool]],
+        connected: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self.who: list[config.Agent] = []
         self._settings = settings
@@ -48,6 +49,7 @@ class Following:
         self._others = others
         self._leaving = leaving
         self._forget = forget
+        self._connected = connected
         self._everybody = Everybody(scheduler, follow=self._follow_everybody, accounts=accounts, knows=knows)
         self._serving = False
         roster.heard = self._heard
@@ -85,7 +87,19 @@ class Following:
     def matching(self) -> dict[str, Any]:
         """Who has no counterpart, in the API's shape; that is nobody before Aircall's users were listed."""
         found = self._everybody.matching if self._everybody.listed else Matching()
-        return matching_view(found, everybody=self._settings.everybody, untried=self._everybody.untried)
+        return matching_view(
+            found,
+            everybody=self._settings.everybody,
+            untried=self._everybody.untried,
+            unlisted=self._unlisted(),
+        )
+
+    def _unlisted(self) -> list[str]:
+        """Who is connected and not followed: kept here and at Google, and read by nobody."""
+        if self._settings.everybody and not self._everybody.listed:
+            return []
+        followed = {agent.email for agent in self.who}
+        return sorted(email for email in self._connected() if email not in followed)
 
     # -- what was granted ------------------------------------------------------------------------------------------
 
@@ -113,6 +127,11 @@ class Following:
         self._everybody.refresh()
         self._follow_calendars()
         self._forget(email)
+
+    def regranted(self) -> None:
+        """What was granted is not what it was: somebody has seen to the vault's files."""
+        self._everybody.refresh()
+        self._follow_calendars()
 
     def left(self, _: str) -> None:
         """Nothing is left of what an agent had granted."""

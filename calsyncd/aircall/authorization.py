@@ -93,10 +93,15 @@ class Installed:
         self._vault = vault
         self._learned = learned
         self._current: Installation | None = None
+        self.reread()
+
+    def reread(self) -> bool:
+        """Take up what the vault holds, while nothing is known; whether something is now."""
         # What cannot be read is as if it were not there: an admin can install the app, once the file is out of the way.
         with contextlib.suppress(UserError):
-            self._current = _read(vault.get(CONTEXT))
+            self._current = self._current or _read(self._vault.get(CONTEXT))
         self._learn()
+        return self._current is not None
 
     @property
     def current(self) -> Installation | None:

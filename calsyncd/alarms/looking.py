@@ -7,15 +7,16 @@ calendar that Google refused yesterday is not mended by an outage of Google.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from calsyncd.calendars import Calendar, Push, Syncer
 from calsyncd.clock import Clock
+from calsyncd.core.access import OF_AIRCALL
 from calsyncd.core.alarms import COMPANY, OWED_SECONDS, Wrong, is_everybodys
 from calsyncd.core.plan import Held
-from calsyncd.core.troubles import CODES, needs_human
+from calsyncd.core.troubles import KINDS, needs_human
 from calsyncd.phones import Agent, Roster, Webhooks
 
 LAG_WINDOW_SECONDS = 60.0
@@ -23,17 +24,19 @@ LAG_SHARE = 0.1
 STORM_SECONDS = 60.0
 """A storm is settled within seconds, often between two looks: it is told for so long after it began."""
 
-_OF_A_CALENDAR = frozenset({"bad_request", "calendar_gone", "internal", "no_access"})
+_OF_A_CALENDAR = frozenset(code for code, kind in KINDS.items() if kind.reach == "calendar")
 """The other troubles of calendars are their agent's: one alarm, however many calendars he has."""
 
-_OF_AIRCALL = frozenset(
-    {
-        *("aircall_failing", "aircall_user_gone", "aircall_user_taken", "aircall_user_unknown", "call_without_end"),
-        *("not_taken", "update_refused", "updates_owed"),
-    }
+_TOLD_ELSEWHERE = frozenset({"store", "vault"})
+"""The database tells of itself, and of the vault's files whoever looks through all of them, by name."""
+
+_OF_AIRCALL = frozenset(code for code, kind in KINDS.items() if kind.reach == "agent" and kind.told_by == "aircall")
+_OF_GOOGLE = frozenset(
+    code
+    for code, kind in KINDS.items()
+    if kind.reach == "company" and kind.told_by == "google" and code != "push_address"
 )
-_OF_THE_COMPANY = frozenset({"aircall_company", "aircall_credentials", "aircall_not_installed", "aircall_uninstalled"})
-_OF_GOOGLE = frozenset({"api_disabled", "clock", "oauth_client", "quota", "service_account"})
+"""What one calendar that is read shows to be over, for the company; our address Google takes or not by itself."""
 
 
 class Lag:
@@ -104,10 +107,18 @@ class Seen:
 
 
 class Looking:
-    """Looks at everything."""
+    """Looks at everything; `granted` says of these agents what is wrong with what they have granted."""
 
     def __init__(
-        self, clock: Clock, *, roster: Roster, syncer: Syncer, push: Push, webhooks: Webhooks, facts: Facts
+        self,
+        clock: Clock,
+        *,
+        roster: Roster,
+        syncer: Syncer,
+        push: Push,
+        webhooks: Webhooks,
+        facts: Facts,
+        granted: Callable[[Iterable[str]], Iterable[Wrong]] = lambda _: (),
     ) -> None:
         self._clock = clock
         self._roster = roster
@@ -115,6 +126,7 @@ class Looking:
         self._push = push
         self._webhooks = webhooks
         self._facts = facts
+        self._granted = granted
         self._began_at = clock.now()
         self._since: dict[str, float] = {}
 
@@ -129,6 +141,7 @@ class Looking:
             self._look_at_agent(agent, seen, now)
         for calendar in self._syncer.calendars.values():
             self._look_at_calendar(calendar, seen)
+        seen.wrong += self._granted(agent.email for agent in agents)
         seen.unknown.update(self._unknown(now))
         return seen
 
@@ -138,7 +151,7 @@ class Looking:
         trouble = agent.trouble
         company = self._roster.company_trouble is not None
         if trouble is not None:
-            code = trouble.code if trouble.code in CODES else "aircall_failing"
+            code = trouble.code if trouble.code in KINDS else "aircall_failing"
             seen.wrong.append(Wrong(code, agent.email, trouble.since, agent.email))
         # Who has a trouble, or whose company has one, is owed something because of it.
         owes_since = agent.owes_since if trouble is None and not company else None
@@ -151,12 +164,12 @@ class Looking:
 
     def _look_at_calendar(self, calendar: Calendar, seen: Seen) -> None:
         trouble = calendar.trouble
-        if trouble is not None and trouble.code != "store":
-            code = trouble.code if trouble.code in CODES else "google_failing"
+        if trouble is not None and trouble.code not in _TOLD_ELSEWHERE:
+            code = trouble.code if trouble.code in KINDS else "google_failing"
             seen.wrong.append(_of_calendar(code, calendar, trouble.since))
         push = calendar.push_trouble
         # Unknown ones pass: the calendar is polled.
-        if push is not None and push.code in CODES and (trouble is None or push.code != trouble.code):
+        if push is not None and push.code in KINDS and (trouble is None or push.code != trouble.code):
             seen.wrong.append(_of_calendar(push.code, calendar, push.since))
         read = calendar.fresh if trouble is None else needs_human(trouble.code)
         if not read:
@@ -200,7 +213,7 @@ class Looking:
         if not self._webhooks.checked or self._roster.company_trouble is not None:
             yield "aircall_webhook"
         if not self._roster.listed or self._roster.company_trouble is not None:
-            yield from _OF_THE_COMPANY
+            yield from OF_AIRCALL
         if calendars and not any(one.fresh and one.trouble is None for one in calendars):
             yield from _OF_GOOGLE
         if calendars and not any(self._accepted(one, now) for one in calendars):

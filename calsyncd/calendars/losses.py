@@ -16,6 +16,10 @@ from calsyncd.logs import get_logger
 from calsyncd.scheduler import Scheduler
 
 BUSY_SECONDS = 5.0
+GATHER_SECONDS = 10.0
+"""Those who never connected are counted together: at a start they are found within seconds."""
+
+MOST_SAID = 5
 
 log = get_logger(__name__)
 
@@ -42,7 +46,9 @@ class Losses:
         self._regained = regained
         self._suspended = suspended
         self._losses: dict[str, Loss] = {}
+        self._unconnected = 0
         scheduler.handle("access", lambda ground, _: self._probe(ground))
+        scheduler.handle("not_connected", lambda *_: self._say_unconnected())
 
     # -- what answers say ------------------------------------------------------------------------------------------
 
@@ -162,18 +168,46 @@ class Losses:
         if loss.suspended or not access.is_confirmed(loss.code, loss.refusals, now - loss.since, known=known):
             return
         loss.suspended = True
-        words, number = trouble(loss.code, loss.since), len(loss.members)
-        log.error(
-            f"{words.message}: {number} {'calendar' if number == 1 else 'calendars'} cannot be read until it is mended",
-            action="access_lost",
-            code=loss.code,
-            calendar=next(iter(loss.members)),
-            calendars=number,
-            do=words.do,
-            owner=words.owner,
-        )
+        if loss.code == access.NEVER_HAD:
+            self._plan_unconnected(now)
+        else:
+            words, number = trouble(loss.code, loss.since), len(loss.members)
+            which = "calendar" if number == 1 else "calendars"
+            log.error(
+                f"{words.message}: {number} {which} cannot be read until it is mended",
+                action="access_lost",
+                code=loss.code,
+                calendar=next(iter(loss.members)),
+                calendars=number,
+                do=words.do,
+                owner=words.owner,
+            )
         for member in loss.members.values():
             self._suspended(member)
+
+    def _plan_unconnected(self, now: float) -> None:
+        if self._scheduler.due_at("not_connected", "") is None:
+            self._scheduler.at("not_connected", "", now + GATHER_SECONDS)
+
+    def _say_unconnected(self) -> None:
+        """Who never connected has lost nothing: one line for all of them, when they are more or fewer."""
+        agents = {
+            one.agent
+            for loss in self._losses.values()
+            if loss.code == access.NEVER_HAD
+            for one in loss.members.values()
+        }
+        if len(agents) != self._unconnected:
+            words = trouble(access.NEVER_HAD, 0.0)
+            which = "agent has" if len(agents) == 1 else "agents have"
+            log.info(
+                f"{len(agents)} {which} not connected their Google account yet",
+                action="not_connected",
+                agents=len(agents),
+                among=", ".join(sorted(agents)[:MOST_SAID]),
+                do=words.do,
+            )
+        self._unconnected = len(agents)
 
     def _probe(self, ground: str) -> None:
         """Ask for the member whose turn it is."""
@@ -187,7 +221,7 @@ class Losses:
         self._scheduler.at("access", ground, self._clock.now() + BUSY_SECONDS)
 
     def _say_back(self, loss: Loss, by: Calendar) -> None:
-        if loss.suspended:
+        if loss.suspended and loss.code != access.NEVER_HAD:
             log.info(
                 "Access is back: calendars are read anew",
                 action="access_back",
@@ -201,6 +235,8 @@ class Losses:
         del self._losses[loss.ground]
         self._scheduler.at("access", loss.ground, None)
         now = self._clock.now()
+        if loss.code == access.NEVER_HAD:
+            self._plan_unconnected(now)
         by.loss = None if by.loss is loss else by.loss
         others = [member for member in loss.members.values() if member is not by]
         for number, member in enumerate(others):

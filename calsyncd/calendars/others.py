@@ -18,6 +18,7 @@ from calsyncd.scheduler import Scheduler
 FIRST_SECONDS = 60.0
 SPREAD_SECONDS = 3600.0
 AGAIN_SECONDS = 86400.0
+SCOPE = "calendar.calendarlist.readonly"
 
 log = get_logger(__name__)
 
@@ -39,6 +40,7 @@ class Others:
         self._google = google
         self._alike = alike
         self._listed: dict[str, tuple[Listed, ...] | None] = {}
+        self._refused: set[str] = set()
         self._refused_until = 0.0
         scheduler.handle("others", self._due)
         scheduler.when_stepped(lambda now, _: self._stepped(now))
@@ -48,6 +50,7 @@ class Others:
         wanted = set(emails)
         for email in self._listed.keys() - wanted:
             del self._listed[email]
+            self._refused.discard(email)
             self._scheduler.at("others", email, None)
         for email in sorted(wanted - self._listed.keys()):
             self._listed[email] = None
@@ -60,6 +63,16 @@ class Others:
             return None
         names = set(followed)
         return tuple(one for one in listed if one.id not in names and not (one.primary and "primary" in names))
+
+    def why_not(self, email: str) -> str | None:
+        """Why the agent's list is not known, in words; None if it is."""
+        if self._listed.get(email) is not None:
+            return None
+        if email not in self._refused:
+            return "not read yet"
+        if self._alike:
+            return f"it needs the scope {SCOPE} beside calendar.events.readonly, at domain-wide delegation"
+        return "agents consent to their events alone, which does not show the list of their calendars"
 
     def _plan(self, email: str, earliest: float) -> None:
         """Each at another time, which is the agent's own."""
@@ -75,6 +88,7 @@ class Others:
         if email not in self._listed:
             return
         if now < self._refused_until:
+            self._refused.add(email)
             self._plan(email, self._refused_until)
         else:
             self._scheduler.start(self._read(email), f"calendars of {email}")
@@ -87,6 +101,7 @@ class Others:
             log.debug("A list of calendars could not be read", action="others_failed", agent=email, why=str(error))
             listed = self._listed.get(email)
         else:
+            (self._refused.add if listed is None else self._refused.discard)(email)
             if listed is None and self._alike:
                 self._refused_until = self._clock.now() + AGAIN_SECONDS
         if email in self._listed:

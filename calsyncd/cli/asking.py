@@ -14,9 +14,10 @@ from typing import Any
 
 import click
 
-from calsyncd.cli.agents import print_agents, print_alarms, print_unmatched
+from calsyncd.cli.agents import print_agents, print_alarms, print_further_alarms, print_unmatched
 from calsyncd.cli.api import NoDaemonError, ask, escaped, pages, query, send, where_it_listens
 from calsyncd.cli.common import admin_option, commands, config_option
+from calsyncd.core.alarms import COMPANY
 from calsyncd.core.hours import zone_of
 from calsyncd.core.moments import DAYS, Moment
 from calsyncd.errors import UserError
@@ -33,8 +34,10 @@ def status(config_path: Path | None, admin: str | None, *, as_json: bool) -> Non
     if as_json:
         click.echo(json.dumps(body, indent=2))
     else:
-        print_alarms(_alarms(config_path, admin))
-        print_agents(body["agents"])
+        alarms = _alarms(config_path, admin)
+        print_alarms(alarms)
+        print_agents(body["agents"], {alarm["code"] for alarm in alarms if alarm["who"] == COMPANY})
+        print_further_alarms(alarms, body["agents"])
         # A daemon that was not restarted since this command was installed may not know of it.
         with contextlib.suppress(UserError):
             print_unmatched(send(where, "GET", "/api/v1/matching"))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from calsyncd.cli.common import commands, config_option, load_settings, wait_for
+from calsyncd.terminal.paper import Paper
 
 if TYPE_CHECKING:
     from calsyncd.doctor import Check, Finding
@@ -21,7 +22,8 @@ MOST_LINES = 20
 
 _WHAT_IT_DOES = """\
 For about a minute {email} is set unavailable, Auto and available in Aircall, some times each, and then put back to what
-is there now, also after Ctrl-C. Nobody else is touched. Where no daemon runs, a webhook is made and deleted again."""
+is there now, also after Ctrl-C; if it is killed, by the next `calsyncd doctor`. Nobody else is touched. Where no daemon
+runs, a webhook is made and deleted again."""
 
 _WIDTH = 12
 _MARKS = {"good": "good", "note": "note", "failed": "FAIL"}
@@ -48,7 +50,10 @@ _MARKS = {"good": "good", "note": "note", "failed": "FAIL"}
 def doctor(
     config_path: Path | None, *, as_json: bool, email: str | None, yes: bool, spend_minute: bool, report_path: Path
 ) -> None:
-    """Look at all that calsyncd needs, and say what to do where something is missing. Changes nothing."""
+    """Look at all that calsyncd needs, and say what to do where something is missing. Changes nothing.
+
+    Only whom a probe that was killed has left changed is put back.
+    """
     if email is not None:
         _probe(config_path, email, report_path, ask=not yes, spend=spend_minute, as_json=as_json)
         return
@@ -127,7 +132,7 @@ async def _examined(config_path: Path | None, *, quiet: bool) -> list[dict[str, 
         tell("settings", [Finding(Outcome.FAILED, line, "correct it", "operator") for line in error.lines()])
         return report
     except UserError as error:
-        tell("settings", [Finding(Outcome.FAILED, str(error), "see there", "operator")])
+        tell("settings", [Finding(Outcome.FAILED, str(error), "", "operator")])
         return report
     tell("settings", [Finding(Outcome.GOOD, f"{path}: no fault")])
 
@@ -139,7 +144,7 @@ async def _examined(config_path: Path | None, *, quiet: bool) -> list[dict[str, 
             examined = await stack.enter_async_context(opened(settings, path, os.environ))
         except UserError as error:
             # Without what was granted nothing can be asked.
-            tell("vault", [Finding(Outcome.FAILED, str(error), "see there", "operator")])
+            tell("vault", [Finding(Outcome.FAILED, str(error), "", "operator")])
             return report
         async for check, findings in examine(examined, begun):
             tell(check.name, findings, check.many)
@@ -157,20 +162,25 @@ def _progress(title: str) -> None:
 def _lines(name: str, findings: list[Finding], many: str) -> list[str]:
     """The lines of a check: each that is not good, and how many are."""
     clear = "\r\x1b[K" if sys.stderr.isatty() and sys.stdout.isatty() else ""
+    paper = Paper.of(sys.stdout, os.environ)
+
+    def line(mark: str, text: str) -> str:
+        return clear + paper.wrapped(text, f"{name:<{_WIDTH}}{mark}  ", " " * (_WIDTH + 6))
+
     bad = [one for one in findings if one.outcome != "good"]
     fine = [one for one in findings if one.outcome == "good"]
     lines = []
     for one in bad[:MOST_LINES]:
         who = f"{one.agent}: " if one.agent else ""
-        lines.append(f"{clear}{name:<{_WIDTH}}{_MARKS[one.outcome]}  {who}{one.what}")
+        lines.append(line(_MARKS[one.outcome], f"{who}{one.what}"))
         if one.do:
-            lines.append(f"{'':<{_WIDTH}}      -> {one.owner}: {one.do}")
+            lines.append(paper.wrapped(f"{one.owner}: {one.do}", " " * (_WIDTH + 6) + "-> ", " " * (_WIDTH + 9)))
     if len(bad) > MOST_LINES:
         lines.append(f"{'':<{_WIDTH}}      and {len(bad) - MOST_LINES} more: --json has all")
     if len(fine) == 1 or (fine and not fine[0].agent):
-        lines += [f"{clear}{name:<{_WIDTH}}good  {f'{one.agent}: ' if one.agent else ''}{one.what}" for one in fine]
+        lines += [line("good", f"{f'{one.agent}: ' if one.agent else ''}{one.what}") for one in fine]
     elif fine:
-        lines.append(f"{clear}{name:<{_WIDTH}}good  {many.format(len(fine))}")
+        lines.append(line("good", many.format(len(fine))))
     return lines
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 import click
 
 from calsyncd.cli.common import commands
+from calsyncd.terminal.paper import Paper
+
+_TO_COPY = re.compile(r"  (calsyncd |systemctl |\w+=)")
+"""Commands, and lines of a unit."""
 
 
 class _Terminal:
@@ -15,11 +20,23 @@ class _Terminal:
 
     def ask(self, question: str, default: str | None, *, hidden: bool) -> str:
         """Ask until something is typed, or the default is taken; Ctrl-D and Ctrl-C end the command."""
-        return str(click.prompt(question, default=default, hide_input=hidden)).strip()
+        text = question if default is None else f"{question} [{default}]"
+        text = _paper().wrapped(text, rest="  ")
+        return str(click.prompt(text, default=default, show_default=False, hide_input=hidden)).strip()
 
     def say(self, line: str) -> None:
         """Print a line."""
-        click.echo(line)
+        _say(line)
+
+
+def _paper() -> Paper:
+    return Paper.of(sys.stdout, os.environ)
+
+
+def _say(line: str) -> None:
+    """Print a line, broken between words unless it is there to be copied."""
+    indent = " " * (len(line) - len(line.lstrip()))
+    click.echo(line if _TO_COPY.match(line) else _paper().wrapped(line.lstrip(), indent, indent))
 
 
 @commands.command()
@@ -42,6 +59,8 @@ class _Terminal:
 @click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
 @click.option("--google-api-url", metavar="URL", help="Another Google Calendar, such as the sandbox's.")
 @click.option("--aircall-api-url", metavar="URL", help="Another Aircall, such as the sandbox's.")
+@click.option("--google-revoke-url", metavar="URL", help="Where such a Google takes back what agents granted.")
+@click.option("--aircall-dashboard-url", metavar="URL", help="Where such an Aircall has its page for admins.")
 def init(**flags: str | bool | None) -> None:
     """Ask a few questions, test each answer, and write settings and secrets. Without a terminal, flags answer."""
     from calsyncd.firstrun import Given, Incomplete, first_run
@@ -49,7 +68,7 @@ def init(**flags: str | bool | None) -> None:
     given = Given(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
     terminal = _Terminal() if sys.stdin.isatty() else None
     try:
-        first_run(given, terminal, click.echo, os.environ)
+        first_run(given, terminal, _say, os.environ)
     except Incomplete as error:
         for fault in error.faults:
             click.echo(fault)

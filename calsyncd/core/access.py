@@ -6,9 +6,8 @@ cause that reaches many is asked about for all of them together: what answers on
 
 from __future__ import annotations
 
-from typing import Literal
-
 from calsyncd.core.retry import backoff, spread
+from calsyncd.core.troubles import KINDS, Reach
 
 CONFIRM_FIRST_SECONDS = 30.0
 CONFIRM_CAP_SECONDS = 4 * 60.0
@@ -18,39 +17,25 @@ PROBE_SECONDS = 15 * 60.0
 REREAD_SECONDS = 0.02
 """What is readable again is read at once, but not a thousand in one second."""
 
-Reach = Literal["company", "domain", "agent", "calendar"]
-
-REACH: dict[str, Reach] = {
-    "service_account": "company",
-    "oauth_client": "company",
-    "clock": "company",
-    "api_disabled": "company",
-    "delegation": "domain",
-    "domain_policy": "domain",
-    "invalid_grant": "agent",
-    "not_connected": "agent",
-    "consent_withdrawn": "agent",
-    "scope_missing": "agent",
-    "no_access": "calendar",
-    "calendar_gone": "calendar",
-    "bad_request": "calendar",
-}
+REACH: dict[str, Reach] = {code: kind.reach for code, kind in KINDS.items() if kind.lost and kind.told_by == "google"}
 """Whom a loss of access to Google concerns, by its code."""
 
 SHARED = tuple(code for code, reach in REACH.items() if reach in ("company", "domain"))
 """Those that calendars of several agents have in common."""
 
-TOKENS_COUNT = frozenset(SHARED) - {"api_disabled"}
+TOKENS_COUNT = frozenset(code for code in SHARED if KINDS[code].token)
 """Refused when a token is asked for: whoever still has one is answered, for an hour at most, and proves nothing."""
 
-OF_AIRCALL = frozenset({"aircall_credentials", "aircall_company", "aircall_not_installed", "aircall_uninstalled"})
-"""Losses of access to Aircall, all of them the whole company's."""
+OF_AIRCALL = frozenset(
+    code for code, kind in KINDS.items() if kind.lost and kind.told_by == "aircall" and kind.reach == "company"
+)
+"""Losses of access to Aircall that are the whole company's."""
 
 _BELIEVED_FROM: dict[Reach, int] = {"company": 3, "domain": 10}
 """So many refused calendars say that it is everybody's: two or three agents of a domain may each be shut out alone."""
 
-_CERTAIN = frozenset({"not_connected"})
-"""Known without asking."""
+NEVER_HAD = "not_connected"
+"""No loss: access that was never given. It is known without asking."""
 
 
 def ground(code: str, agent: str, calendar: str, *, alone: bool = False) -> str:
@@ -85,7 +70,7 @@ def is_confirmed(code: str, refusals: int, lasted: float, *, known: bool) -> boo
 
     Where nothing was ever read (`known` false) a mistake takes nothing away, and no time has to pass.
     """
-    return code in _CERTAIN or (refusals >= CONFIRM_REFUSALS and (lasted >= CONFIRM_SECONDS or not known))
+    return code == NEVER_HAD or (refusals >= CONFIRM_REFUSALS and (lasted >= CONFIRM_SECONDS or not known))
 
 
 def next_probe(refusals: int, chance: float, *, confirmed: bool) -> float:

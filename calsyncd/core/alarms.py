@@ -20,18 +20,9 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from calsyncd.core.troubles import trouble
+from calsyncd.core.troubles import KINDS, LASTS_SECONDS, trouble
 
 COMPANY = "company"
-
-LASTS_SECONDS = 60.0
-"""A trouble that needs somebody is looked into when it has lasted so long: the first retries are over then."""
-
-PASSES_SECONDS = 300.0
-"""So long one waits for what mends itself as a rule: a service's outage, a database, a webhook."""
-
-CONNECTS_SECONDS = 86400.0
-"""Somebody who was just invited has a day to follow the link."""
 
 OWED_SECONDS = 300.0
 """The alarm age of an update. A request that fails is tried again after 1, 2, 4 … 64 s, so that eight tries were in
@@ -46,33 +37,19 @@ SINGLES = 10
 TOGETHER = 3
 """Fewer are told one by one, however small the company."""
 
-_AT_ONCE = frozenset(
-    {
-        *("aircall_company", "aircall_credentials", "aircall_not_installed", "aircall_uninstalled"),
-        *("clock_not_credible", "ledger", "storm"),
-    }
-)
-_PASS = frozenset({"aircall_failing", "aircall_webhook", "database", "google_failing"})
-_EVERYBODYS = frozenset(
-    {
-        *("aircall_company", "aircall_credentials", "aircall_not_installed", "aircall_uninstalled", "aircall_webhook"),
-        *("api_disabled", "clock", "clock_not_credible", "clock_skewed", "database", "database_in_memory", "ledger"),
-        *("loop_lag", "oauth_client", "push_address", "quota", "service_account", "storm"),
-    }
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
     """Something that is wrong now: with whom (an agent's e-mail, a calendar's key or COMPANY) and since when.
 
-    `agent` is the agent whom it concerns, None for everybody.
+    `agent` is the agent whom it concerns, None for everybody; `detail` what the code's words cannot know: which file.
     """
 
     code: str
     who: str
     since: float
     agent: str | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +81,12 @@ class Change:
 
 def is_everybodys(code: str) -> bool:
     """Whether the trouble is the company's by its nature."""
-    return code in _EVERYBODYS
+    return KINDS[code].reach == "company" if code in KINDS else False
 
 
 def lasts(code: str) -> float:
-    """Seconds for which a trouble must be there before it is an alarm; `updates_owed` has its age when it is one."""
-    if code in _AT_ONCE or code == "updates_owed":
-        return 0.0
-    if code == "not_connected":
-        return CONNECTS_SECONDS
-    return PASSES_SECONDS if code in _PASS else LASTS_SECONDS
+    """Seconds for which a trouble must be there before it is an alarm; some have their age when they are told."""
+    return KINDS[code].wait if code in KINDS else LASTS_SECONDS
 
 
 @dataclass(slots=True)
@@ -128,9 +101,11 @@ class _Level:
 
     since: float
     agents: set[str] = field(default_factory=set)
+    detail: str = ""
 
     def add(self, one: Wrong) -> None:
         self.since = min(self.since, one.since)
+        self.detail = self.detail or one.detail
         if one.agent is not None:
             self.agents.add(one.agent)
 
@@ -186,7 +161,11 @@ class Alarms:
                 if not shared or (code, who) in self.raised:
                     levels[code, who] = level
             if shared:
-                levels[code, COMPANY] = _Level(min(level.since for level in found.values()), troubled)
+                levels[code, COMPANY] = _Level(
+                    min(level.since for level in found.values()),
+                    troubled,
+                    next((level.detail for level in found.values() if level.detail), ""),
+                )
                 self._inherit(code, found)
         return levels
 
@@ -244,7 +223,8 @@ class Alarms:
 
 def _alarm(code: str, who: str, level: _Level, now: float, agents: int) -> Alarm:
     found = trouble(code, level.since)
-    alarm = Alarm(code, who, level.since, found.message, found.do, found.owner, now)
+    message = f"{found.message}: {level.detail}" if level.detail else found.message
+    alarm = Alarm(code, who, level.since, message, found.do, found.owner, now)
     if who != COMPANY or is_everybodys(code):
         return alarm
-    return replace(alarm, message=f"{len(level.agents)} of {agents} agents: {found.message}")
+    return replace(alarm, message=f"{len(level.agents)} of {agents} agents: {message}")

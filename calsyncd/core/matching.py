@@ -139,6 +139,19 @@ def match_known(users: Iterable[Person], unknown: Collection[str]) -> Matching:
     )
 
 
+def nearest(email: str, known: Iterable[str]) -> str | None:
+    """The one of the `known` addresses that is likely meant by one that somebody wrote; None if none is near.
+
+    What is only asked back ("did you mean") may be a slip in a short name too.
+    """
+    among = sorted({one for one in known if one})
+    near = _Near(((one, one, {_letters(one)}) for one in among), {domain(one) for one in among}, "")
+    found = near.of(email, {_letters(email)})
+    if found is not None:
+        return found[1][0]
+    return next((one for one in among if distance(email, one, 1) == 1), None)
+
+
 def domain(email: str) -> str:
     """What follows the last @."""
     return email.rpartition("@")[2]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-
+from calsyncd.core.matching import nearest
 from calsyncd.core.model import User
 from calsyncd.core.webhooks import EVENTS, Webhook, upkeep
 from calsyncd.doctor.checks import Check, Finding, failed, good, note, refused
@@ -110,8 +109,8 @@ async def _all_webhooks(examined: Examined) -> list[Webhook]:
 
 
 def _unknown(email: str, named: int | str, by_email: dict[str, User]) -> Finding:
-    near = difflib.get_close_matches(str(named).lower(), list(by_email), 1, 0.8) if isinstance(named, str) else []
-    hint = f" (did you mean {near[0]}?)" if near else ""
+    near = nearest(named.lower(), by_email) if isinstance(named, str) else None
+    hint = f" (did you mean {near}?)" if near else ""
     return failed(
         f"there is no Aircall user {named}{hint}",
         "correct aircall_user in the settings, or invite them to Aircall",
@@ -126,6 +125,6 @@ def _refused(error: ServiceError) -> Finding:
 
 CHECKS = (
     Check("aircall", "Aircall's credentials", credentials),
-    Check("users", "each agent's Aircall user", users, "{} agents have an Aircall user"),
-    Check("webhooks", "Aircall's webhooks", webhooks),
+    Check("users", "each agent's Aircall user", users, "{} agents have an Aircall user", needs="aircall"),
+    Check("webhooks", "Aircall's webhooks", webhooks, needs="aircall"),
 )

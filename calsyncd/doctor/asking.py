@@ -10,8 +10,12 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 
 from calsyncd.core.model import User
+from calsyncd.doctor.checks import Outcome
 from calsyncd.doctor.examined import Examined
+from calsyncd.doctor.left import notes
 from calsyncd.doctor.probe import Hands, Probe, Result
+from calsyncd.doctor.undoing import undo
+from calsyncd.errors import UserError
 
 SHORTEST = 6
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -21,8 +25,13 @@ async def probed(
     examined: Examined, user: User, say: Callable[[str], None], hands: Hands, *, spend: bool
 ) -> tuple[Result, str]:
     """The result and its report. A signal ends the asking, and the user is put back all the same."""
-    probe = Probe(examined, user.id, say, hands)
-    with _signals_lead_to(probe.interrupt):
+    for one in await undo(examined):
+        say(one.what)
+        if one.outcome is Outcome.FAILED:
+            raise UserError(f"{one.what}: {one.do}", exit_code=1)
+    note = notes(examined.state_dir)[0]
+    probe = Probe(examined, user.id, say, hands, note=note, email=user.email)
+    with note.held(), _signals_lead_to(probe.interrupt):
         result = await probe.run(spend=spend)
     settings = examined.settings
     forbidden = [

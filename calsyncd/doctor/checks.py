@@ -35,13 +35,16 @@ class Finding:
 class Check:
     """`name` never changes; `title` is for the progress line, `many` for that many agents of whom all is good.
 
-    `look` may raise ServiceError where a service does not answer.
+    `look` may raise ServiceError where a service does not answer. What the check that it `needs` found wrong, it would
+    find again: then it is not tried. Of a `rare` one nothing is said unless it finds something.
     """
 
     name: str
     title: str
     look: Callable[[Examined], Awaitable[list[Finding]]]
     many: str = "{} in order"
+    needs: str = ""
+    rare: bool = False
 
 
 OPERATOR = "operator"

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import asyncio
 
+from calsyncd.core.access import REACH
+from calsyncd.core.troubles import KINDS
 from calsyncd.doctor.checks import Check, Finding, Outcome, failed, good, note, refused
 from calsyncd.doctor.examined import Examined
 from calsyncd.errors import Refused, ServiceError, Unavailable
 
 AT_ONCE = 8
 MOST_ASKED = 5
-OF_THE_COMPANY = frozenset({"service_account", "oauth_client", "api_disabled"})
-"""Troubles that are not one agent's."""
-OF_TOKENS = frozenset({"delegation", "invalid_grant", "not_connected", "consent_withdrawn", "scope_missing"})
-"""Refusals of an access token for one agent."""
-
 OF_ONE = frozenset({"invalid_grant", "not_connected"})
 """What is no fault where everybody is followed: somebody has no Google calendar, or has not connected it yet."""
 
+_NOBODY_KNOWN = "not tried: Aircall's users, whose calendars they would be, are not known"
 _LEAST = {"maxResults": "1", "fields": "kind"}
 
 
 async def credentials(examined: Examined) -> list[Finding]:
     """Whether Google takes our credentials: any agent's answer tells, even a refusal that is about the agent."""
+    if examined.everybody and examined.users is None:
+        return [note(_NOBODY_KNOWN)]
     unclear: ServiceError | None = None
     known = False
     for email, calendars in _agents(examined)[:MOST_ASKED]:
         try:
             await examined.google.list_events(email, calendars[0], _LEAST)
         except Refused as error:
-            if error.code in OF_THE_COMPANY:
+            if REACH.get(error.code) == "company":
                 return [refused(error)]
-            if error.code in OF_TOKENS:
+            if error.code in KINDS and KINDS[error.code].token:
                 # No calendar was asked for. Without a grant, Google was not even asked.
                 known = known or error.code != "not_connected"
                 continue
@@ -48,6 +48,8 @@ async def credentials(examined: Examined) -> list[Finding]:
 
 async def agents(examined: Examined) -> list[Finding]:
     """Whether each calendar of each agent can be read: delegation or consent, scope, sharing."""
+    if examined.everybody and examined.users is None:
+        return [note(_NOBODY_KNOWN)]
     turn = asyncio.Semaphore(AT_ONCE)
 
     async def read(email: str, calendar: str) -> Finding:
@@ -80,5 +82,5 @@ def _agents(examined: Examined) -> list[tuple[str, tuple[str, ...]]]:
 
 CHECKS = (
     Check("google", "Google's credentials", credentials),
-    Check("calendars", "each agent's calendars", agents, "{} calendars can be read"),
+    Check("calendars", "each agent's calendars", agents, "{} calendars can be read", needs="google"),
 )

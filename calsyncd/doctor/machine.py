@@ -54,7 +54,7 @@ async def vault(examined: Examined) -> list[Finding]:
         if not holds_credentials(folder):
             return [good("nothing was granted yet")]
         opened = Vault.open(folder, examined.key_file)
-        found = [failed(fault, "see there") for fault in opened.faults().values()]
+        found = [failed(fault, "") for fault in opened.faults().values()]
         outdated = opened.outdated()
     except UserError as error:
         what, _, do = str(error).partition(": ")

@@ -11,12 +11,13 @@ import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from calsyncd import __version__
 from calsyncd.core.model import CUSTOM, UNAVAILABLE, Setting
 from calsyncd.doctor.budget import spend_minute
 from calsyncd.doctor.examined import Examined
+from calsyncd.doctor.left import Left, Note
 from calsyncd.doctor.listener import Heard, listening
 from calsyncd.doctor.wire import Clock, Reply, Wire, fields, word
 from calsyncd.errors import UserError
@@ -97,7 +98,7 @@ class _Write:
 
 
 class Probe:
-    """One run with one user; `say` is told of each step in words."""
+    """One run with one user; `say` is told of each step in words, and what is changed is written down in `note`."""
 
     def __init__(
         self,
@@ -106,8 +107,13 @@ class Probe:
         say: Callable[[str], None],
         hands: Hands | None = None,
         clock: Clock | None = None,
+        *,
+        note: Note | None = None,
+        email: str = "",
     ) -> None:
         self._examined = examined
+        self._note = note
+        self._email = email
         self._clock = clock or examined.clock
         self._wire = Wire(examined.http, examined.settings.aircall.api_url, examined.authorization, self._clock)
         self._user = user
@@ -117,6 +123,7 @@ class Probe:
         self._version = ""
         self._reads = "v2"
         self._wrote = False
+        self._returning = False
         self._working: asyncio.Task[None] | None = None
         self.result = Result(trace=self._wire.trace)
 
@@ -147,7 +154,24 @@ class Probe:
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.shield(back)
             self.result.put_back = back.result()
+            if self.result.put_back and self._note is not None:
+                self._note.end()
         return self.result
+
+    async def undo(self, left: Left) -> Literal["done", "was", "other", "failed"]:
+        """Put back whom a probe that was killed has left so, unless somebody has changed them since."""
+        self._before, self._wrote, self._returning = left.before, True, True
+        for self._reads in VERSIONS:
+            found = (await self._get()).setting
+            if found is not None:
+                break
+        else:
+            return "failed"
+        if found.availability_status == self.before:
+            return "was"
+        if found.availability_status not in {one.availability_status for one in left.written}:
+            return "other"
+        return "done" if await self._put_back() else "failed"
 
     @property
     def before(self) -> str:
@@ -167,6 +191,8 @@ class Probe:
         if live in CALL_STATES:
             raise UserError("the user is in a call: try again after it", exit_code=1)
         self._before = reply.setting
+        if self._note is not None:
+            self._note.begin(Left(self._email, self._user, self._before, self._clock.now()))
         self.result.seen |= {"fields": fields(reply.user), "live_before": live, "before": word(self.before)}
         self._tell("reason_in", next((name for name in ("substatus", "state") if name in reply.user), "neither"))
 
@@ -326,6 +352,8 @@ class Probe:
         if setting.substatus is not None:
             body["substatus"] = setting.substatus
         self._wrote = True
+        if self._note is not None and not self._returning:
+            self._note.about_to_write(setting)
         reply = await self._wire.ask("PUT", f"/{version}/users/{self._user}", named=f"/{version}/users/:id", body=body)
         if not reply.ok:
             return _Write(reply, None, reply)
@@ -357,6 +385,7 @@ class Probe:
         """Write what was there, by whatever version takes it, until a read shows it; whether one did."""
         if self._before is None or not self._wrote:
             return True
+        self._returning = True
         self._say(f"putting the user back to {word(self.before)}")
         versions = sorted(VERSIONS, key=lambda version: version != self._version)
         reason = self._before.substatus if self._is_unavailable() else None

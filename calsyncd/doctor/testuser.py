@@ -13,11 +13,7 @@ from calsyncd.errors import ServiceError, UserError
 
 async def find(examined: Examined, email: str) -> User:
     """The Aircall user of this address; UserError if there is none, or a running daemon follows them."""
-    agent = await asked_of_daemon(examined, f"/api/v1/agents/{quote(email, safe='@')}")
-    if agent is not None and agent.get("email") and agent.get("state") != "paused":
-        raise UserError(
-            f"the running daemon follows {email} and would change what is tried: calsyncd pause {email}", exit_code=1
-        )
+    await refuse_followed(examined, email)
     try:
         users = await all_users(examined)
     except ServiceError as error:
@@ -26,3 +22,12 @@ async def find(examined: Examined, email: str) -> User:
     if user is None:
         raise UserError(f"there is no Aircall user {email}", exit_code=1)
     return user
+
+
+async def refuse_followed(examined: Examined, email: str) -> None:
+    """UserError if a running daemon follows this agent."""
+    agent = await asked_of_daemon(examined, f"/api/v1/agents/{quote(email, safe='@')}")
+    if agent is not None and agent.get("email") and agent.get("state") != "paused":
+        raise UserError(
+            f"the running daemon follows {email} and would change what is tried: calsyncd pause {email}", exit_code=1
+        )

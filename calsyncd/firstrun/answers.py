@@ -44,6 +44,8 @@ class Given:
     overwrite: bool = False
     google_api_url: str = "https://www.googleapis.com/calendar/v3"
     aircall_api_url: str = "https://api.aircall.io"
+    google_revoke_url: str | None = None
+    aircall_dashboard_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

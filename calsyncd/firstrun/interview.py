@@ -46,6 +46,7 @@ class _Interview:
         """All questions, then the files."""
         path = self._path()
         google = self._google()
+        revoke_url = self._url("--google-revoke-url", self._given.google_revoke_url)
         aircall, users = self._aircall()
         needs_url = isinstance(google, OAuthClient) or "oauth" in (aircall or {})
         server = self._server(google if isinstance(google, OAuthClient) else None, needed=needs_url)
@@ -61,7 +62,7 @@ class _Interview:
             "mode": mode,
             "server": server,
             "state_dir": "/var/lib/calsyncd" if path.parent == SYSTEM.parent else "state",
-            "google": self._google_section(google),
+            "google": self._google_section(google, revoke_url),
             "aircall": aircall,
             "agents": agents,
         }
@@ -113,6 +114,9 @@ class _Interview:
         )
         address = self._given.aircall_api_url
         elsewhere = {} if address == Given().aircall_api_url else {"api_url": address}
+        dashboard = self._url("--aircall-dashboard-url", self._given.aircall_dashboard_url)
+        if dashboard is not None:
+            elsewhere["dashboard_url"] = dashboard
         if by == "app":
             who = self._answers.take(
                 Question("--aircall-id", "Client id of the Aircall app?"), self._given.aircall_id, _word
@@ -146,6 +150,11 @@ class _Interview:
             self._say(f"  good: Aircall answers, and has {len(users)} users with an e-mail address")
             self._secrets["aircall-token"] = f"{secret}\n".encode()
             return {"api_id": who, "api_token_file": "aircall-token", **elsewhere}, users
+
+    def _url(self, flag: str, given: str | None) -> str | None:
+        """An address that is only ever given by a flag."""
+        question = Question(flag, f"Which address instead ({flag})?")
+        return self._answers.take(question, given, values.web_address) if given is not None else None
 
     def _secret(self, flag: str, what: str, file: str | None) -> str | None:
         """A secret of one word, pasted unseen into the terminal or from the file that the flag names."""
@@ -238,14 +247,15 @@ class _Interview:
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
-    def _google_section(self, google: ServiceAccount | OAuthClient | None) -> dict[str, str]:
+    def _google_section(self, google: ServiceAccount | OAuthClient | None, revoke_url: str | None) -> dict[str, str]:
         section = (
             {"oauth_client_file": "oauth-client.json"}
             if isinstance(google, OAuthClient)
             else {"service_account_file": "google.json"}
         )
-        address = self._given.google_api_url
-        return section if address == Given().google_api_url else section | {"api_url": address}
+        if self._given.google_api_url != Given().google_api_url:
+            section["api_url"] = self._given.google_api_url
+        return section if revoke_url is None else section | {"revoke_url": revoke_url}
 
     def _write(self, outcome: Outcome) -> None:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from calsyncd.clock import SystemClock
 from calsyncd.config import Listen, OAuthClient, ServiceAccount, TcpListen
 from calsyncd.config.faults import Problem
 from calsyncd.config.values import email as address
+from calsyncd.core.matching import nearest
 from calsyncd.core.troubles import needs_human, trouble
 from calsyncd.errors import CREDENTIALS, Refused, ServiceError
 from calsyncd.google.auth import ServiceAccountTokens
@@ -192,7 +192,7 @@ def known_users(emails: Sequence[str], users: Sequence[str]) -> None:
     strangers: list[str] = []
     for email in emails:
         if email not in users:
-            near = difflib.get_close_matches(email, users, 1)
-            strangers.append(email + (f" (did you mean {near[0]}?)" if near else ""))
+            near = nearest(email, users)
+            strangers.append(email + (f" (did you mean {near}?)" if near else ""))
     if strangers:
         raise Problem(f"no Aircall user has the e-mail address {', '.join(strangers)}")

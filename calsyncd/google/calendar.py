@@ -76,7 +76,7 @@ class CalendarApi:
                     subject, "calendarList.list", "GET", "/users/me/calendarList", query=query, tokens=self._list_tokens
                 )
             except Refused as error:
-                if error.code in ("delegation", "no_access"):
+                if error.code in ("delegation", "no_access", "scope_missing"):
                     return None
                 raise
             data = answer.data if isinstance(answer.data, dict) else {}

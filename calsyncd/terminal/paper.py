@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TextIO
@@ -42,6 +43,20 @@ class Paper:
         if not self.colour or not (colour or bold or dim):
             return text
         return click.style(text, fg=colour, bold=bold or None, dim=dim or None)
+
+    def wrapped(self, text: str, first: str = "", rest: str = "") -> str:
+        """The text between words in lines as wide as the terminal, begun by `first` and `rest`; one line elsewhere."""
+        if not self.terminal:
+            return first + text
+        lines = textwrap.wrap(
+            text,
+            self.width - 1,
+            initial_indent=first,
+            subsequent_indent=rest,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        return "\n".join(lines)
 
     def sign(self, unicode: str, ascii_: str) -> str:
         """The first, or the second where only ASCII is shown."""

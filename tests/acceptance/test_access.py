@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import aiohttp
 import yaml
@@ -11,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from calsyncd.sandbox.world import Sandbox
 from tests.acceptance.conftest import Launch
-from tests.acceptance.running import command
+from tests.acceptance.running import Running, command
 from tests.acceptance.test_life import AMY, BOB, meeting, statuses
 
 SHUT_OUT = "carol@example.com"
@@ -74,6 +77,39 @@ async def test_new_keys_on_a_reload(sandbox: Sandbox, launch: Launch) -> None:
     shown = "".join(daemon.raw)
     assert "another-token-of-aircalls" not in shown
     assert "PRIVATE KEY" not in shown
+
+
+async def test_new_credentials_of_systemd(sandbox: Sandbox, prepare: Callable[..., Running], tmp_path: Path) -> None:
+    """They change with a restart; what ended and began while no daemon ran is made good right after it."""
+    sandbox.add_agent(AMY, user_id=1)
+    sandbox.add_agent(BOB, user_id=2)
+    event = meeting(sandbox, AMY, -60, 3600)
+    given = tmp_path / "given"
+    given.mkdir()
+    daemon = prepare(
+        [AMY, BOB], google={"service_account_file": "google.json"}, aircall={"api_token_file": "aircall-token"}
+    )
+    sandbox.write_credentials(given)
+    for name in ("google.json", "aircall-token"):
+        (daemon.config.parent / name).unlink()
+    daemon.environ = {**os.environ, "CREDENTIALS_DIRECTORY": str(given)}
+    await daemon.start()
+    await daemon.until(AMY, state="held")
+
+    sandbox.aircall.api_token = "another-token-of-aircalls"
+    assert await daemon.stop() == 0
+    held = statuses(sandbox, 1)
+    # Over while no daemon runs, as is the beginning of this one.
+    sandbox.google.delete(AMY, event)
+    meeting(sandbox, BOB, -1, 3600)
+    sandbox.write_credentials(given)
+    await daemon.start()
+    await daemon.until(AMY, state="idle", trouble=None)
+    await daemon.until(BOB, state="held", trouble=None)
+
+    assert held == [("api", "unavailable")]
+    assert statuses(sandbox, 1) == [*held, ("api", "available")]
+    assert statuses(sandbox, 2) == [("api", "unavailable")]
 
 
 async def test_another_way_in_waits_for_a_restart(sandbox: Sandbox, launch: Launch) -> None:

@@ -103,6 +103,7 @@ def dialogue(sandbox: Sandbox, folder: Path, listen: str, admin: str) -> str:
         "Where to show": admin,
     }
     urls = ["--google-api-url", sandbox.google_url, "--aircall-api-url", sandbox.aircall_url]
+    urls += ["--google-revoke-url", sandbox.google.revoke_url, "--aircall-dashboard-url", sandbox.aircall_url]
     terminal = Terminal(["init", *urls], folder)
     try:
         for question, answer in DIALOGUE:
@@ -123,8 +124,6 @@ def settle(sandbox: Sandbox, folder: Path) -> Path:
     config = yaml.safe_load(path.read_text())
     for section, keys in SETTINGS.items():
         assert keys.items() <= config[section].items()
-    config["google"]["revoke_url"] = sandbox.google.revoke_url
-    config["aircall"]["dashboard_url"] = sandbox.aircall_url
     config["state_dir"] = str(folder / "var/lib/calsyncd")
     path.write_text(yaml.safe_dump(config))
     return path

@@ -167,7 +167,7 @@ async def test_an_agent_comes_and_goes(sandbox: Sandbox, launch: Launch, tmp_pat
             seen = len(daemon.lines)
             await daemon.start()
             await daemon.logged("agent_disconnected", since=seen, agent=AMY)
-            await daemon.logged("access_lost", since=seen, calendar=f"{AMY}/primary")
+            await daemon.until(AMY, state="suspended")
             await becomes(user, "available")
             await sandbox.settle()
             assert credentials(daemon) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from calsyncd.core.access import REACH, SHARED
 from calsyncd.core.troubles import needs_human, trouble
@@ -57,6 +58,28 @@ async def test_from_cause_to_recovery(tmp_path: Path, code: str) -> None:
         assert diary.syncer.calendars[KEY].trouble is None
         assert diary.busy()
         assert diary.told[AMY][1]
+
+
+async def test_who_never_connected_has_lost_nothing(tmp_path: Path) -> None:
+    """One calm line for all, and one more when they are fewer; no word of lost access, none of its coming back."""
+    emails = [f"a{number}@example.com" for number in range(7)]
+    connected: set[str] = set()
+    async with Diary(tmp_path) as diary:
+        diary.google.shut_out = lambda subject: None if subject in connected else refused("not_connected")
+        with capture_logs() as lines:
+            diary.follow(*emails)
+            await diary.a_while(20 * MINUTE)
+            connected.add(emails[0])
+            diary.syncer.fetch(emails[0])
+            await diary.a_while(20 * MINUTE)
+
+    said = [line for line in lines if line["action"] in ("not_connected", "access_lost", "access_back")]
+    assert [(line["action"], line["log_level"], line["agents"]) for line in said] == [
+        ("not_connected", "info", 7),
+        ("not_connected", "info", 6),
+    ]
+    assert said[0]["among"] == ", ".join(emails[:5])
+    assert said[0]["event"] == "7 agents have not connected their Google account yet"
 
 
 async def test_what_cannot_be_read_is_not_watched(tmp_path: Path) -> None:

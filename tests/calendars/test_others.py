@@ -96,3 +96,21 @@ async def test_where_the_scope_was_not_granted(world: World, *, alike: bool, req
     world.lists = {AMY: (OWN, TEAM), BOB: ()}
     await world.clock.advance(3 * DAY)
     assert others.of(AMY, ["primary"]) == (TEAM,)
+
+
+@pytest.mark.parametrize(
+    ("alike", "why"), [(True, "at domain-wide delegation"), (False, "consent to their events alone")]
+)
+async def test_why_a_list_is_not_known(world: World, why: str, *, alike: bool) -> None:
+    """Not read yet, or not granted; nothing once it was."""
+    world.lists[AMY] = world.lists[BOB] = None
+    others = Others(world.scheduler, world, alike=alike)
+    others.follow([AMY, BOB])
+    assert others.why_not(AMY) == "not read yet"
+
+    await world.clock.advance(2 * HOUR)
+    assert [why in (others.why_not(email) or "") for email in (AMY, BOB)] == [True, True]
+
+    world.lists[AMY] = (TEAM,)
+    await world.clock.advance(2 * DAY)
+    assert others.why_not(AMY) is None

@@ -134,6 +134,42 @@ def test_the_companys_alarms_stand_above_the_table(recorder: Recorder) -> None:
     assert json.loads(recorder.run("status", "--json")) == json.loads(recorder.said)
 
 
+def alarm_of(who: str, code: str) -> dict[str, str]:
+    """As the API shows it."""
+    return {
+        "code": code,
+        "who": who,
+        "since": "2026-11-21T10:00:00.000Z",
+        "message": f"there is {code}",
+        "do": f"mend {code}",
+        "owner": "operator",
+        "raised_at": "2026-11-21T10:01:00.000Z",
+    }
+
+
+def test_each_alarm_is_said_once(recorder: Recorder) -> None:
+    """The company's above the table, and not again at each agent; an agent's at the agent; below it all others."""
+    clock = alarm_of("company", "clock")
+    eve = {**EVE, "setting": None, "calendars": [], **HELD, "reason": "Not followed: there is clock.", "trouble": clock}
+    amy = {**eve, "email": "amy@x", "reason": "In a meeting.", "trouble": alarm_of("amy@x", "scope_missing")}
+    alarms = [
+        *(clock, alarm_of("amy@x", "scope_missing"), alarm_of("amy@x", "vault")),
+        *(alarm_of("bob@x", "disconnect_waits"), alarm_of("credentials/0", "vault")),
+    ]
+    recorder.said = json.dumps({"agents": [amy, eve], "alarms": alarms})
+
+    lines = recorder.run("status").splitlines()
+
+    assert [line for line in lines if "mend clock" in line] == ["  To do (operator): mend clock. [clock]"]
+    assert lines[4].endswith("  In a meeting. Trouble: there is scope_missing. To do (operator): mend scope_missing.")
+    assert lines[5].endswith("  Not followed: there is clock. See the alarm above.")
+    assert [line.partition("UTC: ")[2] for line in lines[6::2]] == [
+        "amy@x: there is vault.",
+        "bob@x: there is disconnect_waits.",
+        "credentials/0: there is vault.",
+    ]
+
+
 @pytest.mark.parametrize("said", ["<html>Welcome</html>", "\xff", "[]", ""])
 def test_a_server_that_is_none_of_ours_is_no_daemon(recorder: Recorder, said: str) -> None:
     """As where nothing listens."""

@@ -47,3 +47,22 @@ def test_agents_without_a_user(capsys: pytest.CaptureFixture[str]) -> None:
 def test_nobody_is_missed(capsys: pytest.CaptureFixture[str]) -> None:
     """Then nothing is said."""
     assert shown(match_known([Person(1, "amy@example.com")], ()), capsys) == ""
+
+
+@pytest.mark.parametrize(
+    ("everybody", "again"), [(True, "invite them to Aircall again"), (False, "list them again")], ids=["all", "listed"]
+)
+def test_who_is_connected_and_no_agent(capsys: pytest.CaptureFixture[str], *, everybody: bool, again: str) -> None:
+    """Once, with both ways on; whoever lacks an Aircall user is not named a second time for that."""
+    matching = match([], [Account("amy@example.com")], "not_connected")
+    body = matching_view(matching, everybody=everybody, untried=0, unlisted=["amy@example.com"])
+
+    print_unmatched(body)
+
+    assert capsys.readouterr().out == (
+        "1 connected account is no agent: amy@example.com;"
+        f" `calsyncd forget EMAIL` takes the permission back, or {again}\n"
+    )
+    (entry,) = body["unlisted"]
+    assert entry["email"] == "amy@example.com"
+    assert entry["do"].startswith("`calsyncd forget amy@example.com`")

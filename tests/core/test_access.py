@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
 from calsyncd.core import access
 from calsyncd.core.access import OF_AIRCALL, REACH
-from calsyncd.core.troubles import needs_human, trouble
+from calsyncd.core.troubles import KINDS, needs_human
 
 TESTS = Path(__file__).parent.parent
-OPERATIONS = (TESTS.parent / "docs" / "operations.md").read_text(encoding="utf-8")
 AMY, BOB, ZOE = "amy@example.com", "bob@example.com", "zoe@other.example"
 
 PROVED_BY = {
@@ -25,21 +23,12 @@ PROVED_BY = {
 """The test that follows each loss from its cause to the recovery."""
 
 
-def rows() -> dict[str, list[str]]:
-    """The table of the manual: code -> what is lost, to whom, whose turn, what to do."""
-    section = OPERATIONS.partition("\n## Losing access\n")[2].partition("\n## ")[0]
-    lines = re.findall(r"^\| `(\w+)` \| (.*) \|$", section, re.MULTILINE)
-    return {code: cells.split(" | ") for code, cells in lines}
-
-
-def test_the_manual_has_each_loss_in_the_programs_words() -> None:
-    """What, whose turn and what to do are those that the page and the API show, and a test proves each."""
-    assert set(rows()) == set(PROVED_BY)
-    for code, (message, _, owner, do) in rows().items():
-        shown = trouble(code, 0.0)
-        assert (message, owner, do) == (shown.message, shown.owner, shown.do)
+def test_each_loss_is_followed_to_its_recovery() -> None:
+    """A test proves of each, from the cause on, that it is told, waits for somebody, and comes back by itself."""
+    assert {code for code, kind in KINDS.items() if kind.lost} == set(PROVED_BY)
+    for code, proof in PROVED_BY.items():
         assert needs_human(code)
-        file, _, name = PROVED_BY[code].partition("::")
+        file, _, name = proof.partition("::")
         assert f"async def {name}(" in (TESTS / file).read_text(encoding="utf-8")
 
 

@@ -9,16 +9,13 @@ import pytest
 from calsyncd.core.alarms import (
     AWAY_SECONDS,
     COMPANY,
-    CONNECTS_SECONDS,
-    LASTS_SECONDS,
-    PASSES_SECONDS,
     Alarm,
     Alarms,
     Wrong,
     is_everybodys,
     lasts,
 )
-from calsyncd.core.troubles import CODES, trouble
+from calsyncd.core.troubles import CODES, CONNECTS_SECONDS, LASTS_SECONDS, PASSES_SECONDS, trouble
 
 NOW = 1_800_000_000.0
 STEP = 5.0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calsyncd.core.matching import Account, Matching, Person, distance, match, match_known
+from calsyncd.core.matching import Account, Matching, Person, distance, match, match_known, nearest
 
 
 def alone(user: Person, *accounts: str) -> tuple[str, str | None, tuple[str, ...]]:
@@ -215,3 +215,19 @@ def test_a_big_company_of_strangers() -> None:
 
     assert time.process_time() - began < 5.0
     assert {why.code for _, why in found.users} == {"typo"}
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("amy.adms@example.com", "amy.adams@example.com"),
+        ("amy.adams+phone@example.com", "amy.adams@example.com"),
+        ("amy.adams@exmaple.com", "amy.adams@example.com"),
+        ("bob@example.com", "bobb@example.com"),
+        ("zoe@example.com", None),
+        ("", None),
+    ],
+)
+def test_the_address_that_was_meant(written: str, expected: str | None) -> None:
+    """Found as for whoever has no counterpart; in a short name one slip is enough to ask back."""
+    assert expected == nearest(written, ["amy.adams@example.com", "bobb@example.com", ""])

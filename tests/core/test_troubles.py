@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from calsyncd.core.model import Trouble
-from calsyncd.core.troubles import _KNOWN, needs_human, trouble
+from calsyncd.core.troubles import KINDS, needs_human, trouble
 
 NOW = 1_800_000_000.0
 
 
-@pytest.mark.parametrize("code", sorted(_KNOWN))
+@pytest.mark.parametrize("code", sorted(KINDS))
 def test_a_known_trouble_says_what_what_to_do_and_whose_turn_it_is(code: str) -> None:
     """In sentences without a stop, since when."""
     found = trouble(code, NOW, "what a server said")
@@ -68,4 +68,4 @@ def test_what_passes_by_itself_needs_no_human(code: str, *, expected: bool) -> N
 @pytest.mark.parametrize("note", ["not_taken", "call_without_end"])
 def test_the_plans_notes_are_known_troubles(note: str) -> None:
     """The plan says the code; the words are here."""
-    assert note in _KNOWN
+    assert note in KINDS

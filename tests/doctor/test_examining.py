@@ -81,13 +81,17 @@ async def test_all_is_well(world: Sandbox, tmp_path: Path) -> None:
 
 
 async def test_a_wrong_aircall_key(world: Sandbox, tmp_path: Path) -> None:
-    """Each check of Aircall says so; Google's are not concerned."""
+    """One line says so, and what hangs on it is not tried; Google's are not concerned."""
     path = settings(world, tmp_path)
     world.aircall.api_token = "another"
 
-    report = wrong(await found(path))
+    whole = await found(path)
+    report = wrong(whole)
 
-    assert set(report) == {"aircall", "users"}
+    assert set(report) == {"aircall"}
+    for name in ("users", "webhooks"):
+        assert [one.what for one in whole[name]] == ["not tried: first Aircall's credentials are to be mended"]
+    assert whole["calendars"][0].outcome is Outcome.GOOD
     assert report["aircall"][0].startswith("aircall_credentials None Aircall refuses the API key")
 
 
@@ -183,14 +187,16 @@ async def test_an_unknown_aircall_user(world: Sandbox, tmp_path: Path) -> None:
 
 
 async def test_services_that_do_not_answer(world: Sandbox, tmp_path: Path) -> None:
-    """Every check ends, and says where to look."""
+    """Every check ends, and each service's first says where to look."""
     path = settings(world, tmp_path)
     await world.google.stop()
     await world.aircall.stop()
 
-    report = wrong(await found(path))
+    whole = await found(path)
+    report = wrong(whole)
 
-    assert set(report) == {"clock", "aircall", "users", "google", "calendars"}
+    assert set(report) == {"clock", "aircall", "google"}
+    assert all(whole[name][0].what.startswith("not tried: ") for name in ("users", "webhooks", "calendars"))
     assert all("HTTPS_PROXY" in report[name][0] for name in report)
 
 

@@ -19,9 +19,13 @@ from click.testing import CliRunner
 
 from calsyncd.cli import commands
 from calsyncd.config import load
+from calsyncd.core.model import Setting as Written
 from calsyncd.doctor import opened
+from calsyncd.doctor.left import NAME as NOTE
+from calsyncd.doctor.left import Left, notes
 from calsyncd.doctor.probe import Hands, Probe, Result
 from calsyncd.doctor.testuser import find
+from calsyncd.doctor.undoing import undo
 from calsyncd.errors import UserError
 from calsyncd.sandbox.aircall_users import Setting
 from calsyncd.sandbox.doubts import POINTS, turn_out, usual_ways
@@ -309,6 +313,72 @@ async def test_ctrl_c(world: World) -> None:
     report = json.loads((world.folder / "calsyncd-probe.json").read_text())
     assert (report["interrupted"], report["put_back"]) == (True, True)
     assert EMAIL not in json.dumps(report)
+
+
+async def killed(world: World, word: str) -> None:
+    """A probe that is killed for good as soon as the user is set so."""
+    world.sandbox.aircall.fail("PUT ", times=None, delay=0.2)
+    command = [sys.executable, "-m", "calsyncd", "doctor", "--config", str(world.path), "--probe", EMAIL, "--yes"]
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=world.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    async with asyncio.timeout(10):
+        while world.sandbox.aircall.setting(USER).status != word:
+            await asyncio.sleep(0.01)
+    process.kill()
+    assert await process.wait() == -signal.SIGKILL
+    world.sandbox.aircall.faults.clear()
+
+
+async def undone(world: World, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What the next run says of it, and how that counts."""
+    monkeypatch.chdir(world.folder)
+    async with opened(load(world.path, {}), world.path, {}) as examined:
+        return [(one.outcome.value, one.what) for one in await undo(examined)]
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["after the first start", "before it"])
+async def test_a_probe_that_is_killed(world: World, monkeypatch: pytest.MonkeyPatch, *, begun: bool) -> None:
+    """With SIGKILL in the middle the user stays changed, and the next run puts them back and says so; once."""
+    before = set(world.folder.iterdir())
+    if begun:
+        load(world.path, {}).state_dir.mkdir()
+    await killed(world, "unavailable")
+    assert world.sandbox.aircall.setting(USER).status == "unavailable"
+
+    ((outcome, what),) = await undone(world, monkeypatch)
+
+    assert outcome == "note"
+    assert what.startswith("the probe of 20")
+    assert what.endswith(f" was killed and left {EMAIL} changed: they are back at custom")
+    assert world.sandbox.aircall.setting(USER) == Setting("custom")
+    assert await undone(world, monkeypatch) == []
+    assert set(world.folder.iterdir()) - before <= {load(world.path, {}).state_dir}
+
+
+async def test_what_a_killed_probe_has_left_and_others_have_changed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A probe under way is left alone; whoever was set otherwise since stays so; a note that is none is said."""
+    monkeypatch.chdir(world.folder)
+    (note,) = notes(world.folder / "none")
+    note.begin(Left(EMAIL, USER, Written("available"), 0.0))
+    note.about_to_write(Written("unavailable"))
+    with note.held():
+        assert await undone(world, monkeypatch) == [("failed", "another probe is under way: wait for its end")]
+    ((outcome, what),) = await undone(world, monkeypatch)
+    assert (outcome, "somebody has set them otherwise since" in what) == ("note", True)
+    assert world.sandbox.aircall.setting(USER) == Setting("custom")
+    assert note.read() is None
+
+    note.about_to_write(Written("custom"))
+    world.sandbox.aircall.fail("PUT ", times=None, status=403)
+    monkeypatch.setattr("calsyncd.doctor.probe.TRIES_BACK", 1)
+    ((outcome, what),) = await undone(world, monkeypatch)
+    assert (outcome, "does not take the way back" in what) == ("failed", True)
+    (world.folder / NOTE).write_text("{}")
+    ((outcome, what),) = await undone(world, monkeypatch)
+    assert (outcome, "cannot be read" in what) == ("failed", True)
 
 
 async def test_whom_it_is_not_tried_with(world: World) -> None:

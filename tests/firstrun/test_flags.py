@@ -174,6 +174,20 @@ async def test_all_faults_at_once(newcomer: Newcomer) -> None:
     assert not newcomer.settings.parent.exists()
 
 
+async def test_the_services_other_addresses(newcomer: Newcomer) -> None:
+    """Given by flags they stand in the settings; one that is none is a fault before anything is written."""
+    urls = {"google_revoke_url": newcomer.sandbox.google.revoke_url, "aircall_dashboard_url": "http://127.0.0.1:1"}
+
+    assert await newcomer.run(**urls | {"google_revoke_url": "revoke"}) == [
+        "--google-revoke-url: expected a URL such as https://calsync.example.com",
+    ]
+    assert not newcomer.settings.exists()
+    assert await newcomer.run(**urls) == []
+    written = yaml.safe_load(newcomer.settings.read_text())
+    assert written["google"]["revoke_url"] == urls["google_revoke_url"]
+    assert written["aircall"]["dashboard_url"] == urls["aircall_dashboard_url"]
+
+
 async def test_missing_flags(newcomer: Newcomer) -> None:
     """What has no usual answer must be given."""
     faults = await newcomer.run(google_file=None, aircall_id=None, aircall_token_file=None, agents=None)

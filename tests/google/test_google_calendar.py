@@ -427,3 +427,11 @@ async def test_the_list_of_calendars(api: CalendarApi, sandbox: Sandbox) -> None
     assert [(one.id, one.access) for one in found if one.primary] == [(AMY, "owner")]
     assert len(found) == 121
     assert not [one for one in sandbox.google.requests if b"Private title" in one.answer]
+
+
+async def test_a_list_that_the_consent_does_not_show(api: CalendarApi, sandbox: Sandbox) -> None:
+    """Google's 403 to a token of fewer scopes says that there is no list for us, not that something failed."""
+    sandbox.google.tokens.also_delegated.add(LIST_SCOPE)
+    sandbox.google.fail("calendarList", status=403, reason="insufficientPermissions")
+
+    assert await api.calendars(AMY) is None
