@@ -201,11 +201,15 @@ def test_the_template_differs_only_in_the_name() -> None:
     expected = [
         line.replace("Google Calendar", "Google Calendar, for %i", line.startswith("Description="))
         .replace("/etc/calsyncd/config.yaml", "/etc/calsyncd/%i.yaml")
-        .replace(":/etc/calsyncd/", ":/etc/calsyncd/%i/")
         .replace("=calsyncd calsyncd-key", "=calsyncd@%i calsyncd@%i-key")
         .replace("/var/lib/calsyncd-key", "/var/lib/calsyncd@NAME-key")
         .replace("/var/lib/calsyncd:", "/var/lib/calsyncd@NAME:")
-        for line in UNIT.read_text().splitlines()
+        for line in re.sub(
+            r"^(#LoadCredential(?:Encrypted)?=)(?!vault-key)(.*?):/etc/calsyncd/(.*)$",
+            r"\1%i-\2:/etc/calsyncd/%i-\3",
+            UNIT.read_text().replace(":/etc/calsyncd/vault-key", ":/etc/calsyncd/%i-vault-key"),
+            flags=re.MULTILINE,
+        ).splitlines()
     ]
 
     assert TEMPLATE.read_text().splitlines() == expected
@@ -246,10 +250,11 @@ def test_socket_units_lead_to_their_listener(socket_unit: str, service: str, nam
 
 
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
-    """systemd-analyze has nothing to say against them, together."""
+    """systemd-analyze has nothing to say against them, together, nor with the credentials."""
     units = sorted([*FOLDER.glob("*.service"), *FOLDER.glob("*.socket")])
     for unit in units:
         text = re.sub(r"^ExecStart=.*$", "ExecStart=/bin/true", unit.read_text(), flags=re.MULTILINE)
+        text = text.replace("#LoadCredential", "LoadCredential")
         (tmp_path / unit.name).write_text(text)
 
     assert len(units) == 6
