@@ -12,7 +12,7 @@ import math
 import platform
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -372,9 +372,10 @@ class Daemon:
                 owed=len(self.phones.held()),
             )
             self.absence.look_back(self._acts)
-            await self._serve(journal, listening)
+            await self._serve(journal, listening.aclose if sockets else None)
 
-    async def _serve(self, journal: Journal, listening: contextlib.AsyncExitStack) -> None:
+    async def _serve(self, journal: Journal, leave: Callable[[], Awaitable[None]] | None) -> None:
+        """Act until told to stop; `leave` hands the listeners back to the supervisor."""
         self._supervised.ready()
         work = [
             asyncio.create_task(self.scheduler.run(), name="loop"),
@@ -403,8 +404,8 @@ class Daemon:
         self._supervised.stopping()
         log.info("Stopping: what is in flight may end", action="stopping")
         self.phones.stop()
-        # Whoever asks from now on is left to the next start, where the supervisor keeps the sockets.
-        await asyncio.gather(listening.aclose(), self.scheduler.finish(STOP_SECONDS))
+        # Whoever asks from now on is answered by the next start, where the supervisor keeps the sockets.
+        await asyncio.gather(*([leave()] if leave is not None else []), self.scheduler.finish(STOP_SECONDS))
         with contextlib.suppress(ServiceError):
             await journal.flush()
         await ended

@@ -285,7 +285,7 @@ def test_a_lasting_user_and_its_folders(tmp_path: Path) -> None:
     name, _, uid, gid, _, home, shell = (tmp_path / "etc" / "passwd").read_text().strip().split(":")
     assert (name, home) == ("calsyncd", "/var/lib/calsyncd")
     assert shell.endswith("nologin")
-    for folder in ("calsyncd", "calsyncd-key"):
-        made = (tmp_path / "var" / "lib" / folder).stat()
+    for name in ("calsyncd", "calsyncd-key"):
+        made = (tmp_path / "var" / "lib" / name).stat()
         assert (made.st_uid, made.st_gid, stat.S_IMODE(made.st_mode)) == (int(uid), int(gid), 0o700)
     assert (tmp_path / "etc" / "calsyncd").stat().st_uid == 0

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
+from yarl import URL
 
 from calsyncd.sandbox.world import Sandbox
 from tests.acceptance.running import Running
@@ -51,7 +52,7 @@ async def test_notify_and_watchdog(sandbox: Sandbox, prepare: Callable[..., Runn
         starting = asyncio.create_task(daemon.start())
         ready = await told(listener, "READY=1")
         for base in (daemon.admin, sandbox.deliver_to):
-            socket.create_connection(("127.0.0.1", int(base.rpartition(":")[2])), timeout=1).close()
+            socket.create_connection(("127.0.0.1", URL(base or "").port), timeout=1).close()
         await starting
         meeting = await told(listener, "STATUS=1 agents: 1 idle; 0 owed; next boundary")
         await told(listener, "WATCHDOG=1")
@@ -95,8 +96,8 @@ async def test_a_restart_refuses_nobody(sandbox: Sandbox, prepare: Callable[...,
     credentials.mkdir(mode=0o700)
     for name in ("google.json", "aircall-token"):
         (tmp_path / name).rename(credentials / name)
-    bases = {"public": sandbox.deliver_to, "admin": daemon.admin}
-    addresses = {name: ("127.0.0.1", int(base.rpartition(":")[2])) for name, base in bases.items()}
+    bases = {"public": URL(sandbox.deliver_to or ""), "admin": URL(daemon.admin)}
+    addresses = {name: ("127.0.0.1", base.port) for name, base in bases.items()}
     urls = [f"{base}/healthz" for base in bases.values()]
     daemon.environ = {**os.environ, "CREDENTIALS_DIRECTORY": str(credentials)}
     with contextlib.ExitStack() as stack:
