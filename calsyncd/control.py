@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Protocol, TypeVar
 
@@ -19,7 +19,16 @@ from calsyncd.errors import UserError
 from calsyncd.explainer import Explainer, Origin
 from calsyncd.logs import get_logger
 from calsyncd.phones import Agent, Outages, Phones, Roster, Webhooks, Wishes
-from calsyncd.view import Diary, agent_view, matching_view, outage_view, time_out, timeline_view, worst_trouble
+from calsyncd.view import (
+    Diary,
+    agent_state,
+    agent_view,
+    matching_view,
+    outage_view,
+    time_out,
+    timeline_view,
+    worst_trouble,
+)
 from calsyncd.web.public import Health
 
 OWED_ALARM_SECONDS = 120.0
@@ -108,6 +117,13 @@ class Control:
     def agents(self) -> list[dict[str, Any]]:
         """Every agent that the settings name."""
         return [self._view(agent) for agent in self._roster.agents.values() if agent.configured]
+
+    def states(self) -> Iterator[str]:
+        """The state of every agent that the settings name."""
+        now = self._clock.now()
+        for agent in self._roster.agents.values():
+            if agent.configured:
+                yield agent_state(agent, self._syncer.of_agent(agent.email), self._trouble_beside(agent), now)
 
     def agent(self, email: str) -> dict[str, Any] | None:
         """One agent."""

@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import os
 import platform
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from calsyncd import __version__, config, logs, services, systemd
+from calsyncd import __version__, config, logs, services
 from calsyncd.absence import Absence
 from calsyncd.aircall.authorization import ApiKey, Installed
 from calsyncd.alarms import Command, Kept, Lag, Looking, Outbox, Post, Watch
@@ -45,6 +44,7 @@ from calsyncd.routes import AIRCALL_WEBHOOK, GOOGLE_WEBHOOK
 from calsyncd.scheduler import Scheduler
 from calsyncd.state import Alive, give_to_owner, is_invitation, locked, nonce_proof, push_key
 from calsyncd.store import Store, StoreUnavailableError
+from calsyncd.supervised import Supervised, status_line
 from calsyncd.vault import Vault
 from calsyncd.web.admin import admin_app
 from calsyncd.web.connect import Place
@@ -133,6 +133,7 @@ class Daemon:
         self.grants: Grants | None = None
         self.following: Following
         self._stop = asyncio.Event()
+        self._supervised = Supervised(environ, self.clock, self.scheduler, self._status_line)
         self._database_at = self.clock.monotonic()
 
     # -- building --------------------------------------------------------------------------------------------------
@@ -347,10 +348,11 @@ class Daemon:
         """Serve until told to stop."""
         settings = self.settings
         self._signals()
+        sockets = self._supervised.sockets()
         async with contextlib.AsyncExitStack() as stack:
             journal = await stack.enter_async_context(self.built())
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
-            sockets = systemd.listen_fds(self._environ, os.getpid())
+            listening = await stack.enter_async_context(contextlib.AsyncExitStack())
             public = public_app(
                 notify=self.push.notify,
                 told=self.webhooks.take,
@@ -361,9 +363,9 @@ class Daemon:
                 ways=self.connections,
                 trusted=settings.server.trusted_proxies,
             )
-            await stack.enter_async_context(serve(public, sockets.get("public") or str(settings.server.listen)))
+            await listening.enter_async_context(serve(public, sockets.get("public") or str(settings.server.listen)))
             admin = admin_app(operator=self.control, registry=self.metrics.registry, now=self.clock.now)
-            await stack.enter_async_context(
+            await listening.enter_async_context(
                 serve(
                     admin,
                     sockets.get("admin") or str(settings.server.admin_listen),
@@ -386,10 +388,11 @@ class Daemon:
                 owed=len(self.phones.held()),
             )
             self.absence.look_back(self._acts)
-            await self._serve(journal)
+            await self._serve(journal, listening.aclose if sockets else None)
 
-    async def _serve(self, journal: Journal) -> None:
-        systemd.notify(self._environ, READY="1", STATUS=self._status_line())
+    async def _serve(self, journal: Journal, leave: Callable[[], Awaitable[None]] | None) -> None:
+        """Act until told to stop; `leave` hands the listeners back to the supervisor."""
+        self._supervised.ready()
         work = [
             asyncio.create_task(self.scheduler.run(), name="loop"),
             asyncio.create_task(journal.run(), name="journal"),
@@ -402,9 +405,10 @@ class Daemon:
             work.append(asyncio.create_task(self.connections.keep(), name="connections"))
         if self.grants is not None:
             work.append(asyncio.create_task(self.grants.keep(), name="grants"))
-        watchdog = systemd.watchdog_interval(self._environ, os.getpid())
-        if watchdog is not None:
-            work.append(asyncio.create_task(self._feed(watchdog), name="watchdog"))
+        if self._supervised.watched is not None:
+            work.append(asyncio.create_task(self._supervised.feed(self._supervised.watched), name="watchdog"))
+        if self._supervised.is_told:
+            work.append(asyncio.create_task(self._supervised.tell(), name="status"))
         stop = asyncio.create_task(self._stop.wait(), name="stop")
         try:
             done, _ = await asyncio.wait([*work, stop], return_when=asyncio.FIRST_COMPLETED)
@@ -415,10 +419,11 @@ class Daemon:
                 task.cancel()
             results = await asyncio.gather(*work, return_exceptions=True)
         ended = asyncio.create_task(self.absence.end(), name="last mark")
-        systemd.notify(self._environ, STOPPING="1", STATUS="stopping")
+        self._supervised.stopping()
         log.info("Stopping: what is in flight may end", action="stopping")
         self.phones.stop()
-        await self.scheduler.finish(STOP_SECONDS)
+        # Whoever asks from now on is answered by the next start, where the supervisor keeps the sockets.
+        await asyncio.gather(*([leave()] if leave is not None else []), self.scheduler.finish(STOP_SECONDS))
         with contextlib.suppress(ServiceError):
             await journal.flush()
         await ended
@@ -457,7 +462,6 @@ class Daemon:
             now = self.clock.now()
             self.syncer.measure(now)
             self.phones.measure()
-            systemd.notify(self._environ, STATUS=self._status_line())
             await self.clock.sleep(PULSE_SECONDS)
 
     async def _watch_lag(self) -> None:
@@ -469,14 +473,6 @@ class Daemon:
             self._lag.late(self.clock.monotonic(), lag)
             if lag > 1.0:
                 log.warning("The event loop was blocked", action="loop_lagged", seconds=round(lag, 2))
-
-    async def _feed(self, interval: float) -> None:
-        """Tell systemd's watchdog that the loop turns: only a real turn counts."""
-        while True:
-            if self.clock.monotonic() - self.scheduler.turned_at < LOOP_STALL_SECONDS:
-                systemd.notify(self._environ, WATCHDOG="1")
-            self.scheduler.touch()
-            await self.clock.sleep(interval)
 
     def database_answers(self) -> bool:
         """Whether the database has answered lately."""
@@ -522,12 +518,20 @@ class Daemon:
         await self.webhooks.renew()
 
     def _status_line(self) -> str:
-        held = len(self.phones.held())
-        return f"{len(self.following.who)} agents, {held} in a meeting"
+        now = self.clock.now()
+        agents = [agent for agent in self.roster.agents.values() if agent.configured]
+        changes = (one.timeline.next_change(now) for one in agents if one.timeline is not None)
+        return status_line(
+            self.control.states(),
+            sum(agent.owed for agent in self.roster.agents.values()),
+            min((at for at in changes if at is not None), default=None),
+            (one["code"] for one in self.alarms.alarms()),
+            now,
+        )
 
     def reload(self) -> None:
         """Read the settings again; a faulty file changes nothing."""
-        systemd.reloading(self._environ, int(self.clock.monotonic() * 1e6))
+        self._supervised.reloading()
         try:
             fresh = config.load(self._path, self._environ)
         except ConfigError as error:
@@ -537,7 +541,7 @@ class Daemon:
             log.error(str(error), action="reload_refused")  # noqa: TRY400 - the user's fault needs no traceback
         else:
             self._follow(fresh)
-        systemd.notify(self._environ, READY="1", STATUS=self._status_line())
+        self._supervised.ready()
 
     def _send_alarms(self, settings: Settings) -> None:
         """Send alarms where these settings say."""

@@ -21,6 +21,8 @@ from urllib.parse import quote, quote_plus
 
 import structlog
 
+from calsyncd.story import Story, colours
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
     from types import TracebackType
@@ -145,9 +147,6 @@ MAX_DEPTH = 3
 
 _OURS = "calsyncd"
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-_SIGNS = {"debug": "·", "info": " ", "warning": "!", "error": "✗", "critical": "✗"}
-_COLOURS = {"debug": "\x1b[2m", "info": "", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31;1m"}
-_DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
 MASK = "***"
 SHORTEST_SECRET = 6
 """Anything shorter is no secret, and would blot out half of the log."""
@@ -361,13 +360,14 @@ class _Pipe(logging.Handler):
         super().__init__()
         self._stream = stream
         self._as_json = as_json
-        self._colours = not as_json and stream.isatty() and not os.environ.get("NO_COLOR")
+        self._told = Story(colours=not as_json and colours(stream, os.environ))
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self._line(record)
         except Exception as err:  # noqa: BLE001 - a record that cannot be written must not stop what it is about
-            line = self._json({"event": f"a record could not be written ({type(err).__name__})"}, record, "unnamed")
+            why = f"a record could not be written ({type(err).__name__})"
+            line = self._json(_fields({"event": why}, record, "unnamed"))
         try:
             self._stream.write(line + "\n")
             self._stream.flush()
@@ -382,41 +382,20 @@ class _Pipe(logging.Handler):
         action = str(fields.pop("action", "unnamed"))
         if exc_info is not None:
             fields["exception"] = _redactor.clean("".join(traceback.format_exception(*exc_info)))[-MAX_TRACEBACK:]
-        return self._json(fields, record, action) if self._as_json else self._story(fields, record)
+        line = _fields(fields, record, action)
+        return self._json(line) if self._as_json else self._story(line)
 
-    def _json(self, fields: dict[str, Any], record: logging.LogRecord, action: str) -> str:
-        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        head = {"timestamp": at.replace("+00:00", "Z"), "level": record.levelname.lower()}
-        line = head | {"event": fields.pop("event", ""), "action": action}
-        for name, value in fields.items():
-            line[f"{name}_" if name in line else name] = value
+    def _json(self, line: Mapping[str, Any]) -> str:
         text = _dumps(line)
         clean = _redactor.clean(text)
         # A secret such as "12345678" may have stood where JSON has no quotes.
-        return clean if clean == text or _is_json(clean) else _dumps(head | {"event": MASK, "action": action})
+        if clean == text or _is_json(clean):
+            return clean
+        return _dumps({"timestamp": line["timestamp"], "level": line["level"], "event": MASK, "action": line["action"]})
 
-    def _story(self, fields: dict[str, Any], record: logging.LogRecord) -> str:
-        level = record.levelname.lower()
-        at = datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")[11:23]
-        sentence = _printable(str(fields.pop("event", "")))
-        exception = fields.pop("exception", None)
-        told = " ".join(
-            f"{_printable(name)}={_printable(_text(value))}"
-            for name, value in fields.items()
-            if value is not None and not (isinstance(value, str) and value in sentence)
-        )
-        sign, colour = _SIGNS.get(level, " "), _COLOURS.get(level, "")
-        if self._colours:
-            head = f"{_DIM}{at}{_PLAIN} {colour}{sign} {sentence}{_PLAIN if colour else ''}"
-            tail = f"  {_DIM}{told}{_PLAIN}" if told else ""
-        else:
-            head = f"{at} {sign} {sentence}"
-            tail = f"  {told}" if told else ""
-        lines = [head + tail]
-        if exception is not None:
-            lines += [f"    {_printable(line)}" for line in str(exception).splitlines()]
+    def _story(self, line: Mapping[str, Any]) -> str:
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        text = _redactor.clean("\n".join(lines))
+        text = _redactor.clean(self._told.tell(line))
         return text.encode(encoding, "backslashreplace").decode(encoding)
 
     def _mute(self) -> None:
@@ -429,6 +408,16 @@ class _Pipe(logging.Handler):
                 os.close(null)
         except (OSError, ValueError):
             return
+
+
+def _fields(given: dict[str, Any], record: logging.LogRecord, action: str) -> dict[str, Any]:
+    """The whole line: when, how grave, what, its name; then the fields, of which none hides one of these."""
+    at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+    line = {"timestamp": at.replace("+00:00", "Z"), "level": record.levelname.lower()}
+    line |= {"event": given.pop("event", ""), "action": action}
+    for name, value in given.items():
+        line[f"{name}_" if name in line else name] = value
+    return line
 
 
 def _parts(record: logging.LogRecord) -> tuple[dict[str, Any], ExcInfo | None]:
@@ -471,16 +460,6 @@ def _shorten(text: str) -> str:
     """Redacted before it is cut: half a secret would not be known for one."""
     clean = _redactor.clean(text)
     return clean if len(clean) <= MAX_VALUE else clean[: MAX_VALUE - 1] + "…"
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _printable(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
 def _dumps(line: Mapping[str, Any]) -> str:

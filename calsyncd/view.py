@@ -91,6 +91,12 @@ def agent_view(
     }
 
 
+def agent_state(agent: Agent, calendars: list[Calendar], company_trouble: Trouble | None, now: float) -> str:
+    """One agent's state, as `agent_view` tells it."""
+    trouble = worst_trouble(agent, calendars, company_trouble)
+    return _state(agent, calendars, trouble, paused=agent.paused_until is not None and now < agent.paused_until)
+
+
 USER_GONE = "aircall_user_gone"
 
 

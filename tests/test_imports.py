@@ -17,7 +17,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "errors": set(),
     "routes": set(),
     "clock": set(),
-    "logs": set(),
+    "logs": {"story"},
+    "story": set(),
     "metrics": {"core"},
     "systemd": set(),
     "state": {"errors"},
@@ -52,16 +53,34 @@ MAY_KNOW: dict[str, set[str]] = {
     },
     "daemon": {
         *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
+<<<<<<< HEAD
         *("absence", "alarms", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
         *("connections", "following", "grants", "installation", "routes", "services", "vault"),
+=======
+        *(
+            "absence",
+            "alarms",
+            "ledger",
+            "logs",
+            "metrics",
+            "phones",
+            "scheduler",
+            "state",
+            "store",
+            "supervised",
+            "web",
+        ),
+        *("connections", "following", "installation", "services", "vault"),
+>>>>>>> helper7-unit
     },
     "doctor": {
         *("aircall", "clock", "config", "core", "errors", "google", "http", "routes", "services", "state", "vault"),
         "web",
     },
     "sandbox": set(),
+    "supervised": {"clock", "config", "errors", "scheduler", "systemd"},
     "demo": {"clock", "config", "daemon", "logs", "sandbox"},
-    "terminal": {"core"},
+    "terminal": {"core", "story"},
     "exports": {"core", "errors"},
     "simulate": {"clock", "config", "core", "errors", "exports", "google", "http", "services", "view"},
     "firstrun": {"aircall", "clock", "config", "core", "errors", "google", "http", "routes"},
@@ -77,7 +96,11 @@ MAY_KNOW: dict[str, set[str]] = {
         "logs",
         "routes",
         "simulate",
+<<<<<<< HEAD
         "state",
+=======
+        "story",
+>>>>>>> helper7-unit
         "terminal",
         "vault",
     },

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,15 @@ from pathlib import Path
 import pytest
 
 from calsyncd import systemd
+from calsyncd.config import Server
+from calsyncd.config.secretfiles import vault_key_file
+from calsyncd.config.values import Surroundings
+from calsyncd.supervised import LISTENERS
 
-UNIT = Path(__file__).parents[1] / "systemd" / "calsyncd.service"
+FOLDER = Path(__file__).parents[1] / "systemd"
+UNIT, TEMPLATE = FOLDER / "calsyncd.service", FOLDER / "calsyncd@.service"
+EXPOSURE = 11
+"""Tenths, of `systemd-analyze security`."""
 
 
 @pytest.fixture
@@ -145,9 +153,19 @@ def test_sockets_are_taken_by_name() -> None:
     assert done.stdout.splitlines() == [f"admin {ports[1]} False False", f"public {ports[0]} False False"]
 
 
-def directives() -> list[tuple[str, str]]:
+def directives(unit: Path = UNIT) -> list[tuple[str, str]]:
     """What the unit says, in order."""
-    return re.findall(r"^([A-Za-z]+)=(.*)$", UNIT.read_text(), re.MULTILINE)
+    return re.findall(r"^([A-Za-z]+)=(.*)$", unit.read_text(), re.MULTILINE)
+
+
+def tool(name: str, *arguments: str | Path) -> str:
+    """What a program of systemd's prints; it must succeed. Skips loudly where it is missing."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not installed: the units were NOT verified")
+    done = subprocess.run([found, *arguments], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 def test_unit_keeps_its_promises() -> None:
@@ -167,22 +185,107 @@ def test_unit_keeps_its_promises() -> None:
     assert any(name == "WatchdogSec" for name, _ in given)
 
 
-def test_every_directive_of_the_service_is_explained() -> None:
+@pytest.mark.parametrize(
+    "unit", sorted(FOLDER.glob("*.service")) + sorted(FOLDER.glob("*.socket")), ids=lambda p: p.name
+)
+def test_every_directive_is_explained(unit: Path) -> None:
     """Each directive, or the run of kindred ones it belongs to, follows a comment that says why."""
-    service = UNIT.read_text().partition("[Service]\n")[2].partition("[Install]")[0]
+    body = re.split(r"\[(?:Service|Socket)\]\n", unit.read_text())[1].partition("[Install]")[0]
 
-    for block in re.split(r"\n(?=# )|\n\n", service.strip()):
+    for block in re.split(r"\n(?=# )|\n\n", body.strip()):
         assert block.startswith("#"), block
 
 
-def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
-    """systemd-analyze has nothing to say against it."""
-    analyze = shutil.which("systemd-analyze")
-    if analyze is None:
-        pytest.skip("systemd-analyze is not installed: the unit was NOT verified")
-    copy = tmp_path / UNIT.name
-    copy.write_text(re.sub(r"^ExecStart=.*$", "ExecStart=/bin/true", UNIT.read_text(), flags=re.MULTILINE))
+def test_the_template_differs_only_in_the_name() -> None:
+    """One company's unit with the instance's name wherever a company's own things are: line by line."""
+    expected = [
+        line.replace("Google Calendar", "Google Calendar, for %i", line.startswith("Description="))
+        .replace("/etc/calsyncd/config.yaml", "/etc/calsyncd/%i.yaml")
+        .replace("=calsyncd calsyncd-key", "=calsyncd@%i calsyncd@%i-key")
+        .replace("/var/lib/calsyncd-key", "/var/lib/calsyncd@NAME-key")
+        .replace("/var/lib/calsyncd:", "/var/lib/calsyncd@NAME:")
+        for line in re.sub(
+            r"^(#LoadCredential(?:Encrypted)?=)(?!vault-key)(.*?):/etc/calsyncd/(.*)$",
+            r"\1%i-\2:/etc/calsyncd/%i-\3",
+            UNIT.read_text().replace(":/etc/calsyncd/vault-key", ":/etc/calsyncd/%i-vault-key"),
+            flags=re.MULTILINE,
+        ).splitlines()
+    ]
 
-    done = subprocess.run([analyze, "verify", copy], capture_output=True, text=True, check=False, timeout=60)
+    assert TEMPLATE.read_text().splitlines() == expected
+    assert TEMPLATE.read_text() != UNIT.read_text()
 
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+@pytest.mark.parametrize("unit", [UNIT, TEMPLATE], ids=lambda path: path.name)
+def test_the_key_lies_where_the_daemon_makes_it(unit: Path) -> None:
+    """Beside the state directory, by its name and `-key`: nowhere else could it be written."""
+    state, key = dict(directives(unit))["StateDirectory"].split()
+
+    assert vault_key_file(None, Path("/var/lib", state), Surroundings(Path("/etc"), {})) == Path(
+        "/var/lib", key, "vault.key"
+    )
+
+
+@pytest.mark.parametrize(
+    ("socket_unit", "service", "name"),
+    [
+        ("calsyncd.socket", "calsyncd.service", "public"),
+        ("calsyncd-admin.socket", "calsyncd.service", "admin"),
+        ("calsyncd@.socket", "calsyncd@%i.service", "public"),
+        ("calsyncd-admin@.socket", "calsyncd@%i.service", "admin"),
+    ],
+)
+def test_socket_units_lead_to_their_listener(socket_unit: str, service: str, name: str) -> None:
+    """By the names that the daemon knows, and to the service; a template's sockets are the instance's own."""
+    given = dict(directives(FOLDER / socket_unit))
+
+    assert given["FileDescriptorName"] == name
+    assert name in LISTENERS
+    assert (
+        given.get("Service", socket_unit.replace("@.socket", "@%i.service").replace(".socket", ".service")) == service
+    )
+    assert ("%i" in given["ListenStream"]) == ("@" in socket_unit)
+    if "@" not in socket_unit:
+        assert given["ListenStream"] == str(getattr(Server(), {"public": "listen", "admin": "admin_listen"}[name]))
+
+
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    """systemd-analyze has nothing to say against them, together, nor with the credentials."""
+    units = sorted([*FOLDER.glob("*.service"), *FOLDER.glob("*.socket")])
+    for unit in units:
+        text = re.sub(r"^ExecStart=.*$", "ExecStart=/bin/true", unit.read_text(), flags=re.MULTILINE)
+        text = text.replace("#LoadCredential", "LoadCredential")
+        (tmp_path / unit.name).write_text(text)
+
+    assert len(units) == 6
+    assert tool("systemd-analyze", "verify", *(tmp_path / unit.name for unit in units)) == ""
+
+
+@pytest.mark.parametrize("unit", [UNIT, TEMPLATE], ids=lambda path: path.name)
+def test_the_service_is_hardly_exposed(unit: Path) -> None:
+    """`systemd-analyze security` finds 1.1 at most, and fails where there is more."""
+    told = tool("systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}", unit)
+
+    (exposure,) = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", told)
+    assert 0 < float(exposure) * 10 <= EXPOSURE
+
+
+def test_a_lasting_user_and_its_folders(tmp_path: Path) -> None:
+    """systemd-sysusers makes the user, systemd-tmpfiles the folders that are theirs alone."""
+    if os.geteuid() != 0:
+        pytest.skip("sysusers and tmpfiles are NOT TESTED: only root can give folders away")
+    for kind in ("sysusers", "tmpfiles"):
+        folder = tmp_path / "etc" / f"{kind}.d"
+        folder.mkdir(parents=True)
+        shutil.copy(FOLDER / f"calsyncd.{kind}", folder / "calsyncd.conf")
+    tool("systemd-sysusers", f"--root={tmp_path}", "calsyncd.conf")
+    for _ in range(2):
+        tool("systemd-tmpfiles", "--create", f"--root={tmp_path}", "calsyncd.conf")
+
+    name, _, uid, gid, _, home, shell = (tmp_path / "etc" / "passwd").read_text().strip().split(":")
+    assert (name, home) == ("calsyncd", "/var/lib/calsyncd")
+    assert shell.endswith("nologin")
+    for name in ("calsyncd", "calsyncd-key"):
+        made = (tmp_path / "var" / "lib" / name).stat()
+        assert (made.st_uid, made.st_gid, stat.S_IMODE(made.st_mode)) == (int(uid), int(gid), 0o700)
+    assert (tmp_path / "etc" / "calsyncd").stat().st_uid == 0

@@ -504,7 +504,7 @@ class Syncer:
         self._metrics.sync(kind, "unchanged" if quiet else "changed")
         say = log.debug if quiet else log.info
         say(
-            f"A calendar of {calendar.agent} was read",
+            f"{calendar.agent}: a calendar was read",
             action="sync_done",
             calendar=calendar.key,
             kind=kind,
@@ -551,7 +551,7 @@ class Syncer:
             "delta" if calendar.bookmark is not None else "baseline", "refused" if refused else "unavailable"
         )
         log.warning(
-            f"A calendar of {calendar.agent} could not be read",
+            f"{calendar.agent}: a calendar could not be read",
             action="sync_failed",
             calendar=calendar.key,
             code=error.code,

@@ -6,11 +6,11 @@ import sys
 
 import click
 
-from calsyncd.cli import asking, connecting, deeds, doctor, examples, first, keys, running
+from calsyncd.cli import asking, connecting, deeds, doctor, examples, first, keys, logs, running
 from calsyncd.cli.common import commands
 from calsyncd.errors import UserError
 
-__all__ = ["asking", "commands", "connecting", "deeds", "doctor", "examples", "first", "keys", "main", "running"]
+__all__ = ["asking", "commands", "connecting", "deeds", "doctor", "examples", "first", "keys", "logs", "main", "running"]
 
 examples.show(commands)
 

@@ -32,8 +32,11 @@ SERVER = "calsyncd"
 """What the Server header says: no version helps nobody but an attacker."""
 
 BACKLOG = 128
+INHERITED_BACKLOG = 1024
+"""For sockets that a supervisor keeps: whoever comes while the daemon restarts waits there."""
+
 GRACE_SECONDS = 1.0
-"""A connection younger than this is never given up for a newcomer: its request may be under way."""
+"""A connection younger than this is not given up, for a newcomer or at the end: its request may be under way."""
 
 MAX_LINE = 4096
 MAX_FIELD = 4096
@@ -45,6 +48,10 @@ _FULL = (
 )
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
+
+
+_TURNS_TO_COME_IN = 5
+"""More than asyncio's loop needs from accept() to connection_made()."""
 
 
 class _Door:
@@ -65,6 +72,16 @@ class _Door:
         )
         self.malformed = Tally(_log.info, "Requests were refused that are not HTTP", action="requests_malformed")
         self.failed = Tally(_log.error, "A request could not be answered", action="request_failed")
+
+    async def settle(self) -> None:
+        """Give those who have just come the time to say what they want."""
+        for _ in range(_TURNS_TO_COME_IN):
+            await asyncio.sleep(0)
+        # Nothing tells when the last of them has spoken or left, and it is a second at most.
+        while any(  # noqa: ASYNC110
+            one.is_new and self.loop.time() - since < GRACE_SECONDS for one, since in self.waiting.items()
+        ):
+            await asyncio.sleep(0.01)
 
     def admit(self) -> bool:
         """Whether one more may come in; makes room if somebody has been idle."""
@@ -112,6 +129,11 @@ class _Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         self._leave()
         super().connection_lost(exc)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no request of it has come in yet."""
+        return not self._requests
 
     def began(self) -> None:
         """A request has come in whole: from now on it is ours to be quick."""
@@ -184,8 +206,8 @@ async def serve(
 ) -> AsyncIterator[tuple[str, ...]]:
     """Answer at `listen` (`host:port`, `unix:/path`, or sockets handed over) until the block ends; yield the addresses.
 
-    When the block ends no new connection is taken; requests in hand have `shutdown_seconds` to end, and as long again
-    to be cancelled.
+    When the block ends no new connection is taken: on sockets handed over they wait for the next process. Who has just
+    connected is still answered; requests in hand have `shutdown_seconds` to end, and as long again to be cancelled.
     """
     loop = asyncio.get_running_loop()
     door = _Door(loop, connections, life_seconds)
@@ -207,16 +229,18 @@ async def serve(
         }
         with contextlib.ExitStack() as stack:
             sockets = _bind(listen, socket_mode, stack) if isinstance(listen, str) else tuple(listen)
+            backlog = BACKLOG if isinstance(listen, str) else INHERITED_BACKLOG
             servers = [
-                await loop.create_server(lambda: _Connection(manager, door, **options), sock=sock, backlog=BACKLOG)
+                await loop.create_server(lambda: _Connection(manager, door, **options), sock=sock, backlog=backlog)
                 for sock in sockets
             ]
             try:
                 yield tuple(_address(sock) for sock in sockets)
             finally:
-                door.closing = True
                 for server in servers:
                     server.close()
+                await door.settle()
+                door.closing = True
     finally:
         await runner.cleanup()
         # What is left has been answered and does not read the answer.

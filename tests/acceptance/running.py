@@ -36,9 +36,25 @@ def free_port() -> int:
             return port
 
 
+HAND_OVER = """
+import fcntl, os, sys
+names, fds, *arguments = sys.argv[1:]
+far = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 100) for fd in fds.split(",")]
+for number, fd in enumerate(far, 3):
+    os.dup2(fd, number)
+    os.close(fd)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(far)), "LISTEN_FDNAMES": names}
+os.execv(sys.executable, [sys.executable, *arguments])
+"""
+"""Starts a program as systemd does that has sockets for it: the same process, the sockets from descriptor 3 on."""
+
+
 @dataclass
 class Running:
-    """`calsyncd run` as a process. `lines` is its log so far, parsed; with a `nursery` it is forked there."""
+    """`calsyncd run` as a process. `lines` is its log so far, parsed; with a `nursery` it is forked there.
+
+    `sockets` are handed over at each start, by name; they stay open here.
+    """
 
     config: Path
     admin: str
@@ -47,6 +63,7 @@ class Running:
     raw: list[str] = field(default_factory=list)
     process: asyncio.subprocess.Process | Born | None = None
     nursery: Nursery | None = None
+    sockets: Mapping[str, socket.socket] = field(default_factory=dict)
     _reader: asyncio.Task[None] | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -56,8 +73,11 @@ class Running:
         if self.nursery is not None:
             self.process = await self.nursery.run(self.config)
         else:
+            fds = [sock.fileno() for sock in self.sockets.values()]
+            handing_over = ["-c", HAND_OVER, ":".join(self.sockets), ",".join(map(str, fds))] if fds else []
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,
+                *handing_over,
                 "-m",
                 "calsyncd",
                 "run",
@@ -66,6 +86,7 @@ class Running:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 env=dict(self.environ),
+                pass_fds=fds,
             )
         self._reader = asyncio.create_task(self._read(self.process))
         await self.logged("started", since=seen)

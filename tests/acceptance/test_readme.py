@@ -35,6 +35,7 @@ ELSEWHERE = {
     "calsyncd pause --all": "tests/acceptance/test_pauses.py",
     "calsyncd connect EMAIL": "tests/acceptance/test_connecting.py",
     "calsyncd doctor [--probe EMAIL]": "tests/doctor/test_probe.py",
+    "calsyncd logs [--agent EMAIL] [FILE]": "tests/cli/test_logs.py",
     "calsyncd rotate-key": "tests/cli/test_keys.py",
     "calsyncd run": "the unit runs it",
     "calsyncd init": "tests/acceptance/test_connecting.py",

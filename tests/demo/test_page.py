@@ -24,7 +24,7 @@ async def demo(tmp_path: Path) -> AsyncIterator[tuple[str, asyncio.subprocess.Pr
     """A running demo: the page's URL, and its process."""
     async with command("demo", folder=tmp_path) as process:
         url = (await line_with(process, r"http\S+/"))[0]
-        await line_with(process, "calendar of dan.* was read")
+        await line_with(process, "dan.*: a calendar was read")
         assert process.stdout is not None
         reading = asyncio.create_task(process.stdout.read())
         yield url, process

@@ -20,7 +20,7 @@ async def page(tmp_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
     """A session with the page of a demo whose agents are followed; its log is read to the end."""
     async with command("demo", folder=tmp_path) as process:
         url = (await line_with(process, r"http\S+/"))[0]
-        await line_with(process, "calendar of dan.* was read")
+        await line_with(process, "dan.*: a calendar was read")
         assert process.stdout is not None
         reading = asyncio.create_task(process.stdout.read())
         async with aiohttp.ClientSession(url) as session:
@@ -70,7 +70,7 @@ async def test_who_comes_too_early_is_asked_to_wait(tmp_path: Path) -> None:
         url = (await line_with(process, r"http\S+/"))[0]
         async with session.get(url) as answer:
             assert (answer.status, "refresh" in await answer.text()) == (503, True)
-        await line_with(process, "calendar of dan.* was read")
+        await line_with(process, "dan.*: a calendar was read")
         async with session.get(url) as answer:
             assert answer.status == 200
 

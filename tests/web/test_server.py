@@ -327,3 +327,37 @@ async def test_sockets_handed_over_are_served() -> None:
         await asyncio.sleep(0.05)
         async with serve(Google().app(), [early]):
             assert status(await waiting) == 200
+
+
+async def test_who_has_just_connected_is_answered_at_the_end() -> None:
+    """A connection that was taken before the end gets its answer; those that come later wait for the next process."""
+    google = Google()
+    with socket.create_server(("127.0.0.1", 0)) as kept:
+        async with serve(google.app(), [kept.dup()]) as (address,):
+            slow, writer = await connect(address)
+            just = socket.create_connection(kept.getsockname())
+            just.sendall(request(NOTIFY, GOOGLE))
+            asyncio.get_running_loop().call_later(0.2, writer.write, request(NOTIFY, GOOGLE))
+            began = time.monotonic()
+        took = time.monotonic() - began
+        assert status(await until_closed(slow)) == 200
+        later = socket.create_connection(kept.getsockname())
+        later.sendall(request(NOTIFY, GOOGLE))
+        async with serve(google.app(), [kept.dup()]):
+            for one in (just, later):
+                reader, opened = await asyncio.open_connection(sock=one)
+                assert status(await reader.readline()) == 200
+                opened.close()
+        writer.close()
+
+    assert 0.2 < took < 1.0
+
+
+async def test_who_says_nothing_does_not_hold_up_the_end() -> None:
+    """A second after they came they have had their time."""
+    async with AsyncExitStack() as stack:
+        (address,) = await stack.enter_async_context(serve(Google().app(), "127.0.0.1:0"))
+        await idle(stack, address, 3)
+        began = time.monotonic()
+
+    assert time.monotonic() - began < 2.0
