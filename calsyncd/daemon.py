@@ -53,6 +53,9 @@ WEBHOOK_PATH = "/webhooks/google/notifications"
 AIRCALL_WEBHOOK_PATH = "/webhooks/aircall"
 STOP_SECONDS = 4.0
 PULSE_SECONDS = 5.0
+PING_SECONDS = 10.0
+"""Longer than SQLite itself waits for a lock, so that its own words are heard."""
+
 LOOP_STALL_SECONDS = 45.0
 DATABASE_STALL_SECONDS = 30.0
 
@@ -80,8 +83,8 @@ class Observer:
         if service == "alerts":
             return
         self._clock.observe_date(service, date)
+        self._metrics.clock_skew(self._clock.skew.agreed)
         correction = self._clock.skew.correction
-        self._metrics.clock_skew(correction)
         if correction != self._correction:
             self._correction = correction
             self._corrected()
@@ -235,6 +238,7 @@ class Daemon:
             self.syncer.storm.limits = _storm_limits(settings)
             self.outages = Outages(self.roster, is_read=self.syncer.is_read, touch=self.phones.touch)
             self.phones.watch(self.outages.judged)
+            self.metrics.push_configured(configured=public_url is not None)
             self.syncer.listen(self.outages.read)
             self.absence = Absence(self.clock, Alive(settings.state_dir), self.outages)
             self.scheduler.when_stepped(self.absence.stepped)
@@ -377,6 +381,7 @@ class Daemon:
         work = [
             asyncio.create_task(self.scheduler.run(), name="loop"),
             asyncio.create_task(journal.run(), name="journal"),
+            asyncio.create_task(self._ask_database(), name="database"),
             asyncio.create_task(self._pulse(), name="pulse"),
             asyncio.create_task(self.alarms.run(), name="alarms"),
             asyncio.create_task(self.absence.live(), name="alive"),
@@ -427,18 +432,24 @@ class Daemon:
 
     # -- beside the loop -------------------------------------------------------------------------------------------
 
-    async def _pulse(self) -> None:
-        """Ask the database whether it lives, and bring the gauges up to date."""
+    async def _ask_database(self) -> None:
+        """Ask the database again and again whether it lives."""
         while True:
             try:
-                async with asyncio.timeout(PULSE_SECONDS):
+                async with asyncio.timeout(PING_SECONDS):
                     await self.store.ping()
                 self._database_at = self.clock.monotonic()
             except (ServiceError, TimeoutError) as error:
-                log.warning("The database does not answer", action="store_failed", why=str(error))
-            now = self.clock.now()
-            self.syncer.measure(now)
+                why = str(error) or f"no answer within {PING_SECONDS:.0f} s"
+                log.warning("The database does not answer", action="store_failed", why=why)
+            await self.clock.sleep(PULSE_SECONDS)
+
+    async def _pulse(self) -> None:
+        """Bring the gauges up to date."""
+        while True:
+            self.syncer.measure(self.clock.now())
             self.phones.measure()
+            self.metrics.healthy(ok=not self._ill())
             systemd.notify(self._environ, STATUS=self._status_line())
             await self.clock.sleep(PULSE_SECONDS)
 
@@ -453,9 +464,9 @@ class Daemon:
                 log.warning("The event loop was blocked", action="loop_lagged", seconds=round(lag, 2))
 
     async def _feed(self, interval: float) -> None:
-        """Tell systemd's watchdog that the loop turns: only a real turn counts."""
+        """Tell systemd's watchdog that all is well, by what `/healthz` goes by; a turn is asked for each time."""
         while True:
-            if self.clock.monotonic() - self.scheduler.turned_at < LOOP_STALL_SECONDS:
+            if not self._ill():
                 systemd.notify(self._environ, WATCHDOG="1")
             self.scheduler.touch()
             await self.clock.sleep(interval)

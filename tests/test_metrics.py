@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 PROMISED: dict[str, tuple[str, set[str]]] = {
     "calsyncd_boundary_lateness_seconds": ("histogram", set()),
+    "calsyncd_boundary_lateness_beyond_budget_seconds": ("histogram", set()),
     "calsyncd_wrong_state_seconds_total": ("counter", {"kind"}),
     "calsyncd_updates_total": ("counter", {"result"}),
     "calsyncd_owed_updates": ("gauge", set()),
+    "calsyncd_owed_age_seconds": ("gauge", set()),
     "calsyncd_stances": ("gauge", {"stance"}),
     "calsyncd_overrides_total": ("counter", set()),
     "calsyncd_enforced_total": ("counter", set()),
@@ -33,11 +35,19 @@ PROMISED: dict[str, tuple[str, set[str]]] = {
     "calsyncd_calendar_age_seconds": ("gauge", set()),
     "calsyncd_suspended_calendars": ("gauge", {"code"}),
     "calsyncd_channels": ("gauge", {"health"}),
+    "calsyncd_push_configured": ("gauge", set()),
     "calsyncd_budget_remaining": ("gauge", set()),
     "calsyncd_http_requests_total": ("counter", {"service", "route", "status"}),
     "calsyncd_http_request_seconds": ("histogram", set()),
     "calsyncd_loop_lag_seconds": ("histogram", set()),
     "calsyncd_clock_skew_seconds": ("gauge", set()),
+    "calsyncd_healthy": ("gauge", set()),
+    "process_virtual_memory_bytes": ("gauge", set()),
+    "process_resident_memory_bytes": ("gauge", set()),
+    "process_start_time_seconds": ("gauge", set()),
+    "process_cpu_seconds_total": ("counter", set()),
+    "process_open_fds": ("gauge", set()),
+    "process_max_fds": ("gauge", set()),
     "calsyncd_build_info": ("gauge", {"version", "python"}),
 }
 
