@@ -6,11 +6,13 @@ A label takes only values listed here, anything else becomes "other": no strange
 from __future__ import annotations
 
 import platform
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from calsyncd.core.access import REACH
+from calsyncd.core.troubles import CODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,6 +47,7 @@ _SYNC_KINDS: frozenset[str] = frozenset(get_args(SyncKind))
 _SYNCS: frozenset[str] = frozenset(get_args(SyncResult))
 _CHANNELS: tuple[ChannelHealth, ...] = get_args(ChannelHealth)
 _SERVICES: frozenset[str] = frozenset(get_args(Service))
+_STATUSES: frozenset[int] = frozenset(HTTPStatus)
 
 
 class _Registry(CollectorRegistry):
@@ -175,6 +178,7 @@ class Metrics:
             for result in _SYNCS:
                 self._syncs.labels(kind=kind, result=result)
         self.stances({})
+        self.alarms({})
         self.suspended({})
         self.channels({})
 
@@ -232,9 +236,11 @@ class Metrics:
         self._storm.set(number)
 
     def alarms(self, numbers: Mapping[str, int]) -> None:
-        """So many alarms of each code are raised; every code that there is has its number."""
-        for code, number in numbers.items():
-            self._alarms.labels(code=code).set(number)
+        """So many alarms of each code are raised; one left out has none."""
+        for code in CODES:
+            self._alarms.labels(code=code).set(numbers.get(code, 0))
+        unknown = sum(number for code, number in numbers.items() if code not in CODES)
+        self._alarms.labels(code=OTHER).set(unknown)
 
     def notification(self, result: str) -> None:
         """One notification came: genuine, unknown, busy or malformed."""
@@ -277,7 +283,7 @@ class Metrics:
                 self._routes.add(route)
             else:
                 route = OTHER
-        code = "none" if status is None else str(status) if 100 <= status <= 599 else OTHER
+        code = "none" if status is None else str(status) if status in _STATUSES else OTHER
         self._requests.labels(service=_known(service, _SERVICES), route=route, status=code).inc()
         self._request_seconds.observe(max(0.0, seconds))
 

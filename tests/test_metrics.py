@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from typing import TYPE_CHECKING
 
 import pytest
@@ -104,6 +105,10 @@ def test_what_is_told_is_exposed(metrics: Metrics) -> None:
     metrics.http_request("aircall", "/v1/users/{id}", None, 15)
     metrics.loop_lag(0.002)
     metrics.clock_skew(-1.5)
+    metrics.lateness_beyond_budget(2.0)
+    metrics.owed_age(301)
+    metrics.push_configured(configured=True)
+    metrics.healthy(ok=True)
 
     registry = metrics.registry
     assert value(registry, "calsyncd_boundary_lateness_seconds_bucket", le="0.025") == 1
@@ -128,6 +133,11 @@ def test_what_is_told_is_exposed(metrics: Metrics) -> None:
     assert value(registry, "calsyncd_http_request_seconds_count") == 1
     assert value(registry, "calsyncd_loop_lag_seconds_count") == 1
     assert value(registry, "calsyncd_clock_skew_seconds") == -1.5
+    assert value(registry, "calsyncd_boundary_lateness_beyond_budget_seconds_bucket", le="2.0") == 1
+    assert value(registry, "calsyncd_boundary_lateness_beyond_budget_seconds_bucket", le="1.0") == 0
+    assert value(registry, "calsyncd_owed_age_seconds") == 301
+    assert value(registry, "calsyncd_push_configured") == 1
+    assert value(registry, "calsyncd_healthy") == 1
 
 
 def test_stance_left_out_is_none(metrics: Metrics) -> None:
@@ -169,3 +179,26 @@ def test_series_are_bounded_whatever_is_told(requests: list[tuple[str, str, int 
     assert len({sample.labels["route"] for sample in samples}) <= MAX_ROUTES + 1
     assert all(re.fullmatch(r"none|other|[1-5][0-9][0-9]", sample.labels["status"]) for sample in samples)
     assert len(families["calsyncd_notifications"].samples) <= 5
+
+
+def test_a_flood_of_unforeseen_values_makes_no_flood_of_series(metrics: Metrics) -> None:
+    """Thousands of routes, statuses, services, verdicts, codes and kinds: a few hundred series, and none for each."""
+    told: Any = metrics
+    for number in range(5000):
+        told.http_request(f"service{number}", f"/calendars/{number}/events", number, 0.1)
+        told.http_request("google", f"/users/{number}", 100 + number % 500, 0.1)
+        told.notification(f"verdict{number}")
+        told.update(f"result{number}")
+        told.sync(f"kind{number}", f"result{number}")
+        told.wrong_state(f"kind{number}", 1.0)
+        told.drift(f"kind{number}")
+        told.alarms({f"code{number}": 1})
+        told.suspended({f"code{number}": 1})
+        told.channels({f"health{number}": 1})
+        told.stances({f"stance{number}": 1})
+    exposed = generate_latest(metrics.registry).decode()
+
+    assert len([line for line in exposed.splitlines() if not line.startswith("#")]) < 600
+    assert not re.search(r'"[^"]*(?:service|verdict|result|kind|code|health|stance)[0-9]', exposed)
+    assert value(metrics.registry, "calsyncd_alarms", code="other") == 1
+    assert value(metrics.registry, "calsyncd_updates_total", result="other") == 5000
