@@ -239,6 +239,7 @@ class Daemon:
             self.outages = Outages(self.roster, is_read=self.syncer.is_read, touch=self.phones.touch)
             self.phones.watch(self.outages.judged)
             self.metrics.push_configured(configured=public_url is not None)
+            self.metrics.registry.measure = self._measure
             self.syncer.listen(self.outages.read)
             self.absence = Absence(self.clock, Alive(settings.state_dir), self.outages)
             self.scheduler.when_stepped(self.absence.stepped)
@@ -445,13 +446,16 @@ class Daemon:
             await self.clock.sleep(PULSE_SECONDS)
 
     async def _pulse(self) -> None:
-        """Bring the gauges up to date."""
+        """Bring the gauges up to date, scraped or not, and systemd's line with them."""
         while True:
-            self.syncer.measure(self.clock.now())
-            self.phones.measure()
-            self.metrics.healthy(ok=not self._ill())
+            self._measure()
             systemd.notify(self._environ, STATUS=self._status_line())
             await self.clock.sleep(PULSE_SECONDS)
+
+    def _measure(self) -> None:
+        self.syncer.measure(self.clock.now())
+        self.phones.measure()
+        self.metrics.healthy(ok=not self._ill())
 
     async def _watch_lag(self) -> None:
         while True:

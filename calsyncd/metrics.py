@@ -15,7 +15,7 @@ from calsyncd.core.access import REACH
 from calsyncd.core.troubles import CODES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from prometheus_client import Metric
 
@@ -51,10 +51,17 @@ _STATUSES: frozenset[int] = frozenset(HTTPStatus)
 
 
 class _Registry(CollectorRegistry):
-    """A registry without the `_created` series that the client adds to each: nobody asked for them."""
+    """A registry without the `_created` series that the client adds to each: nobody asked for them.
+
+    `measure` brings the gauges up to date before each scrape.
+    """
+
+    measure: Callable[[], None] | None = None
 
     def collect(self) -> Iterator[Metric]:
         """Every metric as it is now."""
+        if self.measure is not None:
+            self.measure()
         for metric in super().collect():
             metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
             yield metric

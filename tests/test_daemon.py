@@ -24,6 +24,7 @@ from calsyncd import config
 from calsyncd.clock import NOT_BEFORE, SystemClock
 from calsyncd.core.alarms import OWED_SECONDS
 from calsyncd.daemon import DATABASE_STALL_SECONDS, LOOP_STALL_SECONDS, Daemon
+from calsyncd.sandbox.delivery import PUBLIC_ORIGIN
 from calsyncd.sandbox.google_times import second
 from calsyncd.sandbox.world import Sandbox
 from tests.acceptance.running import free_port
@@ -112,11 +113,21 @@ class Life:
 
 
 @pytest.fixture
-async def life(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[Life]:
+def push() -> bool:
+    """Whether Google is told where the daemon listens."""
+    return False
+
+
+@pytest.fixture
+async def life(sandbox: Sandbox, tmp_path: Path, push: bool) -> AsyncIterator[Life]:
     """A daemon for Amy that listens; systemd watches it."""
     public, admin = free_port(), free_port()
     path = sandbox.write_config(
-        tmp_path, [AMY], listen=f"127.0.0.1:{public}", admin_listen=f"127.0.0.1:{admin}", public_url=None
+        tmp_path,
+        [AMY],
+        listen=f"127.0.0.1:{public}",
+        admin_listen=f"127.0.0.1:{admin}",
+        public_url=PUBLIC_ORIGIN if push else None,
     )
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
@@ -266,3 +277,30 @@ async def test_not_ready_with_a_clock_that_cannot_be_right(sandbox: Sandbox, lif
 
     assert told["reasons"] == ["the clock is not credible"]
     assert await life.health() == (200, 200, "")
+
+
+@pytest.mark.parametrize("push", [True])
+async def test_what_push_has_not_told_is_counted(sandbox: Sandbox, life: Life) -> None:
+    """Google loses a notification on a healthy channel: the poll finds the change, and the metrics tell of both."""
+
+    async def channels(health: str) -> float:
+        return await life.value("calsyncd_channels", health=health)
+
+    async with asyncio.timeout(10):
+        while not await channels("healthy"):
+            await asyncio.sleep(0.05)
+        # What came before the channel was open is read once it is.
+        while not await life.value("calsyncd_syncs_total", kind="delta", result="unchanged"):
+            await asyncio.sleep(0.05)
+    await sandbox.settle()
+    assert await life.value("calsyncd_push_missed_total") == 0
+    sandbox.google.push.switches.drop = 1
+    meeting(sandbox, 7200, 9000)
+    await life.leap(400)
+
+    async with asyncio.timeout(10):
+        while not await life.value("calsyncd_push_missed_total"):
+            await asyncio.sleep(0.05)
+    await life.leap(60)
+    assert await channels("silent") == 1
+    assert await channels("healthy") == 0
