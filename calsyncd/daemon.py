@@ -111,6 +111,8 @@ class Daemon:
         self._environ = environ
         self.clock = clock or SystemClock()
         self.metrics = Metrics(__version__)
+        self.metrics.push_configured(configured=settings.server.public_url is not None)
+        self.metrics.registry.measure = self._measure
         self.scheduler = Scheduler(self.clock)
         self.budget = Budget(settings.aircall.requests_per_minute)
         self.roster = Roster(self.clock.now)
@@ -238,8 +240,6 @@ class Daemon:
             self.syncer.storm.limits = _storm_limits(settings)
             self.outages = Outages(self.roster, is_read=self.syncer.is_read, touch=self.phones.touch)
             self.phones.watch(self.outages.judged)
-            self.metrics.push_configured(configured=public_url is not None)
-            self.metrics.registry.measure = self._measure
             self.syncer.listen(self.outages.read)
             self.absence = Absence(self.clock, Alive(settings.state_dir), self.outages)
             self.scheduler.when_stepped(self.absence.stepped)

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
 Wrong = Literal["ringing", "unreachable"]
-UpdateResult = Literal[
-    "done", "mismatch", "refused", "unavailable", "unknown", "dropped", "left_out", "observed"
-]
+UpdateResult = Literal["done", "mismatch", "refused", "unavailable", "unknown", "dropped", "left_out", "observed"]
 StanceName = Literal["free", "held", "standing_back"]
 DriftKind = Literal["hold_missing", "hold_left", "changed"]
 NotificationResult = Literal["genuine", "unknown", "busy", "malformed"]
@@ -163,7 +161,9 @@ class Metrics:
             "calsyncd_clock_skew_seconds", "The services' clock less ours, as last agreed on.", registry=registry
         )
         self._healthy = Gauge(
-            "calsyncd_healthy", "1 while the loop turns and the database answers, as /healthz has it.", registry=registry
+            "calsyncd_healthy",
+            "1 while the loop turns and the database answers, as /healthz has it.",
+            registry=registry,
         )
         ProcessCollector(registry=registry)
         build = Gauge("calsyncd_build_info", "Always 1.", ["version", "python"], registry=registry)

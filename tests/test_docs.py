@@ -60,7 +60,7 @@ def test_every_metric_is_documented() -> None:
 
 
 def test_every_value_of_a_label_is_documented() -> None:
-    """A metric's row names each value that its label has from the start; reasons and codes stand in tables of their own."""
+    """A metric's row names each value that its label has from the start; codes stand in tables of their own."""
     _, _, section = OPERATIONS.partition("\n## Metrics\n")
     rows = dict(re.findall(r"^\| `(\w+)[^`]*` \| ([^|]+) \|", section.partition("\n## ")[0], re.MULTILINE))
     for metric in Metrics("1").registry.collect():
@@ -75,7 +75,9 @@ def test_every_alert_is_documented() -> None:
     rules = yaml.safe_load((ROOT / "monitoring" / "calsyncd.rules.yml").read_text(encoding="utf-8"))
     alerts = [rule for group in rules["groups"] for rule in group["rules"] if "alert" in rule]
     assert [alert["alert"] for alert in alerts] == table(OPERATIONS, "Alerts")
-    headings = {re.sub(r"[^\w-]", "", line.replace(" ", "-")) for line in re.findall("^#+ (.*)$", OPERATIONS, re.MULTILINE)}
+    headings = {
+        re.sub(r"[^\w-]", "", line.replace(" ", "-")) for line in re.findall("^#+ (.*)$", OPERATIONS, re.MULTILINE)
+    }
     anchors = {heading.lower() for heading in headings} | set(re.findall(r'<a id="(\w+)">', OPERATIONS))
     for alert in alerts:
         page, _, anchor = alert["annotations"]["runbook"].partition("#")

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given

@@ -73,7 +73,9 @@ def panels() -> Iterator[tuple[str, str]]:
 
 def expressions() -> list[str]:
     """All that the rules and the dashboard ask."""
-    return [rule["expr"] for rule in [*ALERTS.values(), *RECORDED.values()]] + [expression for _, expression in panels()]
+    return [rule["expr"] for rule in [*ALERTS.values(), *RECORDED.values()]] + [
+        expression for _, expression in panels()
+    ]
 
 
 def test_the_rules_are_sound() -> None:
@@ -169,15 +171,13 @@ def test_what_is_asked_for_is_told(expression: str) -> None:
 def test_every_metric_is_shown() -> None:
     """The dashboard shows all that there is, under whatever name a sample of it has."""
     shown = {name for _, expression in panels() for name, _ in asked(expression)}
-    families = {
-        re.sub(r"_(bucket|count|sum)\Z", "", name) for name in told() if name != "process_virtual_memory_bytes"
-    }
+    families = {re.sub(r"_(bucket|count|sum)\Z", "", name) for name in told() if name != "process_virtual_memory_bytes"}
 
     assert {re.sub(r"_bucket\Z", "", name) for name in shown if ":" not in name} >= families
 
 
 def test_what_is_exposed_follows_prometheus_names() -> None:
-    """promtool finds nothing, once every metric has a series."""
+    """The linter finds nothing, once every metric has a series."""
     metrics: Any = Metrics("1.2.3")
     metrics.http_request("google", "/events", 200, 0.1)
     metrics.alarms(dict.fromkeys(CODES, 0))

@@ -15,11 +15,12 @@ def value(office: Office, name: str, **labels: str) -> float:
     return found
 
 
-def wrong(office: Office) -> tuple[float, float]:
+def wrong(office: Office) -> tuple[int, int]:
     """Seconds of ringing in a meeting, and of being unreachable after it; whole ones."""
-    return tuple(  # type: ignore[return-value]
+    ringing, unreachable = (
         round(value(office, "calsyncd_wrong_state_seconds_total", kind=kind)) for kind in ("ringing", "unreachable")
     )
+    return ringing, unreachable
 
 
 async def test_ringing_is_counted_while_it_lasts_and_once() -> None:
