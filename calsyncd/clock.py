@@ -89,7 +89,7 @@ class Skew:
         if len(fresh) < 2:
             return
         if max(fresh) - min(fresh) <= DATE_TOLERANCE_SECONDS:
-            agreed = self.agreed = sum(fresh) / len(fresh)
+            agreed = self.agreed = sum(offset / len(fresh) for offset in fresh)
             wanted = agreed if abs(agreed) > CORRECT_FROM_SECONDS else 0.0
             # Whole seconds make `Date` tremble: a correction that is about right stays as it is.
             if abs(wanted - self.correction) > DATE_TOLERANCE_SECONDS:

@@ -35,8 +35,8 @@ CONNECTS_SECONDS = 86400.0
 
 OWED_SECONDS = 300.0
 """The alarm age of an update. What deserves an alarm makes the daemon unready: it is the same age. A request that fails
-is tried again after 1, 2, 4 … 64 s, so that eight tries were in vain; and in a company of 1,000 whose half is due at one
-instant, the 100 requests of a minute have served the last one: what is later than that is late by more than the
+is tried again after 1, 2, 4 … 64 s, so that eight tries were in vain; and in a company of 1,000 whose half is due at
+one instant, the 100 requests of a minute have served the last one: what is later than that is late by more than the
 crowd."""
 
 AWAY_SECONDS = 120.0
