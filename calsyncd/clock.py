@@ -79,6 +79,8 @@ class Skew:
 
     _offsets: dict[str, tuple[float, float]] = field(default_factory=dict)
     correction: float = 0.0
+    agreed: float = 0.0
+    """By how many seconds two services last agreed that our clock is behind, whether it is corrected or not."""
 
     def observe(self, service: str, date: float, raw_now: float, monotonic: float) -> None:
         """A service's answer said `date` at our `raw_now`."""
@@ -87,7 +89,7 @@ class Skew:
         if len(fresh) < 2:
             return
         if max(fresh) - min(fresh) <= DATE_TOLERANCE_SECONDS:
-            agreed = sum(fresh) / len(fresh)
+            agreed = self.agreed = sum(offset / len(fresh) for offset in fresh)
             wanted = agreed if abs(agreed) > CORRECT_FROM_SECONDS else 0.0
             # Whole seconds make `Date` tremble: a correction that is about right stays as it is.
             if abs(wanted - self.correction) > DATE_TOLERANCE_SECONDS:
@@ -101,7 +103,7 @@ class Skew:
     def forget(self) -> None:
         """The clock was stepped: what was known of it is void."""
         self._offsets.clear()
-        self.correction = 0.0
+        self.correction = self.agreed = 0.0
 
 
 class SystemClock:

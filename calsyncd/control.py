@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 from calsyncd.calendars import Others, Push, Syncer
 from calsyncd.chronicle import Annals, Chronicle
 from calsyncd.clock import SystemClock
+from calsyncd.core.alarms import OWED_SECONDS
 from calsyncd.core.hours import zone_of
 from calsyncd.core.matching import Matching
 from calsyncd.core.model import Event, HistoryRow, Trouble
@@ -31,7 +32,6 @@ from calsyncd.view import (
 )
 from calsyncd.web.public import Health
 
-OWED_ALARM_SECONDS = 120.0
 RELEASE_SECONDS = 90.0
 RELEASE_LOOK_SECONDS = 0.1
 AT_ONCE = 5
@@ -282,12 +282,14 @@ class Control:
     def ready(self) -> tuple[bool, list[str]]:
         """Whether each calendar was tried, nothing is owed for long, and the clock is credible; else why not."""
         reasons = []
+        if not self._syncer.began:
+            reasons.append("it is starting: nobody's calendars are followed yet")
         untried = self._syncer.untried()
         if untried:
             reasons.append(f"{len(untried)} calendars have not been read yet")
-        late = self._phones.owed_since(self._clock.now() - OWED_ALARM_SECONDS)
+        late = self._phones.owed_since(self._clock.now() - OWED_SECONDS)
         if late:
-            reasons.append(f"updates are owed for over {OWED_ALARM_SECONDS:.0f} s: {', '.join(sorted(late)[:10])}")
+            reasons.append(f"updates are owed for over {OWED_SECONDS:.0f} s: {', '.join(sorted(late)[:10])}")
         if not self._clock.credible():
             reasons.append("the clock is not credible")
         return not reasons, reasons

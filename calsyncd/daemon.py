@@ -53,6 +53,9 @@ from calsyncd.web.server import serve
 
 STOP_SECONDS = 4.0
 PULSE_SECONDS = 5.0
+PING_SECONDS = 10.0
+"""Longer than SQLite itself waits for a lock, so that its own words are heard."""
+
 LOOP_STALL_SECONDS = 45.0
 DATABASE_STALL_SECONDS = 30.0
 
@@ -80,8 +83,8 @@ class Observer:
         if service == "alerts":
             return
         self._clock.observe_date(service, date)
+        self._metrics.clock_skew(self._clock.skew.agreed)
         correction = self._clock.skew.correction
-        self._metrics.clock_skew(correction)
         if correction != self._correction:
             self._correction = correction
             self._corrected()
@@ -108,6 +111,8 @@ class Daemon:
         self._environ = environ
         self.clock = clock or SystemClock()
         self.metrics = Metrics(__version__)
+        self.metrics.push_configured(configured=settings.server.public_url is not None)
+        self.metrics.registry.measure = self._measure
         self.scheduler = Scheduler(self.clock)
         self.budget = Budget(settings.aircall.requests_per_minute)
         self.roster = Roster(self.clock.now)
@@ -396,6 +401,7 @@ class Daemon:
         work = [
             asyncio.create_task(self.scheduler.run(), name="loop"),
             asyncio.create_task(journal.run(), name="journal"),
+            asyncio.create_task(self._ask_database(), name="database"),
             asyncio.create_task(self._pulse(), name="pulse"),
             asyncio.create_task(self.alarms.run(), name="alarms"),
             asyncio.create_task(self.absence.live(), name="alive"),
@@ -450,19 +456,28 @@ class Daemon:
 
     # -- beside the loop -------------------------------------------------------------------------------------------
 
-    async def _pulse(self) -> None:
-        """Ask the database whether it lives, and bring the gauges up to date."""
+    async def _ask_database(self) -> None:
+        """Ask the database again and again whether it lives."""
         while True:
             try:
-                async with asyncio.timeout(PULSE_SECONDS):
+                async with asyncio.timeout(PING_SECONDS):
                     await self.store.ping()
                 self._database_at = self.clock.monotonic()
             except (ServiceError, TimeoutError) as error:
-                log.warning("The database does not answer", action="store_failed", why=str(error))
-            now = self.clock.now()
-            self.syncer.measure(now)
-            self.phones.measure()
+                why = str(error) or f"no answer within {PING_SECONDS:.0f} s"
+                log.warning("The database does not answer", action="store_failed", why=why)
             await self.clock.sleep(PULSE_SECONDS)
+
+    async def _pulse(self) -> None:
+        """Bring the gauges up to date, scraped or not."""
+        while True:
+            self._measure()
+            await self.clock.sleep(PULSE_SECONDS)
+
+    def _measure(self) -> None:
+        self.syncer.measure(self.clock.now())
+        self.phones.measure()
+        self.metrics.healthy(ok=not self._ill())
 
     async def _watch_lag(self) -> None:
         while True:

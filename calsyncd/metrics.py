@@ -6,19 +6,21 @@ A label takes only values listed here, anything else becomes "other": no strange
 from __future__ import annotations
 
 import platform
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from calsyncd.core.access import REACH
+from calsyncd.core.troubles import CODES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from prometheus_client import Metric
 
 Wrong = Literal["ringing", "unreachable"]
-UpdateResult = Literal["done", "mismatch", "refused", "unavailable", "unknown", "dropped", "observed"]
+UpdateResult = Literal["done", "mismatch", "refused", "unavailable", "unknown", "dropped", "left_out", "observed"]
 StanceName = Literal["free", "held", "standing_back"]
 DriftKind = Literal["hold_missing", "hold_left", "changed"]
 NotificationResult = Literal["genuine", "unknown", "busy", "malformed"]
@@ -30,7 +32,7 @@ Service = Literal["google", "aircall", "alerts"]
 OTHER = "other"
 MAX_ROUTES = 32
 
-_LATENESS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
+_LATENESS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 _REQUEST = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30)
 _LAG = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -43,13 +45,21 @@ _SYNC_KINDS: frozenset[str] = frozenset(get_args(SyncKind))
 _SYNCS: frozenset[str] = frozenset(get_args(SyncResult))
 _CHANNELS: tuple[ChannelHealth, ...] = get_args(ChannelHealth)
 _SERVICES: frozenset[str] = frozenset(get_args(Service))
+_STATUSES: frozenset[int] = frozenset(HTTPStatus)
 
 
 class _Registry(CollectorRegistry):
-    """A registry without the `_created` series that the client adds to each: nobody asked for them."""
+    """A registry without the `_created` series that the client adds to each: nobody asked for them.
+
+    `measure` brings the gauges up to date before each scrape.
+    """
+
+    measure: Callable[[], None] | None = None
 
     def collect(self) -> Iterator[Metric]:
         """Every metric as it is now."""
+        if self.measure is not None:
+            self.measure()
         for metric in super().collect():
             metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
             yield metric
@@ -66,6 +76,12 @@ class Metrics:
             buckets=_LATENESS,
             registry=registry,
         )
+        self._beyond_budget = Histogram(
+            "calsyncd_boundary_lateness_beyond_budget_seconds",
+            "The same, less the time for which the update waited for Aircall's rate limit.",
+            buckets=_LATENESS,
+            registry=registry,
+        )
         self._wrong = Counter(
             "calsyncd_wrong_state_seconds_total",
             "Agent-seconds in which Aircall differed from what was wanted.",
@@ -76,6 +92,9 @@ class Metrics:
             "calsyncd_updates_total", "Updates to Aircall, by what became of them.", ["result"], registry=registry
         )
         self._owed = Gauge("calsyncd_owed_updates", "Updates that are due and not yet confirmed.", registry=registry)
+        self._owed_age = Gauge(
+            "calsyncd_owed_age_seconds", "Since the oldest boundary that is due and not served.", registry=registry
+        )
         self._stances = Gauge("calsyncd_stances", "Agents, by where we stand with them.", ["stance"], registry=registry)
         self._overrides = Counter(
             "calsyncd_overrides_total", "Agents' own changes while held: we stood back.", registry=registry
@@ -120,6 +139,9 @@ class Metrics:
             registry=registry,
         )
         self._channels = Gauge("calsyncd_channels", "Calendars, by the health of push.", ["health"], registry=registry)
+        self._push = Gauge(
+            "calsyncd_push_configured", "1 if server.public_url is set, so that push is wanted.", registry=registry
+        )
         self._budget = Gauge(
             "calsyncd_budget_remaining", "Requests to Aircall that this minute still grants.", registry=registry
         )
@@ -138,6 +160,12 @@ class Metrics:
         self._skew = Gauge(
             "calsyncd_clock_skew_seconds", "The services' clock less ours, as last agreed on.", registry=registry
         )
+        self._healthy = Gauge(
+            "calsyncd_healthy",
+            "1 while the loop turns and the database answers, as /healthz has it.",
+            registry=registry,
+        )
+        ProcessCollector(registry=registry)
         build = Gauge("calsyncd_build_info", "Always 1.", ["version", "python"], registry=registry)
         build.labels(version=version, python=platform.python_version()).set(1)
         self._routes: set[str] = set()
@@ -157,12 +185,17 @@ class Metrics:
             for result in _SYNCS:
                 self._syncs.labels(kind=kind, result=result)
         self.stances({})
+        self.alarms({})
         self.suspended({})
         self.channels({})
 
     def boundary_lateness(self, seconds: float) -> None:
         """An update's 200 came so long after the later of its boundary and our knowledge of it."""
         self._lateness.observe(max(0.0, seconds))
+
+    def lateness_beyond_budget(self, seconds: float) -> None:
+        """The same, without the time for which the budget made it wait."""
+        self._beyond_budget.observe(max(0.0, seconds))
 
     def wrong_state(self, kind: Wrong, seconds: float) -> None:
         """An agent's phone could ring in a meeting, or the agent was unreachable after it, for so long."""
@@ -175,6 +208,10 @@ class Metrics:
     def owed_updates(self, number: int) -> None:
         """So many updates are due now."""
         self._owed.set(number)
+
+    def owed_age(self, seconds: float) -> None:
+        """What is owed for longest was due so long ago; 0 if nothing is owed."""
+        self._owed_age.set(max(0.0, seconds))
 
     def stances(self, numbers: Mapping[StanceName, int]) -> None:
         """So many agents are in each stance; one left out has none."""
@@ -206,9 +243,11 @@ class Metrics:
         self._storm.set(number)
 
     def alarms(self, numbers: Mapping[str, int]) -> None:
-        """So many alarms of each code are raised; every code that there is has its number."""
-        for code, number in numbers.items():
-            self._alarms.labels(code=code).set(number)
+        """So many alarms of each code are raised; one left out has none."""
+        for code in CODES:
+            self._alarms.labels(code=code).set(numbers.get(code, 0))
+        unknown = sum(number for code, number in numbers.items() if code not in CODES)
+        self._alarms.labels(code=OTHER).set(unknown)
 
     def notification(self, result: str) -> None:
         """One notification came: genuine, unknown, busy or malformed."""
@@ -236,6 +275,10 @@ class Metrics:
         for health in _CHANNELS:
             self._channels.labels(health=health).set(numbers.get(health, 0))
 
+    def push_configured(self, *, configured: bool) -> None:
+        """Whether Google is told an address for its notifications."""
+        self._push.set(configured)
+
     def budget_remaining(self, number: float) -> None:
         """Aircall grants so many more requests this minute."""
         self._budget.set(number)
@@ -247,7 +290,7 @@ class Metrics:
                 self._routes.add(route)
             else:
                 route = OTHER
-        code = "none" if status is None else str(status) if 100 <= status <= 599 else OTHER
+        code = "none" if status is None else str(status) if status in _STATUSES else OTHER
         self._requests.labels(service=_known(service, _SERVICES), route=route, status=code).inc()
         self._request_seconds.observe(max(0.0, seconds))
 
@@ -258,6 +301,10 @@ class Metrics:
     def clock_skew(self, seconds: float) -> None:
         """The services' clock is so far ahead of ours."""
         self._skew.set(seconds)
+
+    def healthy(self, *, ok: bool) -> None:
+        """Whether the loop turns and the database answers."""
+        self._healthy.set(ok)
 
 
 def _known(value: str, values: frozenset[str]) -> str:

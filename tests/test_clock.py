@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from calsyncd import clock as clock_module
@@ -271,6 +271,7 @@ def test_an_old_sample_does_not_count() -> None:
     assert skew.correction == 0.0
 
 
+@example([("google", 8.98846567431158e307, 0.0, 0.0), ("aircall", 8.98846567431158e307, 0.0, 0.0)])
 @given(
     st.lists(
         st.tuples(
@@ -290,6 +291,17 @@ def test_garbage_never_makes_a_wild_clock(said: list[tuple[str, float, float, fl
         skew.observe(service, date, now, monotonic)
 
     assert skew.correction == 0.0 or CORRECT_FROM_SECONDS < abs(skew.correction) < float("inf")
+
+
+def test_a_small_difference_is_told_and_not_corrected() -> None:
+    """What two services agree on is known below the half minute from which decisions go by it; a step makes it void."""
+    skew = Skew()
+    for service in ("google", "aircall"):
+        skew.observe(service, 1_800_000_010.0, 1_800_000_000.0, 5.0)
+
+    assert (skew.agreed, skew.correction) == (10.5, 0.0)
+    skew.forget()
+    assert skew.agreed == 0.0
 
 
 async def test_many_waits_keep_no_descriptor(clock: SystemClock) -> None:

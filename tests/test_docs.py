@@ -15,6 +15,7 @@ from calsyncd.cli import commands
 from calsyncd.config import check
 from calsyncd.core.troubles import KINDS
 from calsyncd.logs import ACTIONS
+from calsyncd.metrics import Metrics
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,6 +52,47 @@ def test_every_trouble_is_documented() -> None:
     assert rows == re.findall(r"^\| `.*$", rest.partition("\n## ")[0], re.MULTILINE)
     assert [code for code in KINDS if f"| `{code}` | {KINDS[code].message}" not in OPERATIONS] == []
     assert OPERATIONS.count("| `delegation` |") == 1
+
+
+def test_every_metric_is_documented() -> None:
+    """docs/operations.md lists each metric with its labels, and no other."""
+    metrics = Metrics("1")
+    metrics.http_request("google", "/events", 200, 0.1)
+    metrics.alarms({"storm": 0})
+    told = set()
+    for metric in metrics.registry.collect():
+        labels = {label: None for sample in metric.samples for label in sample.labels if label != "le"}
+        name = f"{metric.name}_total" if metric.type == "counter" else metric.name
+        told.add(name + (f"{{{','.join(labels)}}}" if labels else ""))
+
+    assert told == set(table(OPERATIONS, "Metrics"))
+    assert len(told) == len(table(OPERATIONS, "Metrics"))
+
+
+def test_every_value_of_a_label_is_documented() -> None:
+    """A metric's row names each value that its label has from the start; codes stand in tables of their own."""
+    _, _, section = OPERATIONS.partition("\n## Metrics\n")
+    rows = dict(re.findall(r"^\| `(\w+)[^`]*` \| ([^|]+) \|", section.partition("\n## ")[0], re.MULTILINE))
+    for metric in Metrics("1").registry.collect():
+        for sample in metric.samples:
+            for label, value in sample.labels.items():
+                if label in {"kind", "result", "stance", "health"}:
+                    assert f"`{value}`" in rows[sample.name], (sample.name, value)
+
+
+def test_every_alert_is_documented() -> None:
+    """docs/operations.md lists each alert, in the rules' order, where the alert's runbook leads."""
+    rules = yaml.safe_load((ROOT / "monitoring" / "calsyncd.rules.yml").read_text(encoding="utf-8"))
+    alerts = [rule for group in rules["groups"] for rule in group["rules"] if "alert" in rule]
+    assert [alert["alert"] for alert in alerts] == table(OPERATIONS, "Alerts")
+    headings = {
+        re.sub(r"[^\w-]", "", line.replace(" ", "-")) for line in re.findall("^#+ (.*)$", OPERATIONS, re.MULTILINE)
+    }
+    anchors = {heading.lower() for heading in headings} | set(re.findall(r'<a id="(\w+)">', OPERATIONS))
+    for alert in alerts:
+        page, _, anchor = alert["annotations"]["runbook"].partition("#")
+        assert page == "docs/operations.md"
+        assert anchor in anchors
 
 
 def test_every_state_is_documented() -> None:

@@ -53,25 +53,8 @@ MAY_KNOW: dict[str, set[str]] = {
     },
     "daemon": {
         *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
-<<<<<<< HEAD
-        *("absence", "alarms", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
-        *("connections", "following", "grants", "installation", "routes", "services", "vault"),
-=======
-        *(
-            "absence",
-            "alarms",
-            "ledger",
-            "logs",
-            "metrics",
-            "phones",
-            "scheduler",
-            "state",
-            "store",
-            "supervised",
-            "web",
-        ),
-        *("connections", "following", "installation", "services", "vault"),
->>>>>>> helper7-unit
+        *("absence", "alarms", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "web"),
+        *("connections", "following", "grants", "installation", "routes", "services", "supervised", "vault"),
     },
     "doctor": {
         *("aircall", "clock", "config", "core", "errors", "google", "http", "routes", "services", "state", "vault"),
@@ -96,11 +79,8 @@ MAY_KNOW: dict[str, set[str]] = {
         "logs",
         "routes",
         "simulate",
-<<<<<<< HEAD
         "state",
-=======
         "story",
->>>>>>> helper7-unit
         "terminal",
         "vault",
     },

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 PROMISED: dict[str, tuple[str, set[str]]] = {
     "calsyncd_boundary_lateness_seconds": ("histogram", set()),
+    "calsyncd_boundary_lateness_beyond_budget_seconds": ("histogram", set()),
     "calsyncd_wrong_state_seconds_total": ("counter", {"kind"}),
     "calsyncd_updates_total": ("counter", {"result"}),
     "calsyncd_owed_updates": ("gauge", set()),
+    "calsyncd_owed_age_seconds": ("gauge", set()),
     "calsyncd_stances": ("gauge", {"stance"}),
     "calsyncd_overrides_total": ("counter", set()),
     "calsyncd_enforced_total": ("counter", set()),
@@ -33,11 +35,19 @@ PROMISED: dict[str, tuple[str, set[str]]] = {
     "calsyncd_calendar_age_seconds": ("gauge", set()),
     "calsyncd_suspended_calendars": ("gauge", {"code"}),
     "calsyncd_channels": ("gauge", {"health"}),
+    "calsyncd_push_configured": ("gauge", set()),
     "calsyncd_budget_remaining": ("gauge", set()),
     "calsyncd_http_requests_total": ("counter", {"service", "route", "status"}),
     "calsyncd_http_request_seconds": ("histogram", set()),
     "calsyncd_loop_lag_seconds": ("histogram", set()),
     "calsyncd_clock_skew_seconds": ("gauge", set()),
+    "calsyncd_healthy": ("gauge", set()),
+    "process_virtual_memory_bytes": ("gauge", set()),
+    "process_resident_memory_bytes": ("gauge", set()),
+    "process_start_time_seconds": ("gauge", set()),
+    "process_cpu_seconds_total": ("counter", set()),
+    "process_open_fds": ("gauge", set()),
+    "process_max_fds": ("gauge", set()),
     "calsyncd_build_info": ("gauge", {"version", "python"}),
 }
 
@@ -94,6 +104,10 @@ def test_what_is_told_is_exposed(metrics: Metrics) -> None:
     metrics.http_request("aircall", "/v1/users/{id}", None, 15)
     metrics.loop_lag(0.002)
     metrics.clock_skew(-1.5)
+    metrics.lateness_beyond_budget(2.0)
+    metrics.owed_age(301)
+    metrics.push_configured(configured=True)
+    metrics.healthy(ok=True)
 
     registry = metrics.registry
     assert value(registry, "calsyncd_boundary_lateness_seconds_bucket", le="0.025") == 1
@@ -118,6 +132,11 @@ def test_what_is_told_is_exposed(metrics: Metrics) -> None:
     assert value(registry, "calsyncd_http_request_seconds_count") == 1
     assert value(registry, "calsyncd_loop_lag_seconds_count") == 1
     assert value(registry, "calsyncd_clock_skew_seconds") == -1.5
+    assert value(registry, "calsyncd_boundary_lateness_beyond_budget_seconds_bucket", le="2.0") == 1
+    assert value(registry, "calsyncd_boundary_lateness_beyond_budget_seconds_bucket", le="1.0") == 0
+    assert value(registry, "calsyncd_owed_age_seconds") == 301
+    assert value(registry, "calsyncd_push_configured") == 1
+    assert value(registry, "calsyncd_healthy") == 1
 
 
 def test_stance_left_out_is_none(metrics: Metrics) -> None:
@@ -159,3 +178,26 @@ def test_series_are_bounded_whatever_is_told(requests: list[tuple[str, str, int 
     assert len({sample.labels["route"] for sample in samples}) <= MAX_ROUTES + 1
     assert all(re.fullmatch(r"none|other|[1-5][0-9][0-9]", sample.labels["status"]) for sample in samples)
     assert len(families["calsyncd_notifications"].samples) <= 5
+
+
+def test_a_flood_of_unforeseen_values_makes_no_flood_of_series(metrics: Metrics) -> None:
+    """Thousands of routes, statuses, services, verdicts, codes and kinds: a few hundred series, and none for each."""
+    told: Any = metrics
+    for number in range(5000):
+        told.http_request(f"service{number}", f"/calendars/{number}/events", number, 0.1)
+        told.http_request("google", f"/users/{number}", 100 + number % 500, 0.1)
+        told.notification(f"verdict{number}")
+        told.update(f"result{number}")
+        told.sync(f"kind{number}", f"result{number}")
+        told.wrong_state(f"kind{number}", 1.0)
+        told.drift(f"kind{number}")
+        told.alarms({f"code{number}": 1})
+        told.suspended({f"code{number}": 1})
+        told.channels({f"health{number}": 1})
+        told.stances({f"stance{number}": 1})
+    exposed = generate_latest(metrics.registry).decode()
+
+    assert len([line for line in exposed.splitlines() if not line.startswith("#")]) < 600
+    assert not re.search(r'"[^"]*(?:service|verdict|result|kind|code|health|stance)[0-9]', exposed)
+    assert value(metrics.registry, "calsyncd_alarms", code="other") == 1
+    assert value(metrics.registry, "calsyncd_updates_total", result="other") == 5000

@@ -12,7 +12,6 @@ from calsyncd.alarms.looking import Seen
 from calsyncd.alarms.sending import Message, Outbox
 from calsyncd.clock import Clock
 from calsyncd.core.alarms import Alarm, Alarms, Change
-from calsyncd.core.troubles import CODES
 from calsyncd.logs import get_logger
 from calsyncd.metrics import Metrics
 from calsyncd.view import time_out
@@ -88,7 +87,7 @@ class Watch:
 
     def _measure(self) -> None:
         raised = Counter(code for code, _ in self._alarms.raised)
-        self._metrics.alarms({code: raised[code] for code in {*CODES, *raised}})
+        self._metrics.alarms(raised)
 
     async def _write(self) -> None:
         """Keep the file as it should be; what cannot be written is tried again."""

@@ -644,6 +644,11 @@ class Syncer:
 
     # -- what is shown ---------------------------------------------------------------------------------------------
 
+    @property
+    def began(self) -> bool:
+        """Whether it was told whose calendars to follow."""
+        return self._began_at is not None
+
     def untried(self) -> list[str]:
         """Which calendars have not been tried, within the grace of the start."""
         if self._began_at is not None and self._clock.now() >= self._began_at + GRACE_SECONDS:

@@ -10,7 +10,19 @@ from calsyncd.cli import asking, connecting, deeds, doctor, examples, first, key
 from calsyncd.cli.common import commands
 from calsyncd.errors import UserError
 
-__all__ = ["asking", "commands", "connecting", "deeds", "doctor", "examples", "first", "keys", "logs", "main", "running"]
+__all__ = [
+    "asking",
+    "commands",
+    "connecting",
+    "deeds",
+    "doctor",
+    "examples",
+    "first",
+    "keys",
+    "logs",
+    "main",
+    "running",
+]
 
 examples.show(commands)
 

@@ -25,9 +25,10 @@ from calsyncd.core.troubles import KINDS, LASTS_SECONDS, trouble
 COMPANY = "company"
 
 OWED_SECONDS = 300.0
-"""The alarm age of an update. A request that fails is tried again after 1, 2, 4 … 64 s, so that eight tries were in
-vain; and in a company of 1,000 whose half is due at one instant, the 100 requests of a minute have served the last one:
-what is later than that is late by more than the crowd."""
+"""The alarm age of an update. What deserves an alarm makes the daemon unready: it is the same age. A request that fails
+is tried again after 1, 2, 4 … 64 s, so that eight tries were in vain; and in a company of 1,000 whose half is due at
+one instant, the 100 requests of a minute have served the last one: what is later than that is late by more than the
+crowd."""
 
 AWAY_SECONDS = 120.0
 LONGEST_STEP_SECONDS = 30.0

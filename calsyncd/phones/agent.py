@@ -11,6 +11,7 @@ from calsyncd.core.model import Trouble
 from calsyncd.core.plan import FREE, Decision, Facts, Held, Sent, Stance
 from calsyncd.core.rules import Rules
 from calsyncd.core.timeline import Timeline
+from calsyncd.metrics import Wrong
 
 FOREVER = float("inf")
 
@@ -46,7 +47,9 @@ class Agent:
     `look_alone` once the list of everybody was waited for in vain. `unwritten` while the ledger lacks the stance.
     `failures` counts the looks in a row that failed; `failed_updates` the updates, however many looks were answered
     between.
-    `owes_since` is the boundary that is due and not served; `missing` how many whole lists in a row lacked the user.
+    `owes_since` is the boundary that is due and not served, `owes_kind` how they are wrong meanwhile, which was counted
+    until `wrong_until`; for `rationed` seconds, and since `rationed_at`, they waited for the budget.
+    `missing` is how many whole lists in a row lacked the user.
     `writing` counts the writes of the stance that are under way beside requests.
     `status` is the `availability_status` that the history has last, `status_at` when it was last known to be so.
     `foreseen` is what the ledger holds already of the update that the next boundary needs. `indexed` says for what and
@@ -81,6 +84,10 @@ class Agent:
     trouble: Trouble | None = None
     unwritten: bool = False
     owes_since: float | None = None
+    owes_kind: Wrong | None = None
+    wrong_until: float = 0.0
+    rationed: float = 0.0
+    rationed_at: float | None = None
     missing: int = 0
     status: str | None = None
     status_at: float | None = None

@@ -31,6 +31,7 @@ from calsyncd.errors import (
 )
 from calsyncd.logs import get_logger
 from calsyncd.metrics import Metrics
+from calsyncd.phones import owed
 from calsyncd.phones.agent import Agent
 from calsyncd.phones.record import Record
 from calsyncd.phones.roster import Roster
@@ -360,7 +361,7 @@ class Calls:
             self._metrics.enforced()
         else:
             self._metrics.boundary_lateness(late)
-        self._metrics.wrong_state("unreachable" if put.releases else "ringing", late)
+        owed.served(agent, put, now, self._metrics)
         self._metrics.wrong_state("ringing" if put.releases else "unreachable", early)
         if put.releases:
             action, from_, why = "released", held.put, _why_released(agent, put, held, now)

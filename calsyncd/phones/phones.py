@@ -29,6 +29,7 @@ from calsyncd.phones.calls import CREDENTIALS_PROBE_SECONDS, LEDGER_PATIENCE_SEC
 from calsyncd.phones.crowds import Crowds, Spending
 from calsyncd.phones.guards import Guards
 from calsyncd.phones.lists import Lists
+from calsyncd.phones.owed import Owed, forget, goes_on, kind_of, waits_for_budget
 from calsyncd.phones.presence import Presence
 from calsyncd.phones.record import Record
 from calsyncd.phones.roster import Roster
@@ -84,6 +85,7 @@ class Phones:
         self._budget = budget
         self._metrics = metrics
         self._credible = credible
+        self._owed = Owed(metrics)
         self._guards = Guards(roster, record, metrics, presence)
         self._presence = presence
         self._touched: set[str] = set()
@@ -284,7 +286,7 @@ class Phones:
         drifts = (agent.drift.since for agent in self._roster.agents.values() if agent.drift is not None)
         self._metrics.drift_age(now - min(drifts, default=now))
         self._guards.measure()
-        self._metrics.owed_updates(sum(agent.owed for agent in self._roster.agents.values()))
+        self._owed.measure(self._roster.agents.values(), now)
         self._metrics.budget_remaining(self._budget.remaining(now))
 
     # -- the turn --------------------------------------------------------------------------------------------------
@@ -302,6 +304,9 @@ class Phones:
             if agent.sent is not None:
                 agent.sent = plan.under_way_at_step(agent.sent, now)
             agent.known_at, agent.indexed = now, None
+            forget(agent)
+            if agent.owes_since is not None:
+                agent.owes_kind = kind_of(agent, now)
         self._doubts_at = 0.0
         self._touched.update(self._roster.agents)
         self.lists.stepped(now)
@@ -362,8 +367,10 @@ class Phones:
         if decision.stance == FREE and idle and decision.owes is None and not agent.unwritten:
             # Nothing is wanted and nothing is owed: what an update had troubled is over with it.
             self._roster.nothing_owed(agent)
-        earlier = agent.owes_since if agent.owes_since is not None else decision.owes
+        before = agent.owes_since
+        earlier = before if before is not None else decision.owes
         agent.owes_since = min(earlier, decision.owes) if decision.owes is not None and earlier is not None else None
+        self._owed.judged(agent, before, now)
         self._needs(agent, decision if decision.action is not None else None)
         try:
             again = self._foresee(agent, decision, now)
@@ -566,18 +573,21 @@ class Phones:
         next_at = self._budget.next_at(now) if waits or self._crowds.next is not None else None
         if next_at is None or next_at > now:
             self._scheduler.at("dispatch", "", next_at if waits else None)
+            self._ration(now, None)
             return
         candidates = self._candidates()
         prices = self._crowds.prices([*candidates, *self._pages(now)], now)
         weights = self._crowds.spending.weights
         self._use_list(candidates, prices, now)
         again = None
+        left_out, all_wait = set[str](), False
         for candidate in dispatch.order([*candidates, *self._pages(now)], now, weights):
             if self._calls.credentials_bad and self._in_flight:
                 break
             if not dispatch.is_worth(candidate, prices, now, weights):
                 # What it costs the others falls with the queue.
                 again = now + MINUTE_SECONDS / 4
+                left_out.add(candidate.agent)
                 continue
             action = self._still_wanted(candidate, now)
             if action is None:
@@ -605,11 +615,25 @@ class Phones:
             requests = min(2 if isinstance(action, Look) and action.live else 1, self._budget.per_minute)
             if not self._budget.take(now, requests):
                 again = _earlier(again, self._budget.next_at(now, requests))
+                all_wait = True
                 break
             self._launch(candidate, requests)
         else:
             self._send_early(prices, now)
         self._scheduler.at("dispatch", "", again)
+        self._ration(now, None if all_wait else left_out)
+
+    def _ration(self, now: float, those: set[str] | None) -> None:
+        """Of all who need something that is due, the budget makes those wait; None is everybody."""
+        for email in self._needy:
+            agent = self._roster.agents.get(email)
+            action = agent.waiting.action if agent is not None and agent.waiting is not None else None
+            if agent is None or action is None:
+                continue
+            if (those is None or email in those) and not dispatch.is_spare(action) and plan.due_of(action) <= now:
+                waits_for_budget(agent, now)
+            else:
+                goes_on(agent, now)
 
     def _still_wanted(self, candidate: dispatch.Candidate, now: float) -> Action | None:
         """What is to be done for the candidate: what was true when it queued may not be true any more."""
@@ -740,6 +764,7 @@ class Phones:
             self._scheduler.touch()
 
     def _launch_for(self, agent: Agent, decision: Decision, requests: int) -> None:
+        goes_on(agent, self._clock.now())
         agent.busy, agent.hinting = True, dispatch.is_spare(decision.action)
         self._needs(agent, None)
         if isinstance(decision.action, Look):

@@ -49,6 +49,13 @@ class Connection(aiosqlite.Connection):
             await _to_the_end(self._in_thread(_nothing))
             raise
 
+    async def probe(self) -> None:
+        """Return once the file was read with the right to write to it, which another process may hold; changes nothing.
+
+        Who is cancelled waits no longer, and leaves no transaction behind. Raises sqlite3's errors.
+        """
+        await self._in_thread(lambda: _probe(self._conn))
+
     async def _in_thread(self, function: Callable[[], None]) -> None:
         await self._execute(function)  # type: ignore[no-untyped-call]
 
@@ -87,6 +94,14 @@ def insert(db: sqlite3.Connection, into: str, rows: Iterable[tuple[Any, ...]]) -
                 values = [value for row in batch[done : done + size] for value in row]
                 db.execute(f"{into} VALUES {', '.join([marks] * size)}", values)
                 done += size
+
+
+def _probe(db: sqlite3.Connection) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    finally:
+        db.rollback()
 
 
 def _nothing() -> None:

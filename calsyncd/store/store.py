@@ -96,9 +96,9 @@ class Store:
         await self._write(work)
 
     async def ping(self) -> None:
-        """Return if the database answers."""
+        """Return if the database can be read, and nobody else keeps it locked; a full disk is not asked about."""
         async with self._answering():
-            await self._connection.execute_fetchall("SELECT 1")
+            await self._connection.probe()
 
     async def calendars(self) -> dict[str, Stored]:
         """Every calendar that was ever read, by key."""

@@ -342,11 +342,26 @@ async def test_a_neighbours_long_lock_is_an_error_of_the_store(path: Path) -> No
             neighbour.execute("BEGIN IMMEDIATE")
             with pytest.raises(Unavailable, match="locked"):
                 await store.apply("k1", "agent1", changes(5), 1.8e9)
-            await store.ping()
+            with pytest.raises(Unavailable, match="locked"):
+                await store.ping()
             assert await store.calendars() == {}
 
+        await store.ping()
         await store.apply("k1", "agent1", changes(5), 1.8e9)
         assert await store.count_events("k1", 0.0) == 5
+
+
+async def test_a_question_given_up_leaves_no_lock_behind(path: Path) -> None:
+    """Whoever asks whether the database answers, and stops waiting, keeps no transaction open."""
+    async with Store.open(path) as store:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as neighbour:
+            neighbour.execute("BEGIN IMMEDIATE")
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await store.ping()
+            neighbour.execute("ROLLBACK")
+            await store.ping()
+            neighbour.execute("BEGIN IMMEDIATE")
 
 
 async def test_nothing_is_left_open(path: Path) -> None:
