@@ -40,6 +40,7 @@ from calsyncd.journal import Journal
 from calsyncd.ledger import Ledger
 from calsyncd.metrics import Metrics
 from calsyncd.phones import Calls, Outages, Phones, Presence, Record, Roster, Spending, Webhooks, Wishes
+from calsyncd.reach import Reach
 from calsyncd.scheduler import Scheduler
 from calsyncd.state import Alive, give_to_owner, locked, nonce_proof, push_key
 from calsyncd.store import Store, StoreUnavailableError
@@ -97,11 +98,21 @@ class Observer:
 
 
 class Daemon:
-    """One company's calsyncd; it lives by `clock`, the machine's unless another is given."""
+    """One company's calsyncd; it lives by `clock`, the machine's unless another is given.
+
+    `looks_outside`: whether it looks if its public URL leads to it. One that only stands for an address never does.
+    """
 
     def __init__(
-        self, settings: Settings, path: Path, environ: Mapping[str, str], clock: SystemClock | None = None
+        self,
+        settings: Settings,
+        path: Path,
+        environ: Mapping[str, str],
+        clock: SystemClock | None = None,
+        *,
+        looks_outside: bool = True,
     ) -> None:
+        self._looks_outside = looks_outside
         self.settings = settings
         self._begun_with = settings
         self._path = path
@@ -131,6 +142,7 @@ class Daemon:
         self.connections: Connections | None = None
         self.installer: AppInstaller | None = None
         self.following: Following
+        self.reach: Reach | None = None
         self._stop = asyncio.Event()
         self._database_at = self.clock.monotonic()
 
@@ -218,6 +230,7 @@ class Daemon:
                 by_hand=self.roster.by_hand,
             )
             self.roster.moved = self.syncer.retell
+            self.reach = self._reach()
             others = Others(self.scheduler, google, alike=settings.google.service_account is not None)
             self.following = Following(
                 self.scheduler,
@@ -301,6 +314,24 @@ class Daemon:
                 chance=random.random,
             )
 
+    def _reach(self) -> Reach | None:
+        """Who looks whether messages can arrive."""
+        public_url = self.settings.server.public_url
+        if public_url is None or not self._looks_outside:
+            return None
+        reach = Reach(
+            self.scheduler,
+            public_url=public_url,
+            environ=self._environ,
+            prove=self._prove,
+            heard_at=lambda: self.push.heard_at,
+            changed=self.syncer.hasten,
+            measure=self.metrics.public_url_reachable,
+            chance=random.random,
+        )
+        self.push.unreachable = lambda: bool(reach.fault())
+        return reach
+
     def _watch(self) -> Watch:
         """Who raises alarms."""
         looking = Looking(
@@ -360,6 +391,8 @@ class Daemon:
             self.syncer.restore(await self.store.calendars(), await self.store.channels())
             await self.store.forget_calendars(self.syncer.calendars)
             self.push.accepting = True
+            if self.reach is not None:
+                self.reach.keep()
             self.webhooks.keep()
             self.following.begin()
             if self.installer is not None:
@@ -600,6 +633,12 @@ class _Facts:
 
     def loop_lags(self) -> bool:
         return self._daemon.loop_lags()
+
+    def public_url(self) -> str | None:
+        reach = self._daemon.reach
+        if reach is None:
+            return ""
+        return reach.fault() if reach.tried else None
 
 
 async def run(settings: Settings, path: Path, environ: Mapping[str, str]) -> None:

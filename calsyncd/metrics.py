@@ -120,6 +120,12 @@ class Metrics:
             registry=registry,
         )
         self._channels = Gauge("calsyncd_channels", "Calendars, by the health of push.", ["health"], registry=registry)
+        self._reachable = Gauge(
+            "calsyncd_public_url_reachable",
+            "Whether the public URL leads here: 1, or 0; without a public URL, or before the first test, 1.",
+            registry=registry,
+        )
+        self._reachable.set(1)
         self._budget = Gauge(
             "calsyncd_budget_remaining", "Requests to Aircall that this minute still grants.", registry=registry
         )
@@ -235,6 +241,10 @@ class Metrics:
         """So many calendars have push in each health; one left out has none."""
         for health in _CHANNELS:
             self._channels.labels(health=health).set(numbers.get(health, 0))
+
+    def public_url_reachable(self, reachable: bool) -> None:
+        """Whether the public URL leads here."""
+        self._reachable.set(1 if reachable else 0)
 
     def budget_remaining(self, number: float) -> None:
         """Aircall grants so many more requests this minute."""

@@ -28,6 +28,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "http": {"errors"},
     "google": {"core", "errors", "http"},
     "aircall": {"core", "errors", "http"},
+    "reach": {"core", "http", "logs", "scheduler"},
     "scheduler": {"clock", "core"},
     "journal": {"clock", "core", "errors", "logs"},
     "absence": {"core", "logs", "state"},
@@ -50,10 +51,11 @@ MAY_KNOW: dict[str, set[str]] = {
     "daemon": {
         *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
         *("absence", "alarms", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
-        *("connections", "following", "installation", "services", "vault"),
+        *("connections", "following", "installation", "reach", "services", "vault"),
     },
     "doctor": {
-        *("aircall", "clock", "config", "core", "errors", "google", "http", "services", "state", "vault", "web"),
+        *("aircall", "clock", "config", "core", "errors", "google", "http", "reach", "services", "state"),
+        *("vault", "web"),
     },
     "sandbox": set(),
     "demo": {"clock", "config", "daemon", "logs", "sandbox"},

@@ -80,6 +80,10 @@ class Facts(Protocol):
         """Whether the loop is blocked again and again."""
         ...
 
+    def public_url(self) -> str | None:
+        """What is wrong with the public URL, "" if nothing is; None while that is not known."""
+        ...
+
 
 @dataclass(slots=True)
 class Seen:
@@ -183,10 +187,12 @@ class Looking:
             "clock_skewed": bool(facts.clock_skew()),
             "clock_not_credible": not facts.clock_credible(),
             "loop_lag": facts.loop_lags(),
+            "public_url": bool(facts.public_url()),
         }
+        seen = {"public_url": facts.public_url() or ""}
         for code, wrong in found.items():
             if wrong:
-                yield Wrong(code, COMPANY, self._since.setdefault(code, now))
+                yield Wrong(code, COMPANY, self._since.setdefault(code, now), seen=seen.get(code, ""))
             else:
                 self._since.pop(code, None)
 
@@ -197,6 +203,8 @@ class Looking:
             yield "ledger"
         if self._facts.clock_skew() is None:
             yield "clock_skewed"
+        if self._facts.public_url() is None:
+            yield "public_url"
         if not self._webhooks.checked or self._roster.company_trouble is not None:
             yield "aircall_webhook"
         if not self._roster.listed or self._roster.company_trouble is not None:

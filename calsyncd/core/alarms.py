@@ -57,7 +57,7 @@ _EVERYBODYS = frozenset(
     {
         *("aircall_company", "aircall_credentials", "aircall_not_installed", "aircall_uninstalled", "aircall_webhook"),
         *("api_disabled", "clock", "clock_not_credible", "clock_skewed", "database", "database_in_memory", "ledger"),
-        *("loop_lag", "oauth_client", "push_address", "quota", "service_account", "storm"),
+        *("loop_lag", "oauth_client", "public_url", "push_address", "quota", "service_account", "storm"),
     }
 )
 
@@ -66,13 +66,15 @@ _EVERYBODYS = frozenset(
 class Wrong:
     """Something that is wrong now: with whom (an agent's e-mail, a calendar's key or COMPANY) and since when.
 
-    `agent` is the agent whom it concerns, None for everybody.
+    `agent` is the agent whom it concerns, None for everybody. `seen` is what of it was seen, in words that name no
+    meeting; it is told when the alarm is raised.
     """
 
     code: str
     who: str
     since: float
     agent: str | None = None
+    seen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +130,11 @@ class _Level:
 
     since: float
     agents: set[str] = field(default_factory=set)
+    seen: str = ""
 
     def add(self, one: Wrong) -> None:
         self.since = min(self.since, one.since)
+        self.seen = self.seen or one.seen
         if one.agent is not None:
             self.agents.add(one.agent)
 
@@ -244,7 +248,8 @@ class Alarms:
 
 def _alarm(code: str, who: str, level: _Level, now: float, agents: int) -> Alarm:
     found = trouble(code, level.since)
-    alarm = Alarm(code, who, level.since, found.message, found.do, found.owner, now)
+    message = f"{found.message}: {level.seen}" if level.seen else found.message
+    alarm = Alarm(code, who, level.since, message, found.do, found.owner, now)
     if who != COMPANY or is_everybodys(code):
         return alarm
     return replace(alarm, message=f"{len(level.agents)} of {agents} agents: {found.message}")

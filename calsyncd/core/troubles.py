@@ -102,6 +102,12 @@ _KNOWN: dict[str, _Known] = {
         "check server.public_url: https with a public certificate, reachable from outside",
         _OPERATOR,
     ),
+    "public_url": _Known(
+        "the public URL does not lead to calsyncd: nobody's messages arrive, and calendars are polled",
+        "lead server.public_url to server.listen again: its DNS entry, its certificate, the reverse proxy or ngrok;"
+        " `calsyncd doctor` tries it, docs/proxies.md has the proxies' settings",
+        _OPERATOR,
+    ),
     "quota": _Known(
         "Google's allowance of the day is used up", "raise the quota or lower google.requests_per_day", _OPERATOR
     ),

@@ -41,6 +41,7 @@ class Self:
     skew: float | None = 0.0
     credible: bool = True
     lags: bool = False
+    url: str | None = ""
 
     def ledger_writable(self) -> bool | None:
         return self.writable
@@ -59,6 +60,9 @@ class Self:
 
     def loop_lags(self) -> bool:
         return self.lags
+
+    def public_url(self) -> str | None:
+        return self.url
 
 
 class Company(Diary):
