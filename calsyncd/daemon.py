@@ -576,6 +576,8 @@ class Daemon:
         # Somebody has seen to something: whatever is lost is asked about now, with the new credentials or the old.
         self.syncer.losses.probe()
         self.phones.probe()
+        if self.reach is not None:
+            self.reach.keep()
         log.info(
             f"The settings are in force: {len(self.following.who)} agents",
             action="reloaded",

@@ -296,6 +296,7 @@ async def test_a_ledger_whose_disk_hangs(tmp_path: Path) -> None:
         ("clock_skewed", {"skew": 40.0}, {"skew": 0.0}, 80),
         ("database_in_memory", {"lasts": False}, {"lasts": True}, 80),
         ("loop_lag", {"lags": True}, {"lags": False}, 80),
+        ("public_url", {"url": "https://x: 502"}, {"url": ""}, 80),
         ("database", {"answers": False}, {"answers": True}, 320),
     ],
 )
