@@ -34,7 +34,7 @@ from calsyncd.errors import ServiceError, UserError, exit_code_of
 from calsyncd.following import Following
 from calsyncd.google.calendar import CalendarApi
 from calsyncd.google.granted import ConsentTokens
-from calsyncd.http import Http
+from calsyncd.http import Http, proxy_secrets
 from calsyncd.installation import AppInstaller
 from calsyncd.journal import Journal
 from calsyncd.ledger import Ledger
@@ -166,6 +166,7 @@ class Daemon:
                     action="database_moved_aside",
                     file=self.store.moved_aside.name,
                 )
+            self._hide(proxy_secrets(self._environ))
             http = await stack.enter_async_context(
                 Http(Observer(self.metrics, self.clock, self.budget, self.scheduler.touch), self._environ)
             )
@@ -230,7 +231,6 @@ class Daemon:
                 by_hand=self.roster.by_hand,
             )
             self.roster.moved = self.syncer.retell
-            self.reach = self._reach()
             others = Others(self.scheduler, google, alike=settings.google.service_account is not None)
             self.following = Following(
                 self.scheduler,
@@ -359,6 +359,11 @@ class Daemon:
             log.error(str(error), action="store_in_memory")  # noqa: TRY400 - it says what to do
             return await stack.enter_async_context(Store.in_memory())
 
+    def _hide(self, secrets: Collection[str]) -> None:
+        """Keep these out of the log."""
+        for secret in secrets:
+            logs.keep_secret(secret)
+
     async def run(self) -> None:
         """Serve until told to stop."""
         settings = self.settings
@@ -391,6 +396,7 @@ class Daemon:
             self.syncer.restore(await self.store.calendars(), await self.store.channels())
             await self.store.forget_calendars(self.syncer.calendars)
             self.push.accepting = True
+            self.reach = self._reach()
             if self.reach is not None:
                 self.reach.keep()
             self.webhooks.keep()
@@ -589,8 +595,7 @@ class Daemon:
     def _take_credentials(self, fresh: Settings) -> list[str]:
         """Use what the credentials' files hold now; which of them are others than before."""
         before, renewed = self.settings, []
-        for secret in fresh.secrets:
-            logs.keep_secret(secret.reveal())
+        self._hide([secret.reveal() for secret in fresh.secrets])
         account, consent = fresh.google.service_account, fresh.google.oauth_client
         # Of the kind that was chosen at the start: another one needs what is built there.
         same_kind = (account is None) == (self._begun_with.google.service_account is None)

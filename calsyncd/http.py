@@ -14,6 +14,7 @@ import asyncio
 import json
 import os
 import ssl
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -195,6 +196,17 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
     if not fit:
         raise ProxyFault(f"{parts.scheme.upper()}_PROXY is no address such as http://proxy.example.com:3128")
     return proxy
+
+
+def proxy_secrets(environ: Mapping[str, str]) -> set[str]:
+    """The passwords in the addresses of the environment's proxies, as they stand there and as they are sent."""
+    found = set[str]()
+    for name, value in environ.items():
+        userinfo, at, _ = value.rpartition("@")
+        if name.lower().endswith("_proxy") and at:
+            password = userinfo.rpartition("//")[2].partition(":")[2]
+            found |= {password, urllib.parse.unquote(password)}
+    return found - {""}
 
 
 def _with_query(url: str, query: Mapping[str, str] | None) -> URL:

@@ -25,7 +25,7 @@ from aioresponses import aioresponses as recorded
 
 from calsyncd import http as http_module
 from calsyncd.errors import ServiceError, Unavailable
-from calsyncd.http import MAX_BODY_BYTES, TIMEOUT, Answer, Http, proxy_for
+from calsyncd.http import MAX_BODY_BYTES, TIMEOUT, Answer, Http, proxy_for, proxy_secrets
 from tests.authority import Authority
 
 SECRET = "s3cret-t0ken"
@@ -611,6 +611,11 @@ class Proxy:
             writer.close()
             return
         name = head.split()[1].decode().partition(":")[0]
+        if name not in self.places:
+            writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+            writer.close()
+            return
         further, back = await asyncio.open_connection("127.0.0.1", self.places[name])
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         await asyncio.gather(_pipe(reader, back), _pipe(further, writer))
@@ -713,12 +718,48 @@ async def test_the_proxy_is_passed_by_where_it_should_be(hosts: dict[str, Any]) 
 
 
 async def test_a_proxy_that_refuses_lets_nothing_through(hosts: dict[str, Any]) -> None:
-    """A wrong password at the proxy: nothing landed."""
+    """A wrong password at the proxy, or a place that it does not lead to: nothing landed, and the proxy is named."""
     hosts["proxy"].refuses = True
+    proxy = hosts["url"].replace("//", "//me:s3cret-pw@")
 
-    (answer,) = await ask("https://good.test/", HTTPS_PROXY=hosts["url"], SSL_CERT_FILE=hosts["ca"])
+    (answer,) = await ask("https://good.test/", HTTPS_PROXY=proxy, SSL_CERT_FILE=hosts["ca"])
+    hosts["proxy"].refuses = False
+    (nowhere,) = await ask("https://elsewhere.test/", HTTPS_PROXY=proxy, SSL_CERT_FILE=hosts["ca"])
 
     assert (answer[0], answer[2], answer[3]) == ("unreachable", False, False)
+    assert answer[1] == (
+        "google cannot be reached: the proxy in HTTPS_PROXY wants a user and password, or others than ours (407)"
+    )
+    assert nowhere == [
+        "unreachable",
+        "google cannot be reached: the proxy in HTTPS_PROXY does not lead there (403)",
+        False,
+        False,
+    ]
+
+
+@pytest.mark.parametrize("proxy", ["http://me:s3cret@here:there", "socks5://me:s3cret@here:1", "http://", "http://[x"])
+async def test_a_proxy_that_is_no_address_is_told_and_not_quoted(witness: Witness, proxy: str) -> None:
+    """Nothing is sent past it; its password is not shown."""
+    async with Http(witness, {"HTTPS_PROXY": proxy}) as client:
+        error = await failure(put(client, "https://calendar.test/"))
+
+    assert (error.code, error.landed) == ("unreachable", False)
+    assert "HTTPS_PROXY is no address such as http://proxy.example.com:3128" in str(error)
+    assert "s3cret" not in str(error)
+
+
+def test_the_passwords_of_proxies_are_known() -> None:
+    """So that the log can keep them out, in each form in which they may get there."""
+    environ = {
+        "HTTPS_PROXY": "http://me:p%40ss@p:1",
+        "http_proxy": "u:other@p:1",
+        "NO_PROXY": "a:b@c",
+        "X": "http://a:b@c",
+    }
+
+    assert proxy_secrets(environ) == {"p%40ss", "p@ss", "other", "b"}
+    assert proxy_secrets({"HTTPS_PROXY": "http://p:1", "https_proxy": "http://me@p:1"}) == set()
 
 
 # -- the tests' own tools --------------------------------------------------------------------------------------------

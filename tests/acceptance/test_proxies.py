@@ -352,7 +352,8 @@ async def test_calsyncd_s_own_cap_is_told_503(street: Street) -> None:
         writer.transport.abort()
     await asyncio.sleep(0.1)
 
-    assert set(told) == {503}
+    assert 503 in told
+    assert set(told) <= {200, 503}
     assert (await street.ask("caddy", request("GET /healthz")))[0] == 200
 
 
