@@ -48,7 +48,7 @@ class Front:
         assert program is not None
         if self.name == "nginx":
             (self.folder / "calsyncd.conf").write_text(self._nginx())
-            (self.folder / "nginx.conf").write_text(_AROUND.format(folder=self.folder, user=_user(self.user)))
+            (self.folder / "nginx.conf").write_text(_AROUND.format(folder=self.folder))
             return (program, "-p", str(self.folder), "-e", str(self.folder / "error.log"), "-c", "nginx.conf")
         (self.folder / "Caddyfile").write_text(self._caddy())
         return (program, "run", "--config", str(self.folder / "Caddyfile"), "--adapter", "caddyfile")
@@ -130,7 +130,6 @@ class Front:
 
 _AROUND = """
 daemon off;
-{user}
 pid {folder}/nginx.pid;
 worker_processes 2;
 error_log {folder}/error.log info;
@@ -148,11 +147,6 @@ def _replaced(text: str, changes: dict[str, str]) -> str:
         assert old in text, f"the shipped file has no {old!r} any more"
         text = text.replace(old, new)
     return text
-
-
-def _user(user: int | None) -> str:
-    """Whoever may open the daemon's socket: in production its group, here whoever runs the tests."""
-    return "user root;" if os.geteuid() == 0 and user is None else ""
 
 
 def _ipv6() -> bool:

@@ -30,12 +30,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PUBLIC = f"https://{HOST}"
 NOTIFY = "POST /webhooks/google/notifications"
 FRONTS = ("nginx", "caddy", "nginx-unix", "caddy-unix")
-ROOT_ALONE = os.geteuid() == 0
+IS_ROOT = os.geteuid() == 0
 
 
 @dataclass
 class Street:
-    """Two daemons, at a port and at a Unix socket, with both proxies in front of each, one of each by nobody."""
+    """Two daemons, at a port and at a Unix socket, with both proxies in front of each; of root's, they are nobody's."""
 
     sandbox: Sandbox
     authority: Authority
@@ -90,6 +90,7 @@ async def echoing(path: Path) -> AsyncIterator[Path]:
         writer.close()
 
     server = await asyncio.start_unix_server(answer, path)
+    await asyncio.to_thread(path.chmod, 0o777)
     yield path
     server.close()
 
@@ -99,6 +100,16 @@ def _open_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="calsyncd-proxies-"))
     folder.chmod(0o755)
     return folder
+
+
+def _shared_folder(folder: Path) -> Path:
+    """A folder whose sockets belong to the proxy's group, as docs/proxies.md makes one."""
+    path = folder / "run"
+    path.mkdir()
+    if IS_ROOT:
+        os.chown(path, 0, NOBODY)
+    path.chmod(0o2750)
+    return path
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -119,12 +130,10 @@ async def street() -> AsyncIterator[Street]:
         for kind in ("tcp", "unix"):
             (folder / kind).mkdir()
             there.port = free_port() if kind == "tcp" else there.port
-            listen = f"127.0.0.1:{there.port}" if kind == "tcp" else f"unix:{folder}/unix/s"
+            listen = f"127.0.0.1:{there.port}" if kind == "tcp" else f"unix:{_shared_folder(folder)}/s"
             for program in ("nginx", "caddy"):
                 name = program if kind == "tcp" else f"{program}-unix"
-                # A socket's mode lets in its group alone: whoever comes by a port may be anybody.
-                user = NOBODY if ROOT_ALONE and kind == "tcp" else None
-                there.fronts[name] = Front(program, listen, folder / name, pair, user)
+                there.fronts[name] = Front(program, listen, folder / name, pair, NOBODY if IS_ROOT else None)
             admin = free_port()
             config = sandbox.write_config(
                 folder / kind,
@@ -153,7 +162,8 @@ async def street() -> AsyncIterator[Street]:
             stack.push_async_callback(daemon.stop)
         echo = await stack.enter_async_context(echoing(folder / "echo"))
         for program in ("nginx", "caddy"):
-            there.fronts[f"{program}-echo"] = Front(program, f"unix:{echo}", folder / f"{program}-echo", pair)
+            where = folder / f"{program}-echo"
+            there.fronts[f"{program}-echo"] = Front(program, f"unix:{echo}", where, pair, NOBODY if IS_ROOT else None)
         for front in there.fronts.values():
             stack.push_async_callback(front.stop)
         await asyncio.gather(
@@ -346,14 +356,17 @@ async def test_more_than_the_rate_is_told_503(street: Street) -> None:
 
 async def test_calsyncd_s_own_cap_is_told_503(street: Street) -> None:
     """Caddy has no limit of its own: what calsyncd has no place for is told 503 through it, and 200 again after."""
-    pairs = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", street.port) for _ in range(200)))
-    told = [(await street.ask("caddy", request("GET /healthz")))[0] for _ in range(3)]
-    for _, writer in pairs:
-        writer.transport.abort()
-    await asyncio.sleep(0.1)
+    told: set[int] = set()
+    async with asyncio.timeout(20):
+        while 503 not in told:
+            # Whoever is idle for a second gives way: on a busy machine that may be before all of them are there.
+            pairs = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", street.port) for _ in range(200)))
+            told.add((await street.ask("caddy", request("GET /healthz")))[0])
+            for _, writer in pairs:
+                writer.transport.abort()
+            await asyncio.sleep(0.1)
 
-    assert 503 in told
-    assert set(told) <= {200, 503}
+    assert told <= {200, 503}
     assert (await street.ask("caddy", request("GET /healthz")))[0] == 200
 
 
