@@ -329,7 +329,7 @@ class Daemon:
             measure=self.metrics.public_url_reachable,
             chance=random.random,
         )
-        self.push.unreachable = lambda: bool(reach.fault())
+        self.push.unreachable = lambda: reach.fault() is not None
         return reach
 
     def _watch(self) -> Watch:
@@ -641,11 +641,12 @@ class _Facts:
     def loop_lags(self) -> bool:
         return self._daemon.loop_lags()
 
-    def public_url(self) -> str | None:
+    def public_url(self) -> tuple[str, str] | None:
         reach = self._daemon.reach
-        if reach is None:
-            return ""
-        return reach.fault() if reach.tried else None
+        if reach is not None and not reach.tried:
+            return None
+        fault = reach.fault() if reach is not None else None
+        return (f"{self._daemon.settings.server.public_url} {fault.what}", fault.do) if fault is not None else ("", "")
 
 
 async def run(settings: Settings, path: Path, environ: Mapping[str, str]) -> None:

@@ -44,8 +44,8 @@ log = get_logger(__name__)
 class Seen:
     """What became of a nonce sent to a URL.
 
-    `ours` if it was answered as only the holder of the key can, whatever the status. Else `what` is a clause that says
-    what was seen, `do` what to do about it; `answered` if anything at all answered.
+    `ours` if it was answered as only the holder of the key can, whatever the status. Else `what` says what was seen,
+    in words that go on behind the URL, and `do` what to do about it; `answered` if anything at all answered.
     """
 
     ours: bool
@@ -105,7 +105,7 @@ _LEAD_ON = "let the proxy pass /healthz, /webhooks/, /google/ and /aircall/ on t
 
 
 def _silent(why: str, do: str, *, refused: bool = False) -> Seen:
-    return Seen(ours=False, what=f"it cannot be reached: {why}", do=do, answered=False, refused=refused)
+    return Seen(ours=False, what=f"cannot be reached: {why}", do=do, answered=False, refused=refused)
 
 
 def _foreign(status: int, raw: bytes, ngrok: str) -> Seen:
@@ -114,7 +114,7 @@ def _foreign(status: int, raw: bytes, ngrok: str) -> Seen:
         return Seen(
             ours=False,
             status=status,
-            what="it leads to another calsyncd",
+            what="leads to another calsyncd",
             do="let it lead to server.listen of this one",
         )
     code = f" ({ngrok})" if _NGROK.fullmatch(ngrok) else ""
@@ -127,7 +127,7 @@ def _foreign(status: int, raw: bytes, ngrok: str) -> Seen:
         what, do = f"{status} from a proxy that does not reach calsyncd", "let the proxy's upstream be server.listen"
     elif status in (401, 403, 407):
         what, do = f"{status} from something that wants a login or forbids it", f"{_LEAD_ON}, without a login"
-    return Seen(ours=False, status=status, what=f"it does not lead to this daemon: {what}", do=do)
+    return Seen(ours=False, status=status, what=f"does not lead to this daemon: {what}", do=do)
 
 
 async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
@@ -172,7 +172,7 @@ class Reach:
         self._failures = 0
         self._failing_since: float | None = None
         self._last = Seen(ours=True)
-        self._told: str | None = None
+        self._told: bool | None = None
         scheduler.handle(_KIND, lambda _name, _now: self._begin())
         scheduler.when_stepped(lambda now, _seconds: self._stepped(now))
 
@@ -180,14 +180,14 @@ class Reach:
         """Look now, when the listener listens, and from now on."""
         self._scheduler.at(_KIND, "", self._clock.now())
 
-    def fault(self) -> str:
-        """What is wrong with the public URL, a clause; "" while it leads here, or that it does not is not settled."""
+    def fault(self) -> Seen | None:
+        """What was seen last, if the public URL does not lead here; None while it does, or that is not settled."""
         since, now = self._failing_since, self._clock.now()
         if since is None or now - since < SETTLE_SECONDS:
-            return ""
+            return None
         heard = self._heard_at()
         proven = heard > since and now - heard < EVERY_SECONDS
-        return "" if proven else f"{self._url}: {self._last.what}; {self._last.do}"
+        return None if proven else self._last
 
     def _begin(self) -> None:
         if not self._looking:
@@ -221,15 +221,15 @@ class Reach:
         if not self.tried:
             return
         fault = self.fault()
-        self._measure(not fault)
-        if fault and not self._told:
+        self._measure(fault is None)
+        if fault is not None and self._told is not False:
             log.error(
-                f"The public URL does not lead here: calendars are polled. {fault}",
+                f"No message can arrive, calendars are polled: {self._url} {fault.what}",
                 action="public_url_failed",
-                status=self._last.status,
+                do=fault.do,
             )
-        elif not fault and self._told != "":
+        elif fault is None and self._told is not True:
             log.info("The public URL leads here", action="public_url_reached")
-        if bool(fault) != bool(self._told):
+        if (fault is not None) != (self._told is False):
             self._changed()
-        self._told = fault
+        self._told = fault is None

@@ -89,8 +89,8 @@ async def test_only_we_answer_so(status: int) -> None:
 @pytest.mark.parametrize(
     ("answer", "seen"),
     [
-        (proof(OTHER), "it leads to another calsyncd"),
-        (always(200), "it does not lead to this daemon: 200 from something else"),
+        (proof(OTHER), "leads to another calsyncd"),
+        (always(200), "does not lead to this daemon: 200 from something else"),
         (always(200, "x" * 10_000_000), "200 from something else"),
         (always(404, "no such page"), "404 from something else"),
         (always(301, Location="/elsewhere"), "301, a redirect, from something else"),
@@ -143,8 +143,8 @@ async def test_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     ] == [True] * 3
     assert all("its certificate is not trusted" in reason for reason in reasons)
     assert "cannot be reached" in plain
-    assert closed == "it cannot be reached: Connection refused"
-    assert nameless == "it cannot be reached: its name is not known to DNS"
+    assert closed == "cannot be reached: Connection refused"
+    assert nameless == "cannot be reached: its name is not known to DNS"
 
 
 async def test_through_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +219,7 @@ async def test_a_proxy_that_starts_later_is_no_fault() -> None:
         async with watching(f"http://127.0.0.1:{port}") as world:
             await world.until(lambda: world.reach._failures >= 1)
             assert not world.reach.tried
-            assert world.reach.fault() == ""
+            assert world.reach.fault() is None
             async with outside(port):
                 await world.until(lambda: world.reach.tried)
             due = world.scheduler.due_at("reach", "")
@@ -241,16 +241,16 @@ async def test_it_fails_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
                 fault = world.reach.fault()
                 there.answer = proof(KEY, 503)
                 await world.until(lambda: len(world.measured) == 2)
-                assert world.reach.fault() == ""
+                assert world.reach.fault() is None
 
-    assert fault.startswith(
-        f"{there.url}: it does not lead to this daemon: 502 from a proxy that does not reach calsyncd"
-    )
+    assert fault is not None
+    assert fault.what == "does not lead to this daemon: 502 from a proxy that does not reach calsyncd"
     assert [(line["action"], line["log_level"]) for line in lines] == [
         ("public_url_failed", "error"),
         ("public_url_reached", "info"),
     ]
-    assert fault in lines[0]["event"]
+    assert f"{there.url} {fault.what}" in lines[0]["event"]
+    assert lines[0]["do"] == fault.do
     assert (world.measured, world.changed) == ([False, True], 2)
 
 
@@ -259,10 +259,10 @@ async def test_what_arrives_proves_it_too(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(reach_module, "SETTLE_SECONDS", 0.0)
     async with watching(f"http://127.0.0.1:{free_port()}") as world:
         before = world.scheduler.clock.now()
-        await world.until(lambda: world.reach.fault() != "")
+        await world.until(lambda: world.reach.fault() is not None)
         world.heard_at = before
-        assert world.reach.fault() != ""
+        assert world.reach.fault() is not None
         world.heard_at = world.scheduler.clock.now()
-        assert world.reach.fault() == ""
+        assert world.reach.fault() is None
         monkeypatch.setattr(reach_module, "EVERY_SECONDS", 0.0)
-        assert world.reach.fault() != ""
+        assert world.reach.fault() is not None

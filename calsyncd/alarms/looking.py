@@ -80,8 +80,8 @@ class Facts(Protocol):
         """Whether the loop is blocked again and again."""
         ...
 
-    def public_url(self) -> str | None:
-        """What is wrong with the public URL, "" if nothing is; None while that is not known."""
+    def public_url(self) -> tuple[str, str] | None:
+        """What was seen of the public URL's fault and what to do, "" both if it has none; None: not known yet."""
         ...
 
 
@@ -187,12 +187,12 @@ class Looking:
             "clock_skewed": bool(facts.clock_skew()),
             "clock_not_credible": not facts.clock_credible(),
             "loop_lag": facts.loop_lags(),
-            "public_url": bool(facts.public_url()),
+            "public_url": any(facts.public_url() or ()),
         }
-        seen = {"public_url": facts.public_url() or ""}
+        told = {"public_url": facts.public_url() or ("", "")}
         for code, wrong in found.items():
             if wrong:
-                yield Wrong(code, COMPANY, self._since.setdefault(code, now), seen=seen.get(code, ""))
+                yield Wrong(code, COMPANY, self._since.setdefault(code, now), *(None, *told.get(code, ())))
             else:
                 self._since.pop(code, None)
 

@@ -66,8 +66,8 @@ _EVERYBODYS = frozenset(
 class Wrong:
     """Something that is wrong now: with whom (an agent's e-mail, a calendar's key or COMPANY) and since when.
 
-    `agent` is the agent whom it concerns, None for everybody. `seen` is what of it was seen, in words that name no
-    meeting; it is told when the alarm is raised.
+    `agent` is the agent whom it concerns, None for everybody. `seen` is what of it was seen, and `do` what to
+    do about that, in words that name no meeting; both are told when the alarm is raised.
     """
 
     code: str
@@ -75,6 +75,7 @@ class Wrong:
     since: float
     agent: str | None = None
     seen: str = ""
+    do: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +132,11 @@ class _Level:
     since: float
     agents: set[str] = field(default_factory=set)
     seen: str = ""
+    do: str = ""
 
     def add(self, one: Wrong) -> None:
         self.since = min(self.since, one.since)
-        self.seen = self.seen or one.seen
+        self.seen, self.do = self.seen or one.seen, self.do or one.do
         if one.agent is not None:
             self.agents.add(one.agent)
 
@@ -249,7 +251,7 @@ class Alarms:
 def _alarm(code: str, who: str, level: _Level, now: float, agents: int) -> Alarm:
     found = trouble(code, level.since)
     message = f"{found.message}: {level.seen}" if level.seen else found.message
-    alarm = Alarm(code, who, level.since, message, found.do, found.owner, now)
+    alarm = Alarm(code, who, level.since, message, level.do or found.do, found.owner, now)
     if who != COMPANY or is_everybodys(code):
         return alarm
     return replace(alarm, message=f"{len(level.agents)} of {agents} agents: {found.message}")

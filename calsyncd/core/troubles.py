@@ -103,7 +103,7 @@ _KNOWN: dict[str, _Known] = {
         _OPERATOR,
     ),
     "public_url": _Known(
-        "the public URL does not lead to calsyncd: nobody's messages arrive, and calendars are polled",
+        "no message can arrive through the public URL: calendars are polled",
         "lead server.public_url to server.listen again: its DNS entry, its certificate, the reverse proxy or ngrok;"
         " `calsyncd doctor` tries it, docs/proxies.md has the proxies' settings",
         _OPERATOR,

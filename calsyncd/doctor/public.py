@@ -45,7 +45,7 @@ async def reached(examined: Examined) -> list[Finding]:
             return [good(f"{base} leads to this daemon")]
         return [failed(f"{base} leads to this daemon, which is not well", "look at /readyz and its log")]
     if not seen.refused and not await daemon_answers(examined):
-        said = f"it answers {seen.status}" if seen.answered else seen.what
+        said = f"it answers {seen.status}" if seen.answered else f"it {seen.what}"
         return [
             note(
                 f"no daemon runs (nobody answers at {examined.settings.server.admin_listen}), so that {base} cannot be"
@@ -53,7 +53,7 @@ async def reached(examined: Examined) -> list[Finding]:
                 "start calsyncd, then look again",
             )
         ]
-    return [failed(f"{base}: {seen.what}", seen.do)]
+    return [failed(f"{base} {seen.what}", seen.do)]
 
 
 async def daemon_answers(examined: Examined) -> bool:
