@@ -440,6 +440,8 @@ class Daemon:
         systemd.notify(self._environ, STOPPING="1", STATUS="stopping")
         log.info("Stopping: what is in flight may end", action="stopping")
         self.phones.stop()
+        if self.reach is not None:
+            self.reach.end()
         await self.scheduler.finish(STOP_SECONDS)
         with contextlib.suppress(ServiceError):
             await journal.flush()

@@ -168,7 +168,8 @@ class Reach:
         self._changed = changed
         self._measure = measure
         self._chance = chance
-        self._looking = False
+        self._asking: asyncio.Task[Seen] | None = None
+        self._ended = False
         self._failures = 0
         self._failing_since: float | None = None
         self._last = Seen(ours=True)
@@ -180,6 +181,12 @@ class Reach:
         """Look now, when the listener listens, and from now on."""
         self._scheduler.at(_KIND, "", self._clock.now())
 
+    def end(self) -> None:
+        """Look no more: a stop does not wait for an answer that nobody needs."""
+        self._ended = True
+        if self._asking is not None:
+            self._asking.cancel()
+
     def fault(self) -> Seen | None:
         """What was seen last, if the public URL does not lead here; None while it does, or that is not settled."""
         since, now = self._failing_since, self._clock.now()
@@ -190,9 +197,9 @@ class Reach:
         return None if proven else self._last
 
     def _begin(self) -> None:
-        if not self._looking:
-            self._looking = True
-            self._scheduler.start(self._look(), "public url")
+        if self._asking is None and not self._ended:
+            self._asking = asyncio.create_task(look(self._url, self._prove, self._environ), name="nonce")
+            self._scheduler.start(self._judge(self._asking), "public url")
 
     def _stepped(self, now: float) -> None:
         if self._failing_since is not None:
@@ -200,9 +207,12 @@ class Reach:
         if self._scheduler.due_at(_KIND, "") is not None:
             self._scheduler.at(_KIND, "", now)
 
-    async def _look(self) -> None:
-        seen = await look(self._url, self._prove, self._environ)
-        self._looking = False
+    async def _judge(self, asking: asyncio.Task[Seen]) -> None:
+        await asyncio.wait({asking})
+        self._asking = None
+        if self._ended:
+            return
+        seen = asking.result()
         now = self._clock.now()
         self._last = seen
         if seen.ours:

@@ -254,6 +254,27 @@ async def test_it_fails_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (world.measured, world.changed) == ([False, True], 2)
 
 
+async def test_a_stop_does_not_wait_for_an_answer() -> None:
+    """Who never answers holds nobody up."""
+    asked, never = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: web.Request) -> web.Response:
+        asked.set()
+        await never.wait()
+        raise AssertionError
+
+    async with outside() as there:
+        there.answer = hang
+        async with watching(there.url) as world:
+            await asyncio.wait_for(asked.wait(), 5)
+            world.reach.end()
+            began = world.scheduler.clock.monotonic()
+            await world.scheduler.finish(5.0)
+            assert world.scheduler.clock.monotonic() - began < 1
+            never.set()
+        assert world.measured == []
+
+
 async def test_what_arrives_proves_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network without a way to its own address: a genuine message since the first failure, for an hour."""
     monkeypatch.setattr(reach_module, "SETTLE_SECONDS", 0.0)
