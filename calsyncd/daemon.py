@@ -34,12 +34,13 @@ from calsyncd.following import Following
 from calsyncd.google.calendar import CalendarApi
 from calsyncd.google.granted import ConsentTokens
 from calsyncd.grants import Grants
-from calsyncd.http import Http
+from calsyncd.http import Http, proxy_secrets
 from calsyncd.installation import AppInstaller
 from calsyncd.journal import Journal
 from calsyncd.ledger import Ledger
 from calsyncd.metrics import Metrics
 from calsyncd.phones import Calls, Outages, Phones, Presence, Record, Roster, Spending, Webhooks, Wishes
+from calsyncd.reach import Reach
 from calsyncd.routes import AIRCALL_WEBHOOK, GOOGLE_WEBHOOK
 from calsyncd.scheduler import Scheduler
 from calsyncd.state import Alive, give_to_owner, is_invitation, locked, nonce_proof, push_key
@@ -100,11 +101,21 @@ class Observer:
 
 
 class Daemon:
-    """One company's calsyncd; it lives by `clock`, the machine's unless another is given."""
+    """One company's calsyncd; it lives by `clock`, the machine's unless another is given.
+
+    `looks_outside`: whether it looks if its public URL leads to it. One that only stands for an address never does.
+    """
 
     def __init__(
-        self, settings: Settings, path: Path, environ: Mapping[str, str], clock: SystemClock | None = None
+        self,
+        settings: Settings,
+        path: Path,
+        environ: Mapping[str, str],
+        clock: SystemClock | None = None,
+        *,
+        looks_outside: bool = True,
     ) -> None:
+        self._looks_outside = looks_outside
         self.settings = settings
         self._begun_with = settings
         self._path = path
@@ -137,6 +148,7 @@ class Daemon:
         self.installer: AppInstaller | None = None
         self.grants: Grants | None = None
         self.following: Following
+        self.reach: Reach | None = None
         self._stop = asyncio.Event()
         self._supervised = Supervised(environ, self.clock, self.scheduler, self._status_line)
         self._database_at = self.clock.monotonic()
@@ -161,6 +173,7 @@ class Daemon:
                     action="database_moved_aside",
                     file=self.store.moved_aside.name,
                 )
+            self._hide(proxy_secrets(self._environ))
             http = await stack.enter_async_context(
                 Http(Observer(self.metrics, self.clock, self.budget, self.scheduler.touch), self._environ)
             )
@@ -321,6 +334,24 @@ class Daemon:
                 regained=self._aircall_regained,
             )
 
+    def _reach(self) -> Reach | None:
+        """Who looks whether messages can arrive."""
+        public_url = self.settings.server.public_url
+        if public_url is None or not self._looks_outside:
+            return None
+        reach = Reach(
+            self.scheduler,
+            public_url=public_url,
+            environ=self._environ,
+            prove=self._prove,
+            heard_at=lambda: self.push.heard_at,
+            changed=self.syncer.hasten,
+            measure=self.metrics.public_url_reachable,
+            chance=random.random,
+        )
+        self.push.unreachable = lambda: reach.fault() is not None
+        return reach
+
     def _watch(self) -> Watch:
         """Who raises alarms."""
         looking = Looking(
@@ -348,6 +379,11 @@ class Daemon:
         except StoreUnavailableError as error:
             log.error(str(error), action="store_in_memory")  # noqa: TRY400 - it says what to do
             return await stack.enter_async_context(Store.in_memory())
+
+    def _hide(self, secrets: Collection[str]) -> None:
+        """Keep these out of the log."""
+        for secret in secrets:
+            logs.keep_secret(secret)
 
     async def run(self) -> None:
         """Serve until told to stop."""
@@ -382,6 +418,9 @@ class Daemon:
             self.syncer.restore(await self.store.calendars(), await self.store.channels())
             await self.store.forget_calendars(self.syncer.calendars)
             self.push.accepting = True
+            self.reach = self._reach()
+            if self.reach is not None:
+                self.reach.keep()
             self.webhooks.keep()
             self.following.begin()
             if self.installer is not None:
@@ -428,6 +467,8 @@ class Daemon:
         self._supervised.stopping()
         log.info("Stopping: what is in flight may end", action="stopping")
         self.phones.stop()
+        if self.reach is not None:
+            self.reach.end()
         # Whoever asks from now on is answered by the next start, where the supervisor keeps the sockets.
         await asyncio.gather(*([leave()] if leave is not None else []), self.scheduler.finish(STOP_SECONDS))
         with contextlib.suppress(ServiceError):
@@ -581,6 +622,8 @@ class Daemon:
         self.phones.probe()
         if self.grants is not None:
             self.grants.look_soon()
+        if self.reach is not None:
+            self.reach.keep()
         log.info(
             f"The settings are in force: {len(self.following.who)} agents",
             action="reloaded",
@@ -592,8 +635,7 @@ class Daemon:
     def _take_credentials(self, fresh: Settings) -> list[str]:
         """Use what the credentials' files hold now; which of them are others than before."""
         before, renewed = self.settings, []
-        for secret in fresh.secrets:
-            logs.keep_secret(secret.reveal())
+        self._hide([secret.reveal() for secret in fresh.secrets])
         account, consent = fresh.google.service_account, fresh.google.oauth_client
         # Of the kind that was chosen at the start: another one needs what is built there.
         same_kind = (account is None) == (self._begun_with.google.service_account is None)
@@ -638,6 +680,13 @@ class _Facts:
 
     def loop_lags(self) -> bool:
         return self._daemon.loop_lags()
+
+    def public_url(self) -> tuple[str, str] | None:
+        reach = self._daemon.reach
+        if reach is not None and not reach.tried:
+            return None
+        fault = reach.fault() if reach is not None else None
+        return (f"{self._daemon.settings.server.public_url} {fault.what}", fault.do) if fault is not None else ("", "")
 
 
 async def run(settings: Settings, path: Path, environ: Mapping[str, str]) -> None:

@@ -14,6 +14,7 @@ import asyncio
 import json
 import os
 import ssl
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -125,12 +126,12 @@ class Http:
             raise _unavailable(
                 service,
                 "certificate",
-                f"{service}'s certificate is not trusted ({error.host}): {_reason(error)}",
+                f"{service}'s certificate is not trusted ({error.host}): {reason_of(error)}",
                 landed=False,
             ) from None
-        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, ProxyFault) as error:
             raise _unavailable(
-                service, "unreachable", f"{service} cannot be reached: {_reason(error)}", landed=False
+                service, "unreachable", f"{service} cannot be reached: {reason_of(error)}", landed=False
             ) from None
         except aiohttp.ConnectionTimeoutError:
             raise _unavailable(
@@ -156,6 +157,10 @@ class Http:
         self._observer.date_seen(service, date.timestamp())
 
 
+class ProxyFault(ValueError):
+    """The proxy that the environment names is none that can be used; the message does not quote it."""
+
+
 class _BrokenOffError(aiohttp.ClientError):
     """The connection of a write broke: an error that aiohttp does not take as a reason to send it again."""
 
@@ -172,7 +177,7 @@ async def _writes_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandl
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
-    """The proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name for `url`, if any."""
+    """The proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name for `url`, if any. ProxyFault: no address."""
     parts = urlsplit(url)
     lowered = {name.lower(): value for name, value in environ.items()}
     proxy = lowered.get(f"{parts.scheme}_proxy")
@@ -182,7 +187,26 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
     bypass: bool = urllib.request.proxy_bypass_environment(parts.netloc, no)  # type: ignore[attr-defined]
     if bypass:
         return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    try:
+        address = URL(proxy)
+        fit = address.scheme in {"http", "https"} and bool(address.host)
+    except ValueError:
+        fit = False
+    if not fit:
+        raise ProxyFault(f"{parts.scheme.upper()}_PROXY is no address such as http://proxy.example.com:3128")
+    return proxy
+
+
+def proxy_secrets(environ: Mapping[str, str]) -> set[str]:
+    """The passwords in the addresses of the environment's proxies, as they stand there and as they are sent."""
+    found = set[str]()
+    for name, value in environ.items():
+        userinfo, at, _ = value.rpartition("@")
+        if name.lower().endswith("_proxy") and at:
+            password = userinfo.rpartition("//")[2].partition(":")[2]
+            found |= {password, urllib.parse.unquote(password)}
+    return found - {""}
 
 
 def _with_query(url: str, query: Mapping[str, str] | None) -> URL:
@@ -230,7 +254,19 @@ def _whole_characters(raw: bytes, data: Any) -> Any:
     return json.loads(json.dumps(data, ensure_ascii=False).encode(errors="replace"))
 
 
-def _reason(error: aiohttp.ClientError) -> str:
+def reason_of(error: Exception) -> str:
+    """Why no answer came, in a few words without anything of the request; which proxy is at fault is told."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        if error.status == 407:
+            return "the proxy in HTTPS_PROXY wants a user and password, or others than ours (407)"
+        return f"the proxy in HTTPS_PROXY does not lead there ({error.status})"
+    if isinstance(error, ProxyFault):
+        return str(error)
+    why = _cause(error)
+    return f"the proxy in HTTPS_PROXY: {why}" if isinstance(error, aiohttp.ClientProxyConnectionError) else why
+
+
+def _cause(error: Exception) -> str:
     cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", None)
     if isinstance(cause, ConnectionError) and cause.errno:
         return os.strerror(cause.errno)

@@ -70,6 +70,8 @@ ACTIONS: dict[str, str] = {
     "channel_failed": "Google would not open a channel: the calendar is polled",
     "orphan_stopped": "a channel that was ours but is not known any more was stopped",
     "stop_failed": "a channel could not be stopped; it expires by itself",
+    "public_url_reached": "the public URL leads here",
+    "public_url_failed": "the public URL does not lead here: calendars are polled",
     "push_missed": "a poll found a change that push had not told",
     "others_failed": "an agent's list of calendars could not be read; it is tried again in a day",
     # agents

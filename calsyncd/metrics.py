@@ -142,6 +142,12 @@ class Metrics:
         self._push = Gauge(
             "calsyncd_push_configured", "1 if server.public_url is set, so that push is wanted.", registry=registry
         )
+        self._reachable = Gauge(
+            "calsyncd_public_url_reachable",
+            "Whether the public URL leads here: 1, or 0; without a public URL, or before the first test, 1.",
+            registry=registry,
+        )
+        self._reachable.set(1)
         self._budget = Gauge(
             "calsyncd_budget_remaining", "Requests to Aircall that this minute still grants.", registry=registry
         )
@@ -278,6 +284,10 @@ class Metrics:
     def push_configured(self, *, configured: bool) -> None:
         """Whether Google is told an address for its notifications."""
         self._push.set(configured)
+
+    def public_url_reachable(self, reachable: bool) -> None:
+        """Whether the public URL leads here."""
+        self._reachable.set(1 if reachable else 0)
 
     def budget_remaining(self, number: float) -> None:
         """Aircall grants so many more requests this minute."""

@@ -9,7 +9,6 @@ import gzip
 import json
 import os
 import socket
-import ssl
 import struct
 import sys
 import traceback
@@ -23,13 +22,11 @@ import aioresponses.core
 import pytest
 from aiohttp import ClientResponse, ClientTimeout
 from aioresponses import aioresponses as recorded
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from calsyncd import http as http_module
 from calsyncd.errors import ServiceError, Unavailable
-from calsyncd.http import MAX_BODY_BYTES, TIMEOUT, Answer, Http, proxy_for
+from calsyncd.http import MAX_BODY_BYTES, TIMEOUT, Answer, Http, proxy_for, proxy_secrets
+from tests.authority import Authority
 
 SECRET = "s3cret-t0ken"
 SENT = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json"}
@@ -597,50 +594,6 @@ asyncio.run(main())
 """
 
 
-class Authority:
-    """A certificate authority of our own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "calsyncd test authority")])
-        self.file = folder / "authority.pem"
-        self.file.write_bytes(self._sign(self.name, self.key, "authority", days=9).public_bytes(_PEM))
-
-    def context(self, host: str, *, days: int = 9, self_signed: bool = False) -> ssl.SSLContext:
-        """The server's side for a host; its certificate ends in so many days."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
-        certificate = self._sign(subject, key, host, days=days, own=self_signed)
-        path = self.folder / f"{host}-{days}-{self_signed}.pem"
-        private = key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        path.write_bytes(private + certificate.public_bytes(_PEM))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
-
-    def _sign(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, host: str, *, days: int, own: bool = False
-    ) -> x509.Certificate:
-        now = dt.datetime.now(dt.UTC)
-        is_authority = host == "authority"
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(subject if own else self.name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(days=20))
-            .not_valid_after(now + dt.timedelta(days=days))
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-            .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-        )
-        return builder.sign(key if own else self.key, hashes.SHA256())
-
-
-_PEM = serialization.Encoding.PEM
-
-
 @dataclass
 class Proxy:
     """Connects to what it is asked for, as it knows the names."""
@@ -658,6 +611,11 @@ class Proxy:
             writer.close()
             return
         name = head.split()[1].decode().partition(":")[0]
+        if name not in self.places:
+            writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+            writer.close()
+            return
         further, back = await asyncio.open_connection("127.0.0.1", self.places[name])
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         await asyncio.gather(_pipe(reader, back), _pipe(further, writer))
@@ -760,12 +718,48 @@ async def test_the_proxy_is_passed_by_where_it_should_be(hosts: dict[str, Any]) 
 
 
 async def test_a_proxy_that_refuses_lets_nothing_through(hosts: dict[str, Any]) -> None:
-    """A wrong password at the proxy: nothing landed."""
+    """A wrong password at the proxy, or a place that it does not lead to: nothing landed, and the proxy is named."""
     hosts["proxy"].refuses = True
+    proxy = hosts["url"].replace("//", "//me:s3cret-pw@")
 
-    (answer,) = await ask("https://good.test/", HTTPS_PROXY=hosts["url"], SSL_CERT_FILE=hosts["ca"])
+    (answer,) = await ask("https://good.test/", HTTPS_PROXY=proxy, SSL_CERT_FILE=hosts["ca"])
+    hosts["proxy"].refuses = False
+    (nowhere,) = await ask("https://elsewhere.test/", HTTPS_PROXY=proxy, SSL_CERT_FILE=hosts["ca"])
 
     assert (answer[0], answer[2], answer[3]) == ("unreachable", False, False)
+    assert answer[1] == (
+        "google cannot be reached: the proxy in HTTPS_PROXY wants a user and password, or others than ours (407)"
+    )
+    assert nowhere == [
+        "unreachable",
+        "google cannot be reached: the proxy in HTTPS_PROXY does not lead there (403)",
+        False,
+        False,
+    ]
+
+
+@pytest.mark.parametrize("proxy", ["http://me:s3cret@here:there", "socks5://me:s3cret@here:1", "http://", "http://[x"])
+async def test_a_proxy_that_is_no_address_is_told_and_not_quoted(witness: Witness, proxy: str) -> None:
+    """Nothing is sent past it; its password is not shown."""
+    async with Http(witness, {"HTTPS_PROXY": proxy}) as client:
+        error = await failure(put(client, "https://calendar.test/"))
+
+    assert (error.code, error.landed) == ("unreachable", False)
+    assert "HTTPS_PROXY is no address such as http://proxy.example.com:3128" in str(error)
+    assert "s3cret" not in str(error)
+
+
+def test_the_passwords_of_proxies_are_known() -> None:
+    """So that the log can keep them out, in each form in which they may get there."""
+    environ = {
+        "HTTPS_PROXY": "http://me:p%40ss@p:1",
+        "http_proxy": "u:other@p:1",
+        "NO_PROXY": "a:b@c",
+        "X": "http://a:b@c",
+    }
+
+    assert proxy_secrets(environ) == {"p%40ss", "p@ss", "other", "b"}
+    assert proxy_secrets({"HTTPS_PROXY": "http://p:1", "https_proxy": "http://me@p:1"}) == set()
 
 
 # -- the tests' own tools --------------------------------------------------------------------------------------------

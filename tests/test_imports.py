@@ -30,6 +30,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "http": {"errors"},
     "google": {"core", "errors", "http"},
     "aircall": {"core", "errors", "http"},
+    "reach": {"core", "http", "logs", "scheduler"},
     "scheduler": {"clock", "core"},
     "journal": {"clock", "core", "errors", "logs"},
     "absence": {"core", "logs", "state"},
@@ -54,11 +55,11 @@ MAY_KNOW: dict[str, set[str]] = {
     "daemon": {
         *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
         *("absence", "alarms", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "web"),
-        *("connections", "following", "grants", "installation", "routes", "services", "supervised", "vault"),
+        *("connections", "following", "grants", "installation", "reach", "routes", "services", "supervised", "vault"),
     },
     "doctor": {
-        *("aircall", "clock", "config", "core", "errors", "google", "http", "routes", "services", "state", "vault"),
-        "web",
+        *("aircall", "clock", "config", "core", "errors", "google", "http", "reach", "routes", "services", "state"),
+        *("vault", "web"),
     },
     "sandbox": set(),
     "supervised": {"clock", "config", "errors", "scheduler", "systemd"},

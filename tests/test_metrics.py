@@ -36,6 +36,7 @@ PROMISED: dict[str, tuple[str, set[str]]] = {
     "calsyncd_suspended_calendars": ("gauge", {"code"}),
     "calsyncd_channels": ("gauge", {"health"}),
     "calsyncd_push_configured": ("gauge", set()),
+    "calsyncd_public_url_reachable": ("gauge", set()),
     "calsyncd_budget_remaining": ("gauge", set()),
     "calsyncd_http_requests_total": ("counter", {"service", "route", "status"}),
     "calsyncd_http_request_seconds": ("histogram", set()),

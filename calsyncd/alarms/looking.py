@@ -83,6 +83,10 @@ class Facts(Protocol):
         """Whether the loop is blocked again and again."""
         ...
 
+    def public_url(self) -> tuple[str, str] | None:
+        """What was seen of the public URL's fault and what to do, "" both if it has none; None: not known yet."""
+        ...
+
 
 @dataclass(slots=True)
 class Seen:
@@ -196,10 +200,12 @@ class Looking:
             "clock_skewed": bool(facts.clock_skew()),
             "clock_not_credible": not facts.clock_credible(),
             "loop_lag": facts.loop_lags(),
+            "public_url": any(facts.public_url() or ()),
         }
+        told = {"public_url": facts.public_url() or ("", "")}
         for code, wrong in found.items():
             if wrong:
-                yield Wrong(code, COMPANY, self._since.setdefault(code, now))
+                yield Wrong(code, COMPANY, self._since.setdefault(code, now), *(None, *told.get(code, ())))
             else:
                 self._since.pop(code, None)
 
@@ -210,6 +216,8 @@ class Looking:
             yield "ledger"
         if self._facts.clock_skew() is None:
             yield "clock_skewed"
+        if self._facts.public_url() is None:
+            yield "public_url"
         if not self._webhooks.checked or self._roster.company_trouble is not None:
             yield "aircall_webhook"
         if not self._roster.listed or self._roster.company_trouble is not None:

@@ -58,7 +58,11 @@ class Cache(Protocol):
 
 
 class Push:
-    """All push channels. `address` is where messages are to go, None for no push; `key` proves them ours."""
+    """All push channels. `address` is where messages are to go, None for no push; `key` proves them ours.
+
+    `heard_at` is when the last genuine message came, epoch seconds. `unreachable` may be replaced: while it says so,
+    messages cannot arrive.
+    """
 
     def __init__(
         self,
@@ -71,6 +75,8 @@ class Push:
         chance: Callable[[], float],
     ) -> None:
         self.accepting = False
+        self.heard_at = 0.0
+        self.unreachable: Callable[[], bool] = _never
         self._scheduler = scheduler
         self._clock = scheduler.clock
         self._google = google
@@ -136,6 +142,7 @@ class Push:
             heard_at=calendar.heard_at,
             missed_at=calendar.missed_at,
             now=now,
+            unreachable=self.unreachable(),
         )
 
     # -- what arrives ----------------------------------------------------------------------------------------------
@@ -146,7 +153,7 @@ class Push:
             return Verdict.UNKNOWN
         if not self.accepting:
             return Verdict.BUSY
-        now = self._clock.now()
+        now = self.heard_at = self._clock.now()
         calendar = self._of_channel.get(notification.channel_id)
         if calendar is None:
             self._orphan(notification, now)
@@ -308,6 +315,10 @@ class Push:
             await self._cache.forget_channel(channel.id)
         except ServiceError as error:
             log.warning("The database does not answer", action="store_failed", why=str(error))
+
+
+def _never() -> bool:
+    return False
 
 
 def _nobody(calendar: Calendar) -> None:

@@ -62,6 +62,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "extend": (("calsyncd extend amy@example.com --for 15m", "this meeting takes longer"),),
     "release": (("calsyncd release --all", "everybody goes back, and stays paused"),),
     "connect": (("calsyncd connect amy@example.com", "prints her link, to be sent in any way"),),
+    "logs": (
+        ("journalctl -u calsyncd -o cat -f | calsyncd logs", "follows the log, as a story"),
+        ("journalctl -u calsyncd -o cat | calsyncd logs --agent amy@example.com --since today", "what was about her"),
+        ("journalctl -u calsyncd -o cat -f | calsyncd logs --level warning", "only what is not as it should be"),
+    ),
     "rotate-key": (("calsyncd rotate-key", "somebody may have seen the key"),),
     "demo": (("calsyncd demo --seconds 60", "ends by itself and sums up"),),
     "sandbox": (

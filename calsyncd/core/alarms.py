@@ -43,7 +43,8 @@ TOGETHER = 3
 class Wrong:
     """Something that is wrong now: with whom (an agent's e-mail, a calendar's key or COMPANY) and since when.
 
-    `agent` is the agent whom it concerns, None for everybody; `detail` what the code's words cannot know: which file.
+    `agent` is the agent whom it concerns, None for everybody. `detail` is what the code's words cannot know, such as
+    which file or what was seen, and `do` what to do about just that; both are told when the alarm is raised.
     """
 
     code: str
@@ -51,6 +52,7 @@ class Wrong:
     since: float
     agent: str | None = None
     detail: str = ""
+    do: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +105,11 @@ class _Level:
     since: float
     agents: set[str] = field(default_factory=set)
     detail: str = ""
+    do: str = ""
 
     def add(self, one: Wrong) -> None:
         self.since = min(self.since, one.since)
-        self.detail = self.detail or one.detail
+        self.detail, self.do = self.detail or one.detail, self.do or one.do
         if one.agent is not None:
             self.agents.add(one.agent)
 
@@ -225,7 +228,7 @@ class Alarms:
 def _alarm(code: str, who: str, level: _Level, now: float, agents: int) -> Alarm:
     found = trouble(code, level.since)
     message = f"{found.message}: {level.detail}" if level.detail else found.message
-    alarm = Alarm(code, who, level.since, message, found.do, found.owner, now)
+    alarm = Alarm(code, who, level.since, message, level.do or found.do, found.owner, now)
     if who != COMPANY or is_everybodys(code):
         return alarm
     return replace(alarm, message=f"{len(level.agents)} of {agents} agents: {message}")

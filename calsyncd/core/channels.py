@@ -143,12 +143,18 @@ def renew_at(created_at: float, expires_at: float, chance: float) -> float:
 
 
 def health(
-    channels: Iterable[Channel], *, wanted: bool, heard_at: float, missed_at: float | None, now: float
+    channels: Iterable[Channel],
+    *,
+    wanted: bool,
+    heard_at: float,
+    missed_at: float | None,
+    now: float,
+    unreachable: bool = False,
 ) -> Health:
     """How far push is to be trusted. `missed_at` is when a poll found what no message had told.
 
     `heard_at` is when the last genuine message came. A poll may overtake its message, so a miss counts only
-    when no message came shortly before or after.
+    when no message came shortly before or after. Where we are `unreachable`, whatever is open is silent.
     """
     if not wanted:
         return "off"
@@ -158,6 +164,8 @@ def health(
         return "expired" if rows else "unverified"
     if not any(channel.verified_at is not None for channel in living):
         return "unverified"
+    if unreachable:
+        return "silent"
     if missed_at is not None and heard_at < missed_at - ANNOUNCED_BEFORE_SECONDS:
         return "silent" if now >= missed_at + ANNOUNCED_AFTER_SECONDS else "healthy"
     return "healthy"

@@ -199,6 +199,14 @@ KINDS: dict[str, Kind] = {
         "Google does not accept the address of our webhook: calendars are polled",
         "check server.public_url: https with a public certificate, reachable from outside",
     ),
+    "public_url": Kind(
+        "company",
+        "here",
+        _OPERATOR,
+        "no message can arrive through the public URL: calendars are polled",
+        "lead server.public_url to server.listen again: its DNS entry, its certificate, the reverse proxy or ngrok;"
+        " `calsyncd doctor` tries it, docs/proxies.md has the proxies' settings",
+    ),
     "quota": Kind(
         "company",
         "google",

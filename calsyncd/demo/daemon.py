@@ -1,6 +1,7 @@
 """The daemon as the demo runs it: `python -m calsyncd.demo.daemon CONFIG`, with the pace on standard input.
 
-It is `calsyncd run` but for the clock. When standard input ends, so does the daemon: nobody is left to watch it.
+It is `calsyncd run` but for the clock, and does not look where its public URL leads: only the sandbox knows that one.
+When standard input ends, so does the daemon: nobody is left to watch it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ async def run(path: Path) -> None:
     settings = config.load(path, os.environ)
     logs.configure(settings.log.level, settings.log.format, [secret.reveal() for secret in settings.secrets])
     pace = Pace()
-    daemon = Daemon(settings, path, os.environ, PacedClock(pace))
+    daemon = Daemon(settings, path, os.environ, PacedClock(pace), looks_outside=False)
     listening = asyncio.create_task(_listen(pace, daemon))
     try:
         await daemon.run()

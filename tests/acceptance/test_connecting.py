@@ -27,8 +27,9 @@ import yaml
 from calsyncd.sandbox.world import Sandbox
 from tests.acceptance.newuser import ROOT, NewUser, blocks, new_user
 from tests.acceptance.running import Running, free_port
+from tests.authority import Authority
 from tests.firstrun.test_dialogue import Terminal
-from tests.test_http import Authority, Proxy
+from tests.test_http import Proxy
 
 PAGE = (ROOT / "docs" / "connecting.md").read_text(encoding="utf-8")
 BLOCKS = blocks("docs/connecting.md")

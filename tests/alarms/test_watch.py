@@ -41,6 +41,7 @@ class Self:
     skew: float | None = 0.0
     credible: bool = True
     lags: bool = False
+    url: tuple[str, str] | None = ("", "")
 
     def ledger_writable(self) -> bool | None:
         return self.writable
@@ -59,6 +60,9 @@ class Self:
 
     def loop_lags(self) -> bool:
         return self.lags
+
+    def public_url(self) -> tuple[str, str] | None:
+        return self.url
 
 
 class Company(Diary):
@@ -292,6 +296,7 @@ async def test_a_ledger_whose_disk_hangs(tmp_path: Path) -> None:
         ("clock_skewed", {"skew": 40.0}, {"skew": 0.0}, 80),
         ("database_in_memory", {"lasts": False}, {"lasts": True}, 80),
         ("loop_lag", {"lags": True}, {"lags": False}, 80),
+        ("public_url", {"url": ("https://x answers 502", "start it")}, {"url": ("", "")}, 80),
         ("database", {"answers": False}, {"answers": True}, 320),
     ],
 )

@@ -141,3 +141,27 @@ async def test_who_takes_it_back_is_free_though_nobody_follows_them(tmp_path: Pa
         await let_go(diary)
         assert diary.told[AMY][1]
         assert not diary.busy()
+
+
+async def test_where_no_message_can_arrive_calendars_are_polled_soon(tmp_path: Path) -> None:
+    """Open channels count for nothing then, and no poll waits for its time; once it is over, push is trusted."""
+    async with Diary(tmp_path, push=True) as diary:
+        diary.follow(AMY)
+        await diary.a_while(1)
+        for channel in list(diary.google.living):
+            diary.push.notify(diary.message(channel))
+        await diary.a_while(60)
+        calendar = diary.syncer.calendars[f"{AMY}/primary"]
+        assert diary.push.health(calendar, diary.clock.now()) == "healthy"
+        due, now = diary.scheduler.due_at("sync", calendar.key), diary.clock.now()
+        assert due is not None
+        assert due - now > 160
+        diary.push.unreachable = lambda: True
+        diary.syncer.hasten()
+        read = len(diary.google.lists)
+        await diary.a_while(160)
+        assert len(diary.google.lists) > read
+        assert diary.push.health(calendar, diary.clock.now()) == "silent"
+        assert len(diary.google.living) == 1
+        diary.push.unreachable = lambda: False
+        assert diary.push.health(calendar, diary.clock.now()) == "healthy"

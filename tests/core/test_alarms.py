@@ -253,3 +253,14 @@ def test_an_alarm_of_a_code_that_is_no_more_is_cleared() -> None:
     alarm = Alarm("old", AMY, NOW, "message", "do", "operator", NOW)
 
     assert Days(raised=[alarm]).show(2 * AWAY_SECONDS) == [("cleared", "old", AMY)]
+
+
+def test_what_was_seen_is_told_with_what_to_do_about_it() -> None:
+    """In place of what is to be done in general; where nothing was seen, the general words stand."""
+    days = Days()
+    days.show(LASTS_SECONDS + STEP, Wrong("public_url", COMPANY, NOW, None, "https://x answers 502", "start it"))
+    (alarm,) = days.alarms.raised.values()
+
+    assert alarm.message == "no message can arrive through the public URL: calendars are polled: https://x answers 502"
+    assert alarm.do == "start it"
+    assert Days().show(LASTS_SECONDS + STEP, Wrong("public_url", COMPANY, NOW)) == [("raised", "public_url", COMPANY)]

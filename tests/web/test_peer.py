@@ -10,11 +10,17 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from calsyncd.web.allowance import Allowance
+from calsyncd.web.connect import Place, Shown
+from calsyncd.web.cookies import Started
 from calsyncd.web.peer import TRUSTED, UNIX, Trusted, peer_of
+from calsyncd.web.public import public_app
 from calsyncd.web.server import serve
 
+from .wire import Google, request, send, status
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 LOCAL = ip_network("127.0.0.1")
@@ -107,3 +113,37 @@ async def _ask(path: Path, line: str) -> str:
     writer.close()
     await writer.wait_closed()
     return raw.decode().rpartition("\r\n\r\n")[2]
+
+
+class _Ways:
+    """Pages that nobody gets beyond."""
+
+    place = Place("http://127.0.0.1", "https://accounts.google.com/o/oauth2/auth")
+
+    def start(self, what: str, email: str) -> Started:
+        raise AssertionError((what, email))
+
+    async def finish(self, cookie: str, query: Mapping[str, str]) -> Shown:
+        raise AssertionError((cookie, query))
+
+
+@pytest.mark.parametrize(("trusted", "granted"), [((LOCAL,), [200, 503, 200]), ((), [200, 200, 200])])
+async def test_the_pages_count_by_who_asks(trusted: Sequence[Trusted], granted: list[int]) -> None:
+    """Behind a trusted proxy each address has its own share; what a stranger says of himself counts for nothing."""
+    google = Google()
+    app = public_app(
+        notify=google.notify,
+        told=google.take,
+        health=google.health,
+        prove=google.prove,
+        ways=_Ways(),
+        allowance=Allowance(peer_burst=1, peer_per_second=0.0),
+        trusted=trusted,
+    )
+    async with serve(app, "127.0.0.1:0") as (address,):
+        answers = [
+            await send(address, request("/google/connect", {"X-Forwarded-For": said}, method="GET"))
+            for said in ("198.51.100.1", "192.0.2.1, 198.51.100.1", "198.51.100.2")
+        ]
+
+    assert [status(answer) for answer in answers] == granted
