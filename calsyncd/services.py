@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 
 from google.auth import crypt
@@ -38,9 +37,12 @@ def open_vault(settings: Settings, now: Callable[[], float], *, reads_only: bool
     if reads_only:
         return Vault.look(settings.credentials, settings.vault_key_file, now)
     vault = Vault.open(settings.credentials, settings.vault_key_file, now)
-    with contextlib.suppress(UserError):
-        # Of what cannot be read is told by whoever watches over what was granted.
+    try:
         vault.renew()
+    except UserError as error:
+        # Of what cannot be read is told by whoever watches over what was granted.
+        if str(error) not in vault.faults().values():
+            log.error(str(error), action="vault_damaged")  # noqa: TRY400 - it says what to do
     return vault
 
 

@@ -167,7 +167,8 @@ async def test_an_agent_comes_and_goes(sandbox: Sandbox, launch: Launch, tmp_pat
             seen = len(daemon.lines)
             await daemon.start()
             await daemon.logged("agent_disconnected", since=seen, agent=AMY)
-            await daemon.until(AMY, state="suspended")
+            calendar = f"{AMY}/primary"
+            await daemon.logged("sync_failed", since=seen, calendar=calendar, code="not_connected")
             await becomes(user, "available")
             await sandbox.settle()
             assert credentials(daemon) == []
