@@ -399,5 +399,20 @@ def grant_in(vault: Vault, email: str) -> str | None:
     return token if isinstance(token, str) else None
 
 
+def forget_grant(vault: Vault, email: str) -> int:
+    """Delete what this account has granted without telling Google; how many grants that were.
+
+    Unavailable, with the code `vault`: it cannot be deleted.
+    """
+    context = _CONTEXT + email
+    try:
+        if context not in vault.contexts() and name_of(context) not in vault.faults():
+            return 0
+        vault.remove(context)
+    except UserError as error:
+        raise Unavailable(str(error), service="google", code="vault", landed=False) from error
+    return 1
+
+
 def _company(client: Client) -> str:
     return f"google {client.client_id} {client.redirect_uri}"

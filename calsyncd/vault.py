@@ -222,7 +222,7 @@ class Vault:
         return self._folder / name_of(context)
 
     def _files(self) -> list[Path]:
-        return _files(self._folder)
+        return credential_files(self._folder)
 
     def _readable(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for path in self._files():
@@ -328,7 +328,7 @@ def name_of(context: str) -> str:
 
 def holds_credentials(folder: Path) -> bool:
     """Whether there is anything in this folder that a key would open; UserError if it cannot be read."""
-    return is_there(folder) and bool(_files(folder))
+    return is_there(folder) and bool(credential_files(folder))
 
 
 def is_there(path: Path) -> bool:
@@ -397,11 +397,17 @@ def _key_of(path: Path, raw: bytes) -> str:
     return found[1].decode()
 
 
-def _files(folder: Path) -> list[Path]:
+def is_credential(name: str) -> bool:
+    """Whether a file of this name in the folder of the credentials is one."""
+    return _NAME.fullmatch(name) is not None
+
+
+def credential_files(folder: Path) -> list[Path]:
+    """The files of the credentials in this folder, none where it is not there; UserError if it cannot be read."""
     if not is_there(folder):
         return []
     with _said(folder, "the folder of the credentials cannot be read"):
-        return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+        return sorted(path for path in folder.iterdir() if is_credential(path.name))
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -427,7 +433,7 @@ def _bytes_of(path: Path) -> bytes:
 
 def _refuse_new_key(folder: Path, key_file: Path) -> None:
     """UserError where credentials exist, which a new key would not open."""
-    files = _files(folder)
+    files = credential_files(folder)
     if not files:
         return
     names = set()

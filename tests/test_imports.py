@@ -20,6 +20,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "metrics": {"core"},
     "systemd": set(),
     "state": {"errors"},
+    "backup": {"core", "errors", "ledger", "state", "store", "vault"},
     "alarms": {"calendars", "clock", "core", "errors", "http", "logs", "metrics", "phones", "state", "view"},
     "config": {"core", "errors"},
     "vault": {"errors"},
@@ -34,12 +35,14 @@ MAY_KNOW: dict[str, set[str]] = {
     "everybody": {"core", "errors", "logs", "scheduler"},
     "calendars": {"clock", "core", "errors", "logs", "metrics", "scheduler"},
     "phones": {"clock", "core", "errors", "logs", "metrics", "scheduler"},
+    "forgetting": {"clock", "core", "errors", "ledger", "logs", "phones"},
     "connections": {"clock", "errors", "google", "http", "vault", "web"},
     "view": {"calendars", "core", "phones"},
     "web": {"core", "errors"},
     "chronicle": {"clock", "core", "view"},
     "control": {
-        *("calendars", "chronicle", "clock", "core", "errors", "explainer", "logs", "phones", "view", "web"),
+        *("calendars", "chronicle", "clock", "core", "errors", "explainer", "forgetting", "logs", "phones", "view"),
+        "web",
     },
     "explainer": {"calendars", "clock", "core", "phones", "view"},
     "installation": {"aircall", "core", "errors", "http", "logs", "scheduler", "web"},
@@ -50,7 +53,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "daemon": {
         *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
         *("absence", "alarms", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "systemd", "web"),
-        *("connections", "following", "installation", "services", "vault"),
+        *("connections", "following", "forgetting", "installation", "services", "vault"),
     },
     "doctor": {
         *("aircall", "clock", "config", "core", "errors", "google", "http", "services", "state", "vault", "web"),
@@ -62,6 +65,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "simulate": {"clock", "config", "core", "errors", "exports", "google", "http", "services", "view"},
     "firstrun": {"aircall", "clock", "config", "core", "errors", "google", "http"},
     "cli": {
+        "backup",
         "clock",
         "config",
         "core",
@@ -72,6 +76,7 @@ MAY_KNOW: dict[str, set[str]] = {
         "firstrun",
         "logs",
         "simulate",
+        "state",
         "terminal",
         "vault",
     },

@@ -95,6 +95,12 @@ class Outbox:
         if self._queue:
             self._arrived.set()
 
+    def forget(self, who: str) -> None:
+        """Drop what names them and has not gone yet."""
+        kept = [message for message in self._queue if not any(who in str(value) for value in message.values())]
+        self._queue.clear()
+        self._queue.extend(kept)
+
     @property
     def waiting(self) -> list[Message]:
         """What was not sent yet, oldest first."""

@@ -55,6 +55,18 @@ class Watch:
         """What is raised, as `GET /api/v1/alarms` shows it: oldest first."""
         return [_view(alarm) for alarm in self._alarms.raised.values()]
 
+    async def forget(self, who: str) -> int:
+        """Drop every alarm of them, and every message about them that has not gone; how many are not raised any more.
+
+        On disk when this returns, if the disk takes it.
+        """
+        count = self._alarms.forget(who)
+        for outbox in self._outboxes:
+            outbox.forget(who)
+        self._measure()
+        await self._write_once()
+        return count
+
     async def run(self) -> None:
         """Look every few seconds, until cancelled; what is on its way out then is sent after the next start."""
         async with asyncio.TaskGroup() as group:

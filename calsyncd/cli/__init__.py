@@ -6,11 +6,11 @@ import sys
 
 import click
 
-from calsyncd.cli import asking, connecting, deeds, doctor, first, keys, running
+from calsyncd.cli import asking, connecting, deeds, doctor, first, keeping, keys, running
 from calsyncd.cli.common import commands
 from calsyncd.errors import UserError
 
-__all__ = ["asking", "commands", "connecting", "deeds", "doctor", "first", "keys", "main", "running"]
+__all__ = ["asking", "commands", "connecting", "deeds", "doctor", "first", "keeping", "keys", "main", "running"]
 
 
 def main() -> None:

@@ -167,6 +167,16 @@ class Alarms:
                 del self._pending[key]
         return changes
 
+    def forget(self, who: str) -> int:
+        """Drop what is raised of them and what names them, unsaid; how many that were."""
+        gone = [key for key, alarm in self.raised.items() if alarm.who == who or who in f"{alarm.message} {alarm.do}"]
+        for key in gone:
+            del self.raised[key]
+        for known in (self._pending, self._away):
+            for key in [key for key in known if key in gone or key[1] == who]:
+                del known[key]
+        return len(gone)
+
     # -- whose it is -----------------------------------------------------------------------------------------------
 
     def _levels(

@@ -27,11 +27,15 @@ from calsyncd.store.migrations import MIGRATIONS
 
 BUSY_TIMEOUT_MS = 5000
 KEEP_DAMAGED = 3
+_INCREMENTAL = 2
+AT_ONCE = 1000
+"""So many old records go in a transaction, and so many free pages: nobody waits for long."""
 HIGHEST_VERSION = 999
 _EVENT_COLUMNS = (
     'id, start, "end", series, all_day, kind, transparent, response, updated, chat, mark, titles, color, label, guests,'
     " conference, told"
 )
+_DELETE_OLD = "DELETE FROM history WHERE number IN (SELECT number FROM history WHERE at < ? ORDER BY at LIMIT ?)"
 _HISTORY_COLUMNS = 'at, agent, "from", "to", outcome, why, event, late_ms, actor, after, until, begins, ends, substatus'
 
 
@@ -230,14 +234,80 @@ class Store:
         return {row[0]: row[1] for row in rows}
 
     async def record(self, rows: Sequence[HistoryRow], forget_before: float) -> None:
-        """Add to the history, and let go of what is older than `forget_before`."""
+        """Add to the history, and let go of some of what is older than `forget_before`."""
         columns = f"({_HISTORY_COLUMNS})"
 
         def work(db: sqlite3.Connection) -> None:
             insert(db, f"INSERT INTO history {columns}", map(astuple, rows))
-            db.execute("DELETE FROM history WHERE at < ?", (forget_before,))
+            db.execute(_DELETE_OLD, (forget_before, AT_ONCE))
 
         await self._write(work)
+
+    async def tidy(self, forget_before: float) -> bool:
+        """Let go of history that is older, and of free space, a piece at a time; whether there is more."""
+        gone = 0
+
+        def work(db: sqlite3.Connection) -> None:
+            nonlocal gone
+            gone = db.execute(_DELETE_OLD, (forget_before, AT_ONCE)).rowcount
+
+        await self._write(work)
+        async with self._answering():
+            before = next(iter(await self._connection.execute_fetchall("PRAGMA freelist_count")))[0]
+            await self._connection.execute_fetchall(f"PRAGMA incremental_vacuum({AT_ONCE})")
+            left = next(iter(await self._connection.execute_fetchall("PRAGMA freelist_count")))[0]
+        return gone == AT_ONCE or 0 < left < before
+
+    async def users_of(self, email: str) -> list[int]:
+        """The Aircall users who had this address when they were listed last."""
+        async with self._answering():
+            rows = await self._connection.execute_fetchall("SELECT user FROM directory WHERE email = ?", (email,))
+        return [row[0] for row in rows]
+
+    async def forget(self, email: str, users: Iterable[int]) -> dict[str, int]:
+        """Erase what is kept of an agent, with what was seen of these Aircall users; how many rows of what.
+
+        Nothing of it is left in the file either, also of what was deleted earlier. Channels are to be stopped before.
+        """
+        erased: dict[str, int] = {}
+        own = "(agent = ?1 OR substr(agent, 1, length(?1) + 15) = ?1 || ' (Aircall user ')"
+
+        def work(db: sqlite3.Connection) -> None:
+            erased["events"] = db.execute("DELETE FROM events WHERE agent = ?1", (email,)).rowcount
+            erased["calendars"] = db.execute("DELETE FROM calendars WHERE agent = ?1", (email,)).rowcount
+            erased["push channels"] = db.execute(
+                "DELETE FROM channels WHERE substr(calendar, 1, length(?1) + 1) = ?1 || '/'", (email,)
+            ).rowcount
+            erased["records of history"] = db.execute(f"DELETE FROM history WHERE {own}", (email,)).rowcount  # noqa: S608
+            # As the one who asked, or in what somebody gave as the reason.
+            db.execute("UPDATE history SET actor = 'somebody' WHERE lower(actor) = ?", (email,))
+            db.execute(
+                "UPDATE history SET why = replace(why, substr(why, instr(lower(why), ?1), length(?1)), 'somebody')"
+                " WHERE instr(lower(why), ?1)",
+                (email,),
+            )
+            erased["observations"] = sum(
+                db.execute("DELETE FROM observations WHERE user = ?", (user,)).rowcount for user in users
+            )
+            erased["entries in the list of users"] = db.execute(
+                "DELETE FROM directory WHERE email = ?", (email,)
+            ).rowcount
+
+        await self._write(work)
+        if self.lasts:
+            async with self._answering():
+                # Not in memory: the whole file passes through what is temporary.
+                for step in ("PRAGMA temp_store = FILE", "VACUUM", "PRAGMA temp_store = MEMORY"):
+                    await self._connection.execute_fetchall(step)
+                blocked = await self._connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+            if next(iter(blocked))[0]:
+                raise Unavailable(
+                    "somebody else reads the database, so that what was erased is still in its log file",
+                    service="store",
+                    code="store",
+                    landed=True,
+                )
+        return erased
 
     async def history(self, agent: str | None = None, since: float = 0.0) -> list[HistoryRow]:
         """What was done since `since`, in order, for one agent or for all."""
@@ -358,12 +428,14 @@ def _migrate(path: Path) -> None:
             raise sqlite3.DatabaseError("no calsyncd has this version")
         if version > len(MIGRATIONS):
             raise UserError(
-                f"{path}: the database is version {version}, this calsyncd knows {len(MIGRATIONS)}:"
-                " use the newer calsyncd, or move the file away (it is a cache and is made anew)"
+                f"{path}: the database is version {version}, this calsyncd knows {len(MIGRATIONS)}: use the newer"
+                " calsyncd, or move this file and those beside it whose names begin with its name away. It is a cache"
+                " and is made anew: the history is lost, and nobody who is held, since that is in the ledger"
             )
         # Not quick_check: it does not compare the tables with their indices.
         if db.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("integrity_check failed")
+        _let_it_shrink(db)
         db.execute("PRAGMA journal_mode = WAL")
         _step(db, version)
         if not _right_shape() <= _shape(db):
@@ -371,6 +443,17 @@ def _migrate(path: Path) -> None:
         # A damaged header can say that the file is read-only: only a write finds out.
         db.executescript(f"BEGIN IMMEDIATE; PRAGMA user_version = {len(MIGRATIONS)}; ROLLBACK;")
     path.chmod(0o600)
+
+
+def _let_it_shrink(db: sqlite3.Connection) -> None:
+    """Have the file give back what history no longer needs; an old file is written anew for that, once."""
+    if db.execute("PRAGMA auto_vacuum").fetchone()[0] == _INCREMENTAL:
+        return
+    db.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
+    if db.execute("PRAGMA page_count").fetchone()[0]:
+        # Without the room for it the file stays as it is, and its free space is used again.
+        with contextlib.suppress(sqlite3.OperationalError):
+            db.execute("VACUUM")
 
 
 def _step(db: sqlite3.Connection, version: int) -> None:
