@@ -665,7 +665,7 @@ async def release_without_daemon(
 
 
 async def forget_without_daemon(
-    settings: Settings, path: Path, environ: Mapping[str, str], email: str, actor: str, reason: str
+    settings: Settings, path: Path, environ: Mapping[str, str], email: str, *, actor: str, reason: str
 ) -> dict[str, Any]:
     """Erase all that is kept of somebody, in this process. UserError as `Control.forget`, 75 if a daemon runs."""
     if not (settings.state_dir / "ledger").exists():

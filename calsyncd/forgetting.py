@@ -41,6 +41,10 @@ class Cache(Protocol):
         """Erase what is kept of an agent; how many rows of what."""
         ...
 
+    async def scrub(self) -> bool:
+        """Leave nothing of it in the file; False if that is to come."""
+        ...
+
 
 class Google(Protocol):
     """Where channels are stopped."""
@@ -100,6 +104,7 @@ class Forgetting:
             grants = await self._ungrant(email)
             await self._flush()
             erased = await self._cache.forget(email, users)
+            clean = await self._cache.scrub()
         except Unavailable as error:
             raise UserError(f"{email} is not forgotten yet: {error}; run this again", exit_code=1) from error
         self._roster.forget(email)
@@ -122,7 +127,13 @@ class Forgetting:
             actor=actor if actor.lower() != email else "",
             why=reason if email not in reason.lower() else "",
         )
-        return {"email": email, "erased": erased, "left": self._left(email, actor)}
+        left = self._left(email, actor)
+        if not clean:
+            left.append(
+                "another program reads the database (Litestream?), so that its log calsyncd.db-wal, and what that program"
+                " copies, hold what was erased until it moves on."
+            )
+        return {"email": email, "erased": erased, "left": left}
 
     def _refuse_followed(self, email: str) -> None:
         agent = self._roster.agents.get(email)

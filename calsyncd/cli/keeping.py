@@ -101,7 +101,8 @@ def forget(email: str, *, reason: str, actor: str, config_path: Path | None, adm
         settings, file = load_settings(config_path)
         secrets = [secret.reveal() for secret in settings.secrets]
         logs.configure("error", settings.log.format, secrets, sys.stderr)
-        outcome = wait_for(daemon.forget_without_daemon(settings, file, os.environ, email.lower(), actor, reason))
+        work = daemon.forget_without_daemon(settings, file, os.environ, email, actor=actor, reason=reason)
+        outcome = wait_for(work)
     erased = ", ".join(f"{number} {what}" for what, number in outcome["erased"].items() if number)
     click.echo(f"{outcome['email']}: {f'erased: {erased}' if erased else 'nothing is kept of them here'}.")
     for sentence in outcome["left"]:

@@ -267,7 +267,7 @@ class Store:
     async def forget(self, email: str, users: Iterable[int]) -> dict[str, int]:
         """Erase what is kept of an agent, with what was seen of these Aircall users; how many rows of what.
 
-        Nothing of it is left in the file either, also of what was deleted earlier. Channels are to be stopped before.
+        Channels are to be stopped before. What was erased is still in the file until `scrub`.
         """
         erased: dict[str, int] = {}
         own = "(agent = ?1 OR substr(agent, 1, length(?1) + 15) = ?1 || ' (Aircall user ')"
@@ -294,20 +294,21 @@ class Store:
             ).rowcount
 
         await self._write(work)
-        if self.lasts:
-            async with self._answering():
-                # Not in memory: the whole file passes through what is temporary.
-                for step in ("PRAGMA temp_store = FILE", "VACUUM", "PRAGMA temp_store = MEMORY"):
-                    await self._connection.execute_fetchall(step)
-                blocked = await self._connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
-            if next(iter(blocked))[0]:
-                raise Unavailable(
-                    "somebody else reads the database, so that what was erased is still in its log file",
-                    service="store",
-                    code="store",
-                    landed=True,
-                )
         return erased
+
+    async def scrub(self) -> bool:
+        """Leave nothing in the file of what was erased, ever; False while another program reads it and keeps the log.
+
+        Unavailable where there is no room: the file is written anew.
+        """
+        if not self.lasts:
+            return True
+        async with self._answering():
+            # Not in memory: the whole file passes through what is temporary.
+            for step in ("PRAGMA temp_store = FILE", "VACUUM", "PRAGMA temp_store = MEMORY"):
+                await self._connection.execute_fetchall(step)
+            blocked = await self._connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+        return not next(iter(blocked))[0]
 
     async def history(self, agent: str | None = None, since: float = 0.0) -> list[HistoryRow]:
         """What was done since `since`, in order, for one agent or for all."""
