@@ -130,8 +130,8 @@ class Forgetting:
         left = self._left(email, actor)
         if not clean:
             left.append(
-                "another program reads the database (Litestream?), so that its log calsyncd.db-wal, and what that program"
-                " copies, hold what was erased until it moves on."
+                "another program reads the database (Litestream?), so that its log calsyncd.db-wal, and what that"
+                " program copies, hold what was erased until it moves on."
             )
         return {"email": email, "erased": erased, "left": left}
 

@@ -30,9 +30,9 @@ def without_amy(daemon: Running) -> None:
 
 async def post(daemon: Running, deed: str, body: dict[str, str]) -> None:
     """Do this to an agent."""
-    async with aiohttp.ClientSession() as session:
-        async with session.post(f"{daemon.admin}/api/v1/agents/{deed}", json=body) as answer:
-            assert answer.status == 200, await answer.text()
+    url = f"{daemon.admin}/api/v1/agents/{deed}"
+    async with aiohttp.ClientSession() as session, session.post(url, json=body) as answer:
+        assert answer.status == 200, await answer.text()
 
 
 async def test_beside_a_daemon(sandbox: Sandbox, launch: Launch) -> None:
