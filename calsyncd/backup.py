@@ -119,7 +119,7 @@ def _make(state: Path, folder: Path, made: Path, now: float) -> Manifest:
     lines, damaged, _ = ledger.parse(raw)
     names = [LEDGER, *(path.relative_to(copies).as_posix() for path in sorted(copies.rglob("*")) if path.is_file())]
     files = {name: _summed(copies / name) for name in names}
-    manifest = Manifest(__version__, now, schema, why, len(lines), damaged, _held(lines), files)
+    manifest = Manifest(__version__, float(int(now)), schema, why, len(lines), damaged, _held(lines), files)
     _pack(manifest, copies, made)
     check = folder / "check"
     with made.open("rb") as written:
@@ -397,4 +397,4 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _time_out(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return datetime.fromtimestamp(at, UTC).isoformat()

@@ -52,11 +52,11 @@ async def test_beside_a_daemon(sandbox: Sandbox, launch: Launch) -> None:
     before = naming(state, AMY)
 
     refused = await command("forget", AMY, *where)
-    sandbox.aircall.remove_user(1)
     without_amy(daemon)
     assert daemon.process is not None
     daemon.process.send_signal(signal.SIGHUP)
-    await daemon.logged("reloaded")
+    await daemon.logged("released", agent=AMY)
+    sandbox.aircall.remove_user(1)
     status, out, err = await command("forget", AMY.upper(), "--actor", "lena", *where)
     again = await command("forget", AMY, *where)
     await sandbox.settle()

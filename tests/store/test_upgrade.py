@@ -7,7 +7,6 @@ migration adds the dump of a database that it made.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from pathlib import Path
 
@@ -30,6 +29,12 @@ def made(path: Path, version: int) -> Path:
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.executescript(DUMPS[version].read_text())
     return path
+
+
+def away(folder: Path) -> None:
+    """Move each file out of the way, as `mv` does it."""
+    for path in sorted(folder.iterdir()):
+        path.rename(path.with_name(f"away-{path.name}"))
 
 
 def event(version: int) -> Event:
@@ -103,8 +108,7 @@ async def test_the_way_back(tmp_path: Path) -> None:
     assert "the history is lost, and nobody who is held, since that is in the ledger" in str(refused.value)
     assert refused.value.exit_code == 78
 
-    for name in os.listdir(tmp_path):
-        os.rename(tmp_path / name, tmp_path / f"away-{name}")  # noqa: PTH104 - as `mv` does it
+    away(tmp_path)
     async with Store.open(path) as store:
         assert await store.history() == []
         assert store.moved_aside is None
