@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import astuple
@@ -270,6 +271,7 @@ class Store:
         Channels are to be stopped before. What was erased is still in the file until `scrub`.
         """
         erased: dict[str, int] = {}
+        name = re.compile(rf"(?<![\w.+-]){re.escape(email)}(?![\w-]|\.\w)", re.IGNORECASE)
         own = "(agent = ?1 OR substr(agent, 1, length(?1) + 15) = ?1 || ' (Aircall user ')"
 
         def work(db: sqlite3.Connection) -> None:
@@ -281,11 +283,9 @@ class Store:
             erased["records of history"] = db.execute(f"DELETE FROM history WHERE {own}", (email,)).rowcount  # noqa: S608
             # As the one who asked, or in what somebody gave as the reason.
             db.execute("UPDATE history SET actor = 'somebody' WHERE lower(actor) = ?", (email,))
-            db.execute(
-                "UPDATE history SET why = replace(why, substr(why, instr(lower(why), ?1), length(?1)), 'somebody')"
-                " WHERE instr(lower(why), ?1)",
-                (email,),
-            )
+            told = db.execute("SELECT number, why FROM history WHERE instr(lower(why), ?)", (email,)).fetchall()
+            without = [(name.sub("somebody", why), number) for number, why in told]
+            db.executemany("UPDATE history SET why = ? WHERE number = ?", without)
             erased["observations"] = sum(
                 db.execute("DELETE FROM observations WHERE user = ?", (user,)).rowcount for user in users
             )

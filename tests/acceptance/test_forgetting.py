@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import signal
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import yaml
 
+from calsyncd.google.tokens import SCOPE
 from calsyncd.sandbox.world import Sandbox
+from calsyncd.vault import Vault
 from tests.acceptance.conftest import Launch
 from tests.acceptance.running import Running, command
 from tests.acceptance.test_life import AMY, BOB, meeting
@@ -106,3 +110,40 @@ async def test_without_a_daemon(sandbox: Sandbox, launch: Launch) -> None:
     assert AMY not in [channel.calendar for channel in sandbox.google.push.live()]
     # Only the list of Aircall's users can have her still.
     assert set(naming(state, AMY)) <= {"calsyncd.db", "calsyncd.db-wal"}
+
+
+async def test_a_grant_is_ended_at_google(sandbox: Sandbox, prepare: Callable[..., Running]) -> None:
+    """Of whoever was taken out of the settings; while Google cannot be told they are not forgotten: it says so."""
+    for user, email in ((1, AMY), (2, BOB)):
+        sandbox.add_agent(email, user_id=user)
+    daemon = prepare([BOB], consent=True)
+    state = daemon.config.parent / "state"
+    state.mkdir()
+    (state / "ledger").touch()
+    vault = Vault.open(state / "credentials", daemon.config.parent / "state-key" / "vault.key")
+    for email in (AMY, BOB):
+        vault.put(f"google:{email}", {"refresh_token": granted(sandbox, email), "connected_at": 1})
+    consent = sandbox.google.consent
+    sandbox.google.fail("POST /revoke", status=503, times=None)
+
+    waits = await command("forget", AMY, "--config", str(daemon.config))
+    still = consent.has_grant(AMY)
+    sandbox.google.faults.clear()
+    status, out, err = await command("forget", AMY, "--config", str(daemon.config))
+
+    assert (waits[0], still) == (1, True)
+    assert f"{AMY} is not forgotten yet: Google could not be told that the grant is over; run this again" in waits[2]
+    assert (status, err) == (0, "")
+    assert "1 grants" in out
+    assert (consent.has_grant(AMY), consent.has_grant(BOB)) == (False, True)
+    assert vault.contexts() == [f"google:{BOB}"]
+
+
+def granted(sandbox: Sandbox, email: str) -> str:
+    """A refresh token of this account."""
+    consent = sandbox.google.consent
+    ours = {"client_id": consent.client.client_id, "redirect_uri": consent.client.redirect_uris[0]}
+    asked = {**ours, "response_type": "code", "scope": f"openid email {SCOPE}", "access_type": "offline"}
+    back = urlsplit(consent.redirect({**asked, "prompt": "consent", "state": "s", "login_hint": email}))
+    code = {"grant_type": "authorization_code", "code": parse_qs(back.query)["code"][0]}
+    return str(consent.exchange({**ours, **code, "client_secret": consent.client.secret})["refresh_token"])

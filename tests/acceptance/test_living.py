@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
 import signal
+import sqlite3
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +30,7 @@ def block(heading: str, number: int = 0) -> str:
     """The commands that stand under a heading of the page."""
     _, found, rest = PAGE.partition(f"\n## {heading}\n")
     assert found, heading
-    return re.findall(r"```sh\n(.*?)```", rest.split("\n## ")[0], re.DOTALL)[number]
+    return str(re.findall(r"```sh\n(.*?)```", rest.split("\n## ")[0], re.DOTALL)[number])
 
 
 async def follow(commands: str, daemon: Running, root: Path, environ: Mapping[str, str] = os.environ) -> str:
@@ -41,7 +43,7 @@ async def follow(commands: str, daemon: Running, root: Path, environ: Mapping[st
     program.chmod(0o700)
     environ = {**environ, "PATH": f"{bin_folder}:{environ['PATH']}", "CALSYNCD_CONFIG": str(daemon.config)}
     for line in commands.splitlines():
-        if line == "systemctl stop calsyncd":
+        if line in ("systemctl stop calsyncd", "systemctl disable --now calsyncd"):
             if daemon.process is not None and daemon.process.returncode is None:
                 await daemon.stop()
         elif line == "systemctl start calsyncd":
@@ -110,12 +112,31 @@ async def test_the_drill(sandbox: Sandbox, launch: Launch, tmp_path: Path) -> No
         assert {channel.id for channel in sandbox.google.push.live()} == channels
         meeting(sandbox, AMY, -5, 3600)
         await new.until(AMY, state="held")
+        await back_and_out(sandbox, new, tmp_path)
     finally:
         await new.stop()
 
 
+async def back_and_out(sandbox: Sandbox, daemon: Running, root: Path) -> None:
+    """From a newer calsyncd's database back to ours, and away altogether; nobody is stranded by either."""
+    await daemon.stop()
+    with contextlib.closing(sqlite3.connect(root / "var/lib/calsyncd/calsyncd.db")) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(AssertionError, match="the history is lost, and nobody who is held"):
+        await daemon.start()
+    await follow(block("Going back"), daemon, root)
+    for email in (AMY, BOB):
+        await daemon.until(email, state="held")
+    assert [status for _, status in statuses(sandbox, 2)] == ["unavailable"]
+
+    said = await follow(block("Taking it away"), daemon, root)
+    assert f"{AMY}: put back" in said
+    assert [sandbox.aircall.setting(user).status for user in (1, 2, 3)] == ["custom", "available", "available"]
+    assert not sandbox.aircall.webhooks.by_id
+
+
 async def test_litestream(sandbox: Sandbox, launch: Launch, tmp_path: Path) -> None:
-    """The machine is lost with its ledger; from Litestream's copy of the database everybody comes right all the same."""
+    """The machine is lost with its ledger; from Litestream's copy of the database everybody comes right."""
     litestream = shutil.which("litestream", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if litestream is None:
         pytest.skip("LITESTREAM IS NOT TESTED: it is not installed")
