@@ -462,17 +462,16 @@ class Daemon:
     async def _tidy(self, journal: Journal) -> None:
         """Let go of what `history.keep` no longer keeps, also where nothing new is written."""
         while True:
-            await self.clock.sleep(TIDY_SECONDS)
-            if not self.clock.credible():
-                # By a clock that is years ahead all would be old.
-                continue
             try:
-                await journal.tidy()
-                await self.ledger.compact(self.clock.now() - self.settings.history.keep)
+                # By a clock that is years ahead all would be old.
+                if self.clock.credible():
+                    await journal.tidy()
+                    await self.ledger.compact(self.clock.now() - self.settings.history.keep)
             except ServiceError as error:
                 log.warning("The database does not answer", action="store_failed", why=str(error))
             except OSError as error:
                 log.warning("The ledger cannot be written", action="ledger_failed", why=error.strerror)
+            await self.clock.sleep(TIDY_SECONDS)
 
     async def _watch_lag(self) -> None:
         while True:

@@ -28,6 +28,9 @@ from calsyncd.store.migrations import MIGRATIONS
 
 BUSY_TIMEOUT_MS = 5000
 KEEP_DAMAGED = 3
+REWRITTEN_BYTES = 200_000_000
+"""A larger file of an older calsyncd is not written anew at the start, which somebody may wait for."""
+
 _INCREMENTAL = 2
 AT_ONCE = 1000
 """So many old records go in a transaction, and so many free pages: nobody waits for long."""
@@ -451,7 +454,8 @@ def _let_it_shrink(db: sqlite3.Connection) -> None:
     if db.execute("PRAGMA auto_vacuum").fetchone()[0] == _INCREMENTAL:
         return
     db.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
-    if db.execute("PRAGMA page_count").fetchone()[0]:
+    pages, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+    if 0 < pages * size <= REWRITTEN_BYTES:
         # Without the room for it the file stays as it is, and its free space is used again.
         with contextlib.suppress(sqlite3.OperationalError):
             db.execute("VACUUM")

@@ -142,7 +142,7 @@ async def test_a_grant_is_ended_at_google(sandbox: Sandbox, prepare: Callable[..
 def granted(sandbox: Sandbox, email: str) -> str:
     """A refresh token of this account."""
     consent = sandbox.google.consent
-    ours = {"client_id": consent.client.client_id, "redirect_uri": consent.client.redirect_uris[0]}
+    ours = {"client_id": consent.client.id, "redirect_uri": consent.client.redirect_uris[0]}
     asked = {**ours, "response_type": "code", "scope": f"openid email {SCOPE}", "access_type": "offline"}
     back = urlsplit(consent.redirect({**asked, "prompt": "consent", "state": "s", "login_hint": email}))
     code = {"grant_type": "authorization_code", "code": parse_qs(back.query)["code"][0]}
