@@ -46,6 +46,7 @@ class Watch:
         self._alarms = Alarms(known.alarms)
         self._changed = asyncio.Event()
         self._unwritten = False
+        self._file = asyncio.Lock()
         for outbox in outboxes:
             outbox.put(known.unsent.get(outbox.name, ()))
             outbox.changed = self._changed.set
@@ -115,13 +116,18 @@ class Watch:
                 await self._write_once()
 
     async def _write_once(self) -> None:
+        # Two must not write one file.
+        async with self._file:
+            await self._write_it()
+
+    async def _write_it(self) -> None:
         self._changed.clear()
         known = Known(tuple(self._alarms.raised.values()), {outbox.name: outbox.waiting for outbox in self._outboxes})
         writing = asyncio.ensure_future(asyncio.to_thread(self._kept.write, known))
         try:
             await asyncio.shield(writing)
         except asyncio.CancelledError:
-            # A thread cannot be stopped, and two must not write one file.
+            # A thread cannot be stopped.
             await asyncio.wait([writing])
             writing.exception()
             raise

@@ -20,6 +20,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from calsyncd.core.names import naming
 from calsyncd.core.troubles import trouble
 
 COMPANY = "company"
@@ -169,7 +170,8 @@ class Alarms:
 
     def forget(self, who: str) -> int:
         """Drop what is raised of them and what names them, unsaid; how many that were."""
-        gone = [key for key, alarm in self.raised.items() if alarm.who == who or who in f"{alarm.message} {alarm.do}"]
+        name = naming(who)
+        gone = [key for key, alarm in self.raised.items() if name.search(f"{alarm.who} {alarm.message} {alarm.do}")]
         for key in gone:
             del self.raised[key]
         for known in (self._pending, self._away):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import astuple
@@ -20,6 +19,7 @@ from typing import Any
 
 from calsyncd.core.channels import Channel
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting
+from calsyncd.core.names import naming
 from calsyncd.core.past import Filter
 from calsyncd.core.sync import Bookmark, Changes, Stored
 from calsyncd.errors import Unavailable, UserError, exit_code_of
@@ -274,7 +274,7 @@ class Store:
         Channels are to be stopped before. What was erased is still in the file until `scrub`.
         """
         erased: dict[str, int] = {}
-        name = re.compile(rf"(?<![\w.+-]){re.escape(email)}(?![\w-]|\.\w)", re.IGNORECASE)
+        name = naming(email)
         own = "(agent = ?1 OR substr(agent, 1, length(?1) + 15) = ?1 || ' (Aircall user ')"
 
         def work(db: sqlite3.Connection) -> None:

@@ -124,8 +124,6 @@ async def back_and_out(sandbox: Sandbox, daemon: Running, root: Path) -> None:
     await daemon.stop()
     with contextlib.closing(sqlite3.connect(root / "var/lib/calsyncd/calsyncd.db")) as db:
         db.execute("PRAGMA user_version = 99")
-    with pytest.raises(AssertionError, match="the history is lost, and nobody who is held"):
-        await daemon.start()
     await follow(block("Going back"), daemon, root)
     for email in (AMY, BOB):
         await daemon.until(email, state="held")
@@ -165,7 +163,7 @@ async def test_litestream(sandbox: Sandbox, launch: Launch, tmp_path: Path) -> N
             await daemon.until(email, state="held")
         await sandbox.settle()
         channels = {channel.id for channel in sandbox.google.push.live()}
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(2.0)
         await daemon.kill()
     finally:
         copying.send_signal(signal.SIGKILL)
