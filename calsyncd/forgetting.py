@@ -23,6 +23,8 @@ LOOK_SECONDS = 0.1
 COPIES = ("ledger.damaged", "calsyncd.db.corrupt-*")
 """What is kept of damage, for a human's eye."""
 
+LITESTREAM = ".calsyncd.db-litestream"
+
 log = get_logger(__name__)
 
 
@@ -128,10 +130,12 @@ class Forgetting:
             why=reason if email not in reason.lower() else "",
         )
         left = self._left(email, actor)
-        if not clean:
+        if (self._state / LITESTREAM).exists():
+            left.append(f"Litestream's own files ({LITESTREAM}), and its replica, hold it until they expire.")
+        elif not clean:
             left.append(
-                "another program reads the database (Litestream?), so that its log calsyncd.db-wal, and what that"
-                " program copies, hold what was erased until it moves on."
+                "another program reads the database, so that its log calsyncd.db-wal holds what was erased until that"
+                " program moves on."
             )
         return {"email": email, "erased": erased, "left": left}
 

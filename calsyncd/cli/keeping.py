@@ -103,7 +103,7 @@ def forget(email: str, *, reason: str, actor: str, config_path: Path | None, adm
         logs.configure("error", settings.log.format, secrets, sys.stderr)
         work = daemon.forget_without_daemon(settings, file, os.environ, email, actor=actor, reason=reason)
         outcome = wait_for(work)
-    erased = ", ".join(f"{number} {what}" for what, number in outcome["erased"].items() if number)
+    erased = ", ".join(_of_many(number, what) for what, number in outcome["erased"].items() if number)
     click.echo(f"{outcome['email']}: {f'erased: {erased}' if erased else 'nothing is kept of them here'}.")
     for sentence in outcome["left"]:
         click.echo(f"Not erased: {sentence}")
@@ -120,3 +120,11 @@ def _told(manifest: Manifest) -> str:
 
 def _number(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _of_many(number: int, what: str) -> str:
+    """So many, of what the API names in the plural."""
+    if number != 1:
+        return f"{number} {what}"
+    noun, of, rest = what.partition(" of ")
+    return f"1 {f'{noun[:-3]}y' if noun.endswith('ies') else noun[:-1]}{of}{rest}"

@@ -292,9 +292,7 @@ class Store:
             erased["observations"] = sum(
                 db.execute("DELETE FROM observations WHERE user = ?", (user,)).rowcount for user in users
             )
-            erased["entries in the list of users"] = db.execute(
-                "DELETE FROM directory WHERE email = ?", (email,)
-            ).rowcount
+            erased["rows of the list of users"] = db.execute("DELETE FROM directory WHERE email = ?", (email,)).rowcount
 
         await self._write(work)
         return erased

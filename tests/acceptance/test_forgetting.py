@@ -71,7 +71,7 @@ async def test_beside_a_daemon(sandbox: Sandbox, launch: Launch) -> None:
     assert (status, err) == (0, "")
     assert f"{AMY}: erased: " in out
     assert "records of history" in out
-    assert "1 copies of damaged files" in out
+    assert "1 copy of damaged files" in out
     assert "Not erased: the log (journald) and backups" in out
     assert f"{AMY}: nothing is kept of them here." in again[1]
     assert naming(state, AMY) == []
@@ -104,7 +104,7 @@ async def test_without_a_daemon(sandbox: Sandbox, launch: Launch) -> None:
     status, out, err = await command("forget", AMY, "--config", str(daemon.config))
 
     assert (status, err) == (0, "")
-    assert "1 push channels" in out
+    assert "1 push channel," in out
     assert "Aircall has a user with this address (1)" in out
     assert sandbox.aircall.setting(1).status == "available"
     assert AMY not in [channel.calendar for channel in sandbox.google.push.live()]
@@ -134,7 +134,7 @@ async def test_a_grant_is_ended_at_google(sandbox: Sandbox, prepare: Callable[..
     assert (waits[0], still) == (1, True)
     assert f"{AMY} is not forgotten yet: Google could not be told that the grant is over; run this again" in waits[2]
     assert (status, err) == (0, "")
-    assert "1 grants" in out
+    assert "1 grant" in out
     assert (consent.has_grant(AMY), consent.has_grant(BOB)) == (False, True)
     assert vault.contexts() == [f"google:{BOB}"]
 

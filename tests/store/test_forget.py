@@ -52,7 +52,7 @@ async def test_all_of_one_and_nothing_of_others(tmp_path: Path) -> None:
             "push channels": 1,
             "records of history": 202,
             "observations": 1,
-            "entries in the list of users": 1,
+            "rows of the list of users": 1,
         }
         assert set(await store.calendars()) == {f"{BOB}/primary", f"{AMYS_NAMESAKE}/primary"}
         assert {channel.id for channel in await store.channels()} == {"c1", "c2"}
