@@ -3,6 +3,7 @@
 # make check   format, lint, types, and the quick tests
 # make bench   the figures beside their limits, and docs/performance.md; ONLY=writes for one of them
 # make bench-dispatch  how well the requests are spent, beside the best that could be done, and docs/dispatch.md
+# make bench-agents  what one process costs by the number of its agents, put into docs/living.md
 # make pictures  the manual's pictures and its recording, by a headless Chromium
 # make manual  what the manual says of commands and settings, from the program: man pages, settings, completions
 # make lock    after a change of dependencies: uv.lock, and the same versions with hashes for pip
@@ -15,7 +16,7 @@ PYTHON ?= python3
 # What tests take from npm; without npm they skip, loudly.
 NPM := $(if $(shell command -v npm 2>/dev/null),node_modules/.package-lock.json)
 
-.PHONY: demo test check lint types format bench bench-dispatch pictures manual lock clean
+.PHONY: demo test check lint types format bench bench-dispatch bench-agents pictures manual lock clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/calsyncd demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -47,6 +48,9 @@ format: $(VENV)/.test
 
 bench: $(VENV)/.demo
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+bench-agents: $(VENV)/.demo
+	$(BIN)/python -m bench.agents --docs $(ARGS)
 
 bench-dispatch: $(VENV)/.test
 	$(BIN)/python -m bench.dispatch $(ARGS)

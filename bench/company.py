@@ -49,10 +49,10 @@ async def measure(bench: Bench) -> Measured:
         users = {email: sandbox.add_agent(email).id for email in emails}
         began = time.time()
         for number, email in enumerate(emails):
-            _fill(sandbox, email, began + (1 + number % 30 / 30) * HOUR)
+            fill(sandbox, email, began + (1 + number % 30 / 30) * HOUR)
         listen, admin = free_addresses(2)
         config = sandbox.write_config(bench.folder, emails, listen=listen, admin_listen=admin)
-        filled = await _first_start(sandbox, config, emails)
+        filled = await first_start(sandbox, config, emails)
         starts, loads, bare = [], [], []
         for number in range(bench.scale.starts):
             late = [emails[number], emails[len(emails) // 2 + number], emails[-1 - number]]
@@ -111,7 +111,7 @@ def _figures(starts: Sequence[Start], loads: Sequence[float], bare: Sequence[flo
     )
 
 
-def _fill(sandbox: Sandbox, email: str, first: float) -> None:
+def fill(sandbox: Sandbox, email: str, first: float) -> None:
     """Days of events of half an hour, the first of which begins at `first`."""
     for day in range(DAYS):
         for number in range(EVENTS_A_DAY):
@@ -131,7 +131,7 @@ def _fill(sandbox: Sandbox, email: str, first: float) -> None:
             )
 
 
-async def _first_start(sandbox: Sandbox, config: Path, emails: Sequence[str]) -> float:
+async def first_start(sandbox: Sandbox, config: Path, emails: Sequence[str]) -> float:
     """Seconds until the daemon has read every calendar and opened a channel for each."""
     async with daemon(config) as running:
         await running.started()

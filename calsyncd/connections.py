@@ -381,3 +381,18 @@ def grant_in(vault: Vault, email: str) -> str | None:
         raise Unavailable(str(error), service="google", code="vault", landed=False) from error
     token = credential.get("refresh_token") if credential is not None else None
     return token if isinstance(token, str) else None
+
+
+def forget_grant(vault: Vault, email: str) -> int:
+    """Delete what this account has granted without telling Google; how many grants that were.
+
+    Unavailable, with the code `vault`: it cannot be deleted.
+    """
+    context = _CONTEXT + email
+    try:
+        if context not in vault.contexts() and name_of(context) not in vault.faults():
+            return 0
+        vault.remove(context)
+    except UserError as error:
+        raise Unavailable(str(error), service="google", code="vault", landed=False) from error
+    return 1

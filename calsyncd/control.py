@@ -18,6 +18,7 @@ from calsyncd.core.moments import Moment
 from calsyncd.core.past import Query
 from calsyncd.errors import UserError
 from calsyncd.explainer import Explainer, Origin
+from calsyncd.forgetting import Forgetting
 from calsyncd.logs import get_logger
 from calsyncd.phones import Agent, Outages, Phones, Roster, Webhooks, Wishes
 from calsyncd.view import (
@@ -87,7 +88,9 @@ class Control:
         horizon: float,
         others: Others | None = None,
         matching: Callable[[], dict[str, Any]] = lambda: matching_view(Matching(), everybody=False, untried=0),
+        forgetting: Forgetting,
     ) -> None:
+        self._forgetting = forgetting
         self._others = others
         self.matching = matching
         self._clock = clock
@@ -260,6 +263,10 @@ class Control:
             await self._webhooks.remove()
         released = [email for email in owed if email not in left]
         return {"released": released, "still_held": left, **({"unwritten": unwritten} if unwritten else {})}
+
+    async def forget(self, email: str, actor: str, reason: str) -> dict[str, Any]:
+        """Erase all that is kept of somebody who is no agent any more; UserError as `Forgetting.forget`."""
+        return await self._forgetting.forget(email, actor, reason)
 
     def alarms(self) -> list[dict[str, Any]]:
         """The alarms that are raised."""

@@ -12,7 +12,7 @@ import math
 import platform
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,15 @@ from calsyncd.alarms import Command, Kept, Lag, Looking, Outbox, Post, Watch
 from calsyncd.calendars import Others, Pace, Push, Syncer
 from calsyncd.clock import SystemClock
 from calsyncd.config import ConfigError, Settings
-from calsyncd.connections import Connections
+from calsyncd.connections import Connections, forget_grant
 from calsyncd.control import Control
 from calsyncd.core.budget import Budget
 from calsyncd.core.guard import Floor, StormLimits
 from calsyncd.core.plan import Held
 from calsyncd.core.prices import Weights
-from calsyncd.errors import ServiceError, UserError, exit_code_of
+from calsyncd.errors import ServiceError, Unavailable, UserError, exit_code_of
 from calsyncd.following import Following
+from calsyncd.forgetting import Forgetting
 from calsyncd.google.calendar import CalendarApi
 from calsyncd.google.granted import ConsentTokens
 from calsyncd.grants import Grants
@@ -57,6 +58,7 @@ PULSE_SECONDS = 5.0
 PING_SECONDS = 10.0
 """Longer than SQLite itself waits for a lock, so that its own words are heard."""
 
+TIDY_SECONDS = 3600.0
 LOOP_STALL_SECONDS = 45.0
 DATABASE_STALL_SECONDS = 30.0
 
@@ -260,6 +262,19 @@ class Daemon:
             self.absence = Absence(self.clock, Alive(settings.state_dir), self.outages)
             self.scheduler.when_stepped(self.absence.stepped)
             self.alarms = self._watch()
+            forgetting = Forgetting(
+                self.clock,
+                settings.state_dir,
+                roster=self.roster,
+                touch=self.phones.touch,
+                ledger=ledger,
+                cache=self.store,
+                google=google,
+                flush=journal.flush,
+                quiet=self.alarms.forget,
+                ungrant=self._ungrant,
+                everybody=lambda: self.settings.everybody,
+            )
             self.control = Control(
                 self.clock,
                 roster=self.roster,
@@ -277,22 +292,27 @@ class Daemon:
                 horizon=settings.google.horizon,
                 others=others,
                 matching=self.following.matching,
+                forgetting=forgetting,
             )
-            self._acts = _acts(ledger)
-            self.roster.directory, self.roster.zones = await self.store.directory(), await self.store.zones()
-            self.phones.keep_available(_floors(settings))
-            self.phones.spend(_spending(settings))
-            held = {one.user: one.email for one in ledger.entries.values() if isinstance(one.stance, Held)}
-            self.following.recall(held, await self.store.calendars())
-            self.following.follow(settings)
-            self.roster.restore(
-                ledger.entries.values(),
-                ledger.pauses.values(),
-                await self.store.observations(),
-                ledger.said.values(),
-            )
-            self.roster.recall(await self.store.changes_before(None, math.inf))
+            await self._take_up(ledger)
             yield journal
+
+    async def _take_up(self, ledger: Ledger) -> None:
+        """Go on where the last process ended: with its debts, and with what it knew."""
+        self._acts = _acts(ledger)
+        self.roster.directory, self.roster.zones = await self.store.directory(), await self.store.zones()
+        self.phones.keep_available(_floors(self.settings))
+        self.phones.spend(_spending(self.settings))
+        held = {one.user: one.email for one in ledger.entries.values() if isinstance(one.stance, Held)}
+        self.following.recall(held, await self.store.calendars())
+        self.following.follow(self.settings)
+        self.roster.restore(
+            ledger.entries.values(),
+            ledger.pauses.values(),
+            await self.store.observations(),
+            ledger.said.values(),
+        )
+        self.roster.recall(await self.store.changes_before(None, math.inf))
 
     def _take_grants(self, settings: Settings, http: Http) -> None:
         """What agents and Aircall's admin are asked for in a browser, where the settings have them asked."""
@@ -441,6 +461,7 @@ class Daemon:
             asyncio.create_task(self.scheduler.run(), name="loop"),
             asyncio.create_task(journal.run(), name="journal"),
             asyncio.create_task(self._ask_database(), name="database"),
+            asyncio.create_task(self._tidy(journal), name="tidy"),
             asyncio.create_task(self._pulse(), name="pulse"),
             asyncio.create_task(self.alarms.run(), name="alarms"),
             asyncio.create_task(self.absence.live(), name="alive"),
@@ -520,6 +541,20 @@ class Daemon:
         self.phones.measure()
         self.metrics.healthy(ok=not self._ill())
 
+    async def _tidy(self, journal: Journal) -> None:
+        """Let go of what `history.keep` no longer keeps, also where nothing new is written."""
+        while True:
+            try:
+                # By a clock that is years ahead all would be old.
+                if self.clock.credible():
+                    await journal.tidy()
+                    await self.ledger.compact(self.clock.now() - self.settings.history.keep)
+            except ServiceError as error:
+                log.warning("The database does not answer", action="store_failed", why=str(error))
+            except OSError as error:
+                log.warning("The ledger cannot be written", action="ledger_failed", why=error.strerror)
+            await self.clock.sleep(TIDY_SECONDS)
+
     async def _watch_lag(self) -> None:
         while True:
             began = self.clock.monotonic()
@@ -563,6 +598,17 @@ class Daemon:
     def _forget_token(self, email: str) -> None:
         if isinstance(self._google.tokens, ConsentTokens):
             self._google.tokens.forget(email)
+
+    async def _ungrant(self, email: str) -> int:
+        """End what this account has granted, at Google too where we can; how many grants that were."""
+        if self.connections is not None and email in {*self.connections.connected(), *self.connections.leaving()}:
+            if not await self.connections.disconnect(email):
+                raise Unavailable(
+                    "Google could not be told that the grant is over", service="google", code="revoke", landed=False
+                )
+            return 1
+        # Of another way in, or unreadable: here it ends with its file.
+        return forget_grant(self._vault, email) if self._vault is not None else 0
 
     def _app_removed(self) -> None:
         if self.installer is not None:
@@ -706,6 +752,28 @@ async def release_without_daemon(
             f"{settings.state_dir}: no calsyncd ever ran with this state directory: nobody can be put back from here;"
             " if the service has another one, name it as state_dir in the settings, or in $STATE_DIRECTORY"
         )
+    return await _without_daemon(settings, path, environ, lambda control: control.release_all(actor))
+
+
+async def forget_without_daemon(
+    settings: Settings, path: Path, environ: Mapping[str, str], email: str, *, actor: str, reason: str
+) -> dict[str, Any]:
+    """Erase all that is kept of somebody, in this process. UserError as `Control.forget`, 75 if a daemon runs."""
+    if not (settings.state_dir / "ledger").exists():
+        raise UserError(
+            f"{settings.state_dir}: no calsyncd ever ran with this state directory: it keeps nothing of anybody; if the"
+            " service has another one, name it as state_dir in the settings, or in $STATE_DIRECTORY"
+        )
+    return await _without_daemon(settings, path, environ, lambda control: control.forget(email, actor, reason))
+
+
+async def _without_daemon(
+    settings: Settings,
+    path: Path,
+    environ: Mapping[str, str],
+    deed: Callable[[Control], Coroutine[Any, Any, dict[str, Any]]],
+) -> dict[str, Any]:
+    """Do this with a daemon that only puts back whoever is to be put back."""
     daemon = Daemon(settings, path, environ)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(give_to_owner, settings.state_dir)
@@ -715,7 +783,7 @@ async def release_without_daemon(
         loop = asyncio.create_task(daemon.scheduler.run(), name="loop")
         try:
             await daemon.clock.sleep(0)
-            outcome = await daemon.control.release_all(actor)
+            outcome = await deed(daemon.control)
         finally:
             loop.cancel()
             await asyncio.gather(loop, return_exceptions=True)
@@ -735,11 +803,18 @@ def _open_ledger(path: Path) -> Ledger:
             f"{path}: the ledger cannot be used ({error.strerror}): check the state directory's owner and its space",
             exit_code=exit_code_of(error),
         ) from error
-    if ledger.damaged:
+    if ledger.newer:
+        log.error(
+            "The ledger has lines of a newer calsyncd, which do not count here; a copy is kept beside it. Compare it"
+            " with Aircall's dashboard, or run the newer calsyncd",
+            action="ledger_newer",
+            lines=ledger.newer,
+        )
+    if ledger.damaged > ledger.newer:
         log.error(
             "The ledger had damaged lines; a copy is kept beside it. Compare it with Aircall's dashboard",
             action="ledger_damaged",
-            lines=ledger.damaged,
+            lines=ledger.damaged - ledger.newer,
         )
     owed = sum(isinstance(entry.stance, Held) for entry in ledger.entries.values())
     log.info("The ledger was read", action="ledger_read", owed=owed)

@@ -21,6 +21,7 @@ from calsyncd.logs import get_logger
 MAX_WAITING = 10_000
 BATCH_SECONDS = 0.25
 RETRY_SECONDS = 5.0
+TIDY_PAUSE_SECONDS = 0.1
 
 log = get_logger(__name__)
 
@@ -34,6 +35,10 @@ class Book(Protocol):
 
     async def record(self, rows: Sequence[HistoryRow], forget_before: float) -> None:
         """Add to the history."""
+        ...
+
+    async def tidy(self, forget_before: float) -> bool:
+        """Let go of a piece of what is older; whether there is more."""
         ...
 
     async def history(self, agent: str | None = None, since: float = 0.0) -> list[HistoryRow]:
@@ -105,6 +110,11 @@ class Journal:
                 log.warning("The database does not answer", action="store_failed", why=str(error))
                 await self._clock.sleep(RETRY_SECONDS)
                 self._news.set()
+
+    async def tidy(self) -> None:
+        """Let go of what is kept for long enough, in pieces; `Unavailable` if the database does not answer."""
+        while await self._book.tidy(self._clock.now() - self._keep):
+            await self._clock.sleep(TIDY_PAUSE_SECONDS)
 
     async def flush(self) -> None:
         """Write what has come so far; `Unavailable` if the database does not answer: then it is kept."""

@@ -3,7 +3,8 @@
 One append-only file of lines, each `<crc32> <json>`, synced at every write, compacted when most lines are old,
 readable by eye. The last line counts of an Aircall user's stance, of an agent's pause, and of what was said by hand of
 an agent's meetings. A torn tail is what a crash in the middle of a write leaves: the write had not been acknowledged,
-so it is dropped. Any other damaged line is passed over and reported.
+so it is dropped. Any other damaged line is passed over and reported, and so is a whole one of a kind that only a newer
+calsyncd writes.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ COMPACT_FACTOR = 4
 class Ledger:
     """The ledger in `path`. Open it with `load`; only one process may hold it.
 
+    `damaged` lines were passed over when it was read, of which `newer` are whole and of a kind that is not known here;
     `writable` is whether the last write came to the disk, None before the first.
     """
 
@@ -39,6 +41,7 @@ class Ledger:
     pauses: dict[str, Pause] = field(default_factory=dict)
     said: dict[str, Said] = field(default_factory=dict)
     damaged: int = 0
+    newer: int = 0
     writable: bool | None = None
     _file: int = -1
     _lines: int = 0
@@ -53,7 +56,7 @@ class Ledger:
         raw = self.path.read_bytes() if self.path.exists() else b""
         lines, damaged, torn = parse(raw)
         self._take(lines)
-        self.damaged = damaged
+        self.damaged, self.newer = damaged, unknown_lines(raw) if damaged else 0
         if damaged:
             # Kept for a human's eye: a damaged line may have been somebody's debt.
             _write_new(self.path.with_name(self.path.name + ".damaged"), raw)
@@ -71,6 +74,38 @@ class Ledger:
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush(), name="ledger")
         await asyncio.shield(future)
+
+    async def forget(self, email: str) -> int:
+        """Take every line that names this agent out of the file, and say how many; OSError if that failed.
+
+        ValueError while they are held: that line is what brings them back.
+        """
+        if any(isinstance(entry.stance, Held) and is_of(entry.email, email) for entry in self.entries.values()):
+            raise ValueError(f"{email} is held")
+        while self._flushing is not None:
+            await asyncio.shield(self._flushing)
+        self.entries = {user: entry for user, entry in self.entries.items() if not is_of(entry.email, email)}
+        self.pauses = {name: pause for name, pause in self.pauses.items() if not is_of(name, email)}
+        self.said = {name: said for name, said in self.said.items() if not is_of(name, email)}
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._without, email)
+
+    async def compact(self, before: float) -> None:
+        """Drop what does not count any more, if the oldest line is of before that time. OSError if that failed."""
+        while self._flushing is not None:
+            await asyncio.shield(self._flushing)
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._drop_old, before)
+
+    def _without(self, email: str) -> int:
+        lines, _, _ = parse(self.path.read_bytes())
+        named = sum(is_of(line.email, email) for line in lines)
+        if named:
+            self._rewrite()
+        return named
+
+    def _drop_old(self, before: float) -> None:
+        lines, _, _ = parse(self.path.read_bytes())
+        if lines and lines[0].at < before and len(lines) > len(self.entries) + len(self.pauses) + len(self.said):
+            self._rewrite()
 
     async def close(self) -> None:
         """Finish what was asked for and let go of the file."""
@@ -187,6 +222,25 @@ def parse(raw: bytes) -> tuple[list[Line], int, bool]:
         except (ValueError, KeyError, TypeError):
             damaged += 1
     return entries, damaged, torn
+
+
+def unknown_lines(raw: bytes) -> int:
+    """How many lines are whole, by their checksum, and yet say nothing that this calsyncd understands."""
+    count = 0
+    for line in raw.split(b"\n")[:-1]:
+        checksum, _, body = line.partition(b" ")
+        with contextlib.suppress(ValueError):
+            if int(checksum, 16) == zlib.crc32(body):
+                count += parse(line + b"\n")[1]
+    return count
+
+
+def is_of(name: str, email: str) -> bool:
+    """Whether this is the name of the agent with this address, or of what is owed to a former Aircall user of theirs.
+
+    Such a name is the address with the user behind it.
+    """
+    return name == email or name.startswith(f"{email} (Aircall user ")
 
 
 def _tells(line: Line) -> bool:

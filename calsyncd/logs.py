@@ -48,6 +48,7 @@ ACTIONS: dict[str, str] = {
     # what is kept
     "ledger_read": "the debts were read from the ledger",
     "ledger_damaged": "lines of the ledger could not be read; a copy is kept",
+    "ledger_newer": "lines of the ledger are of a newer calsyncd and do not count; a copy is kept",
     "ledger_failed": "the ledger cannot be written: starts wait, ends go",
     "store_failed": "the database does not answer",
     "store_in_memory": "the database cannot be used for now: calendars are kept in memory until the next start",
@@ -90,6 +91,7 @@ ACTIONS: dict[str, str] = {
     "skipped": "an agent stays available in a meeting, by an operator's word",
     "extended": "an agent stays unavailable for longer, by an operator's word",
     "release_all": "everybody was released and paused",
+    "forgotten": "all that was kept of somebody was erased",
     "agent_quarantined": "an agent could not be judged because of a fault of ours; the others are",
     "trouble_raised": "something keeps an agent, or all, from being right",
     "trouble_cleared": "what kept an agent, or all, from being right is over",

@@ -60,7 +60,7 @@ def give_to_owner(folder: Path) -> None:
     if os.geteuid() != 0 or not folder.is_dir():
         return
     owner = folder.stat()
-    for file in folder.iterdir():
+    for file in folder.rglob("*"):
         os.chown(file, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 

@@ -22,6 +22,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "metrics": {"core"},
     "systemd": set(),
     "state": {"errors"},
+    "backup": {"core", "errors", "ledger", "state", "store", "vault"},
     "alarms": {"calendars", "clock", "core", "errors", "http", "logs", "metrics", "phones", "state", "view"},
     "config": {"core", "errors", "routes"},
     "vault": {"errors"},
@@ -38,13 +39,15 @@ MAY_KNOW: dict[str, set[str]] = {
     "calendars": {"clock", "core", "errors", "logs", "metrics", "scheduler"},
     "phones": {"clock", "core", "errors", "logs", "metrics", "scheduler"},
     "flows": {"web"},
+    "forgetting": {"clock", "core", "errors", "ledger", "logs", "phones"},
     "connections": {"clock", "errors", "flows", "google", "http", "vault", "web"},
     "grants": {"aircall", "clock", "connections", "core", "errors", "logs", "vault"},
     "view": {"calendars", "core", "phones"},
     "web": {"core", "errors", "routes"},
     "chronicle": {"clock", "core", "view"},
     "control": {
-        *("calendars", "chronicle", "clock", "core", "errors", "explainer", "logs", "phones", "view", "web"),
+        *("calendars", "chronicle", "clock", "core", "errors", "explainer", "forgetting", "logs", "phones", "view"),
+        "web",
     },
     "explainer": {"calendars", "clock", "core", "phones", "view"},
     "installation": {"aircall", "core", "errors", "flows", "http", "logs", "scheduler", "web"},
@@ -55,7 +58,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "daemon": {
         *("aircall", "calendars", "clock", "config", "control", "core", "errors", "google", "http", "journal"),
         *("absence", "alarms", "ledger", "logs", "metrics", "phones", "scheduler", "state", "store", "web"),
-        *("connections", "following", "grants", "installation", "reach", "routes", "services", "supervised", "vault"),
+        *("connections", "following", "forgetting", "grants", "installation", "reach", "routes", "services"),
+        *("supervised", "vault"),
     },
     "doctor": {
         *("aircall", "clock", "config", "core", "errors", "google", "http", "reach", "routes", "services", "state"),
@@ -69,6 +73,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "simulate": {"clock", "config", "core", "errors", "exports", "google", "http", "services", "view"},
     "firstrun": {"aircall", "clock", "config", "core", "errors", "google", "http", "routes"},
     "cli": {
+        "backup",
         "clock",
         "config",
         "core",

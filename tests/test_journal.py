@@ -60,6 +60,13 @@ class Shelf:
         await self._answer("record")
         self.rows += rows
 
+    async def tidy(self, forget_before: float) -> bool:
+        await self._answer("tidy")
+        old = [row for row in self.rows if row.at < forget_before]
+        if old:
+            self.rows.remove(old[0])
+        return len(old) > 1
+
     async def history(self, agent: str | None = None, since: float = 0.0) -> list[HistoryRow]:
         return [row for row in self.rows if agent in {None, row.agent} and row.at >= since]
 
@@ -260,3 +267,14 @@ async def test_it_writes_into_the_real_database(clock: HastyClock, tmp_path: Pat
         assert await store.history() == [fresh]
         assert await store.observations() == {456: seen("custom")}
         assert await store.directory() == {456: "amy@example.com"}
+
+
+async def test_what_is_kept_for_long_enough_goes_without_anything_new(clock: HastyClock) -> None:
+    """Piece by piece, until nothing is older."""
+    shelf = Shelf()
+    journal = Journal(shelf, clock, KEEP)
+    shelf.rows = [replace(row(number), at=clock.now() - KEEP - 5 + 2 * number) for number in range(6)]
+
+    await journal.tidy()
+
+    assert [one.at > clock.now() - KEEP - 1 for one in shelf.rows] == [True] * 3

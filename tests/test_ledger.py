@@ -14,6 +14,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ UNAVAILABLE = Setting("unavailable", "in_training")
 
 WRITER = """
 import asyncio, sys
+from dataclasses import replace
 from pathlib import Path
 from calsyncd.core.plan import Entry, StandingBack
 from calsyncd.ledger import Ledger
@@ -496,3 +498,57 @@ def _whole(lines: list[bytes]) -> list[bytes]:
 
 def _line(line: Entry) -> bytes:
     return ledger_module._line_out(line)
+
+
+# -- forgetting, and what is old -------------------------------------------------------------------------------------
+
+
+async def test_whoever_is_forgotten_is_in_no_line(tmp_path: Path) -> None:
+    """Old lines too, also of a former Aircall user; all others stand; whoever is held is not forgotten."""
+    path = tmp_path / "ledger"
+    amy = replace(entry(1), email="amy@x")
+    former = replace(entry(3), email="amy@x (Aircall user 3)", stance=FREE)
+    await written(path, amy, former, entry(2), Pause("amy@x", 5.0, 1.0), Said("amy@x", ByHand(), 1.0))
+    ledger = reopened(path)
+    with pytest.raises(ValueError, match="held"):
+        await ledger.forget("amy@x")
+    await ledger.record(replace(amy, stance=FREE))
+
+    coming = asyncio.create_task(ledger.record(entry(4)))
+    assert await ledger.forget("amy@x") == 5
+    await coming
+    assert await ledger.forget("amy@x") == 0
+    await ledger.close()
+
+    assert b"amy@x" not in path.read_bytes()
+    assert set(reopened(path).entries) == {2, 4}
+
+
+async def test_what_is_old_and_does_not_count_goes(tmp_path: Path) -> None:
+    """Once the oldest line is older than what is kept; a line that counts stays, however old it is."""
+    path = tmp_path / "ledger"
+    await written(path, replace(entry(1), at=10.0), replace(entry(1), at=20.0), replace(entry(2), at=30.0))
+    ledger = reopened(path)
+    await ledger.compact(10.0)
+    before = len(path.read_bytes().splitlines())
+    await ledger.compact(10.5)
+    await ledger.compact(1000.0)
+    await ledger.record(entry(3))
+    await ledger.close()
+
+    assert (before, len(path.read_bytes().splitlines())) == (3, 3)
+    assert {user: one.at for user, one in reopened(path).entries.items() if user < 3} == {1: 20.0, 2: 30.0}
+
+
+async def test_a_line_of_a_newer_calsyncd(tmp_path: Path) -> None:
+    """Told apart from damage: it is whole. It does not count here, the others do, and the file is kept as it was."""
+    path = tmp_path / "ledger"
+    await written(path, entry(1))
+    body = b'{"user":2,"email":"b@x","at":1.0,"stance":{"is":"hypnotised"}}'
+    raw = path.read_bytes() + b"%08x %s\n" % (zlib.crc32(body), body) + b"00000000 {}\n"
+    path.write_bytes(raw)
+
+    ledger = reopened(path)
+
+    assert (ledger.damaged, ledger.newer, set(ledger.entries)) == (2, 1, {1})
+    assert (tmp_path / "ledger.damaged").read_bytes() == raw

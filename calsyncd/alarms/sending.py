@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from calsyncd.core.names import naming
 from calsyncd.core.retry import backoff
 from calsyncd.errors import Unavailable
 from calsyncd.http import Answer
@@ -94,6 +95,13 @@ class Outbox:
             )
         if self._queue:
             self._arrived.set()
+
+    def forget(self, who: str) -> None:
+        """Drop what names them and has not gone yet."""
+        name = naming(who)
+        kept = [message for message in self._queue if not any(name.search(str(one)) for one in message.values())]
+        self._queue.clear()
+        self._queue.extend(kept)
 
     @property
     def waiting(self) -> list[Message]:

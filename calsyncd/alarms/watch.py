@@ -45,6 +45,7 @@ class Watch:
         self._alarms = Alarms(known.alarms)
         self._changed = asyncio.Event()
         self._unwritten = False
+        self._file = asyncio.Lock()
         for outbox in outboxes:
             outbox.put(known.unsent.get(outbox.name, ()))
             outbox.changed = self._changed.set
@@ -53,6 +54,18 @@ class Watch:
     def alarms(self) -> list[dict[str, Any]]:
         """What is raised, as `GET /api/v1/alarms` shows it: oldest first."""
         return [_view(alarm) for alarm in self._alarms.raised.values()]
+
+    async def forget(self, who: str) -> int:
+        """Drop every alarm of them, and every message about them that has not gone; how many are not raised any more.
+
+        On disk when this returns, if the disk takes it.
+        """
+        count = self._alarms.forget(who)
+        for outbox in self._outboxes:
+            outbox.forget(who)
+        self._measure()
+        await self._write_once()
+        return count
 
     async def run(self) -> None:
         """Look every few seconds, until cancelled; what is on its way out then is sent after the next start."""
@@ -102,13 +115,18 @@ class Watch:
                 await self._write_once()
 
     async def _write_once(self) -> None:
+        # Two must not write one file.
+        async with self._file:
+            await self._write_it()
+
+    async def _write_it(self) -> None:
         self._changed.clear()
         known = Known(tuple(self._alarms.raised.values()), {outbox.name: outbox.waiting for outbox in self._outboxes})
         writing = asyncio.ensure_future(asyncio.to_thread(self._kept.write, known))
         try:
             await asyncio.shield(writing)
         except asyncio.CancelledError:
-            # A thread cannot be stopped, and two must not write one file.
+            # A thread cannot be stopped.
             await asyncio.wait([writing])
             writing.exception()
             raise

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from calsyncd.cli import asking, connecting, deeds, doctor, examples, first, keys, logs, running
+from calsyncd.cli import asking, connecting, deeds, doctor, examples, first, keeping, keys, logs, running
 from calsyncd.cli.common import commands
 from calsyncd.errors import UserError
 
@@ -18,6 +18,7 @@ __all__ = [
     "doctor",
     "examples",
     "first",
+    "keeping",
     "keys",
     "logs",
     "main",

@@ -62,6 +62,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "extend": (("calsyncd extend amy@example.com --for 15m", "this meeting takes longer"),),
     "release": (("calsyncd release --all", "everybody goes back, and stays paused"),),
     "connect": (("calsyncd connect amy@example.com", "prints her link, to be sent in any way"),),
+    "backup": (
+        ("calsyncd backup /var/backups/calsyncd.tar.gz", "beside the running daemon"),
+        ("calsyncd backup - | ssh backup.example.com 'cat > calsyncd.tar.gz'", "to another machine"),
+    ),
+    "restore": (("calsyncd restore /var/backups/calsyncd.tar.gz", "into an empty state directory, before the start"),),
+    "forget": (("calsyncd forget amy@example.com", "after she was taken off the settings"),),
     "logs": (
         ("journalctl -u calsyncd -o cat -f | calsyncd logs", "follows the log, as a story"),
         ("journalctl -u calsyncd -o cat | calsyncd logs --agent amy@example.com --since today", "what was about her"),

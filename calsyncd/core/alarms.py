@@ -20,6 +20,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from calsyncd.core.names import naming
 from calsyncd.core.troubles import KINDS, LASTS_SECONDS, trouble
 
 COMPANY = "company"
@@ -145,6 +146,17 @@ class Alarms:
             if self._pending[key].away >= AWAY_SECONDS:
                 del self._pending[key]
         return changes
+
+    def forget(self, who: str) -> int:
+        """Drop what is raised of them and what names them, unsaid; how many that were."""
+        name = naming(who)
+        gone = [key for key, alarm in self.raised.items() if name.search(f"{alarm.who} {alarm.message} {alarm.do}")]
+        for key in gone:
+            del self.raised[key]
+        for known in (self._pending, self._away):
+            for key in [key for key in known if key in gone or key[1] == who]:
+                del known[key]
+        return len(gone)
 
     # -- whose it is -----------------------------------------------------------------------------------------------
 

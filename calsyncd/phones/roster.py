@@ -110,6 +110,11 @@ class Roster:
         if until is not None:
             self._pauses[email] = until
 
+    def forget(self, email: str) -> None:
+        """Drop what was said by hand of somebody who is not followed any more."""
+        self._pauses.pop(email, None)
+        self._said.pop(email, None)
+
     def say(self, email: str, by_hand: ByHand) -> None:
         """This is said by hand of the agent's meetings; it is remembered by the e-mail address."""
         self._said.pop(email, None)

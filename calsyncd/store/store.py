@@ -19,6 +19,7 @@ from typing import Any
 
 from calsyncd.core.channels import Channel
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting
+from calsyncd.core.names import naming
 from calsyncd.core.past import Filter
 from calsyncd.core.sync import Bookmark, Changes, Stored
 from calsyncd.errors import Unavailable, UserError, exit_code_of
@@ -27,11 +28,18 @@ from calsyncd.store.migrations import MIGRATIONS
 
 BUSY_TIMEOUT_MS = 5000
 KEEP_DAMAGED = 3
+REWRITTEN_BYTES = 200_000_000
+"""A larger file of an older calsyncd is not written anew at the start, which somebody may wait for."""
+
+_INCREMENTAL = 2
+AT_ONCE = 1000
+"""So many old records go in a transaction, and so many free pages: nobody waits for long."""
 HIGHEST_VERSION = 999
 _EVENT_COLUMNS = (
     'id, start, "end", series, all_day, kind, transparent, response, updated, chat, mark, titles, color, label, guests,'
     " conference, told"
 )
+_DELETE_OLD = "DELETE FROM history WHERE number IN (SELECT number FROM history WHERE at < ? ORDER BY at LIMIT ?)"
 _HISTORY_COLUMNS = 'at, agent, "from", "to", outcome, why, event, late_ms, actor, after, until, begins, ends, substatus'
 
 
@@ -230,14 +238,78 @@ class Store:
         return {row[0]: row[1] for row in rows}
 
     async def record(self, rows: Sequence[HistoryRow], forget_before: float) -> None:
-        """Add to the history, and let go of what is older than `forget_before`."""
+        """Add to the history, and let go of some of what is older than `forget_before`."""
         columns = f"({_HISTORY_COLUMNS})"
 
         def work(db: sqlite3.Connection) -> None:
             insert(db, f"INSERT INTO history {columns}", map(astuple, rows))
-            db.execute("DELETE FROM history WHERE at < ?", (forget_before,))
+            db.execute(_DELETE_OLD, (forget_before, AT_ONCE))
 
         await self._write(work)
+
+    async def tidy(self, forget_before: float) -> bool:
+        """Let go of history that is older, and of free space, a piece at a time; whether there is more."""
+        gone = 0
+
+        def work(db: sqlite3.Connection) -> None:
+            nonlocal gone
+            gone = db.execute(_DELETE_OLD, (forget_before, AT_ONCE)).rowcount
+
+        await self._write(work)
+        async with self._answering():
+            before = next(iter(await self._connection.execute_fetchall("PRAGMA freelist_count")))[0]
+            await self._connection.execute_fetchall(f"PRAGMA incremental_vacuum({AT_ONCE})")
+            left = next(iter(await self._connection.execute_fetchall("PRAGMA freelist_count")))[0]
+        return gone == AT_ONCE or 0 < left < before
+
+    async def users_of(self, email: str) -> list[int]:
+        """The Aircall users who had this address when they were listed last."""
+        async with self._answering():
+            rows = await self._connection.execute_fetchall("SELECT user FROM directory WHERE email = ?", (email,))
+        return [row[0] for row in rows]
+
+    async def forget(self, email: str, users: Iterable[int]) -> dict[str, int]:
+        """Erase what is kept of an agent, with what was seen of these Aircall users; how many rows of what.
+
+        Channels are to be stopped before. What was erased is still in the file until `scrub`.
+        """
+        erased: dict[str, int] = {}
+        name = naming(email)
+        own = "(agent = ?1 OR substr(agent, 1, length(?1) + 15) = ?1 || ' (Aircall user ')"
+
+        def work(db: sqlite3.Connection) -> None:
+            erased["events"] = db.execute("DELETE FROM events WHERE agent = ?1", (email,)).rowcount
+            erased["calendars"] = db.execute("DELETE FROM calendars WHERE agent = ?1", (email,)).rowcount
+            erased["push channels"] = db.execute(
+                "DELETE FROM channels WHERE substr(calendar, 1, length(?1) + 1) = ?1 || '/'", (email,)
+            ).rowcount
+            erased["records of history"] = db.execute(f"DELETE FROM history WHERE {own}", (email,)).rowcount  # noqa: S608
+            # As the one who asked, or in what somebody gave as the reason.
+            db.execute("UPDATE history SET actor = 'somebody' WHERE lower(actor) = ?", (email,))
+            told = db.execute("SELECT number, why FROM history WHERE instr(lower(why), ?)", (email,)).fetchall()
+            without = [(name.sub("somebody", why), number) for number, why in told]
+            db.executemany("UPDATE history SET why = ? WHERE number = ?", without)
+            erased["observations"] = sum(
+                db.execute("DELETE FROM observations WHERE user = ?", (user,)).rowcount for user in users
+            )
+            erased["rows of the list of users"] = db.execute("DELETE FROM directory WHERE email = ?", (email,)).rowcount
+
+        await self._write(work)
+        return erased
+
+    async def scrub(self) -> bool:
+        """Leave nothing in the file of what was erased, ever; False while another program reads it and keeps the log.
+
+        Unavailable where there is no room: the file is written anew.
+        """
+        if not self.lasts:
+            return True
+        async with self._answering():
+            # Not in memory: the whole file passes through what is temporary.
+            for step in ("PRAGMA temp_store = FILE", "VACUUM", "PRAGMA temp_store = MEMORY"):
+                await self._connection.execute_fetchall(step)
+            blocked = await self._connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+        return not next(iter(blocked))[0]
 
     async def history(self, agent: str | None = None, since: float = 0.0) -> list[HistoryRow]:
         """What was done since `since`, in order, for one agent or for all."""
@@ -358,12 +430,14 @@ def _migrate(path: Path) -> None:
             raise sqlite3.DatabaseError("no calsyncd has this version")
         if version > len(MIGRATIONS):
             raise UserError(
-                f"{path}: the database is version {version}, this calsyncd knows {len(MIGRATIONS)}:"
-                " use the newer calsyncd, or move the file away (it is a cache and is made anew)"
+                f"{path}: the database is version {version}, this calsyncd knows {len(MIGRATIONS)}: use the newer"
+                " calsyncd, or move this file and those beside it whose names begin with its name away. It is a cache"
+                " and is made anew: the history is lost, and nobody who is held, since that is in the ledger"
             )
         # Not quick_check: it does not compare the tables with their indices.
         if db.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("integrity_check failed")
+        _let_it_shrink(db)
         db.execute("PRAGMA journal_mode = WAL")
         _step(db, version)
         if not _right_shape() <= _shape(db):
@@ -371,6 +445,18 @@ def _migrate(path: Path) -> None:
         # A damaged header can say that the file is read-only: only a write finds out.
         db.executescript(f"BEGIN IMMEDIATE; PRAGMA user_version = {len(MIGRATIONS)}; ROLLBACK;")
     path.chmod(0o600)
+
+
+def _let_it_shrink(db: sqlite3.Connection) -> None:
+    """Have the file give back what history no longer needs; an old file is written anew for that, once."""
+    if db.execute("PRAGMA auto_vacuum").fetchone()[0] == _INCREMENTAL:
+        return
+    db.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
+    pages, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+    if 0 < pages * size <= REWRITTEN_BYTES:
+        # Without the room for it the file stays as it is, and its free space is used again.
+        with contextlib.suppress(sqlite3.OperationalError):
+            db.execute("VACUUM")
 
 
 def _step(db: sqlite3.Connection, version: int) -> None:

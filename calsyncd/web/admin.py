@@ -94,6 +94,9 @@ class Operator(Protocol):
     async def release_all(self, actor: str, reason: str) -> dict[str, Any]:
         """Put everybody back and leave them paused; says how that went."""
 
+    async def forget(self, email: str, actor: str, reason: str) -> dict[str, Any]:
+        """Erase all that is kept of somebody who is no agent any more; says what, and what is left."""
+
     def outage(self) -> dict[str, Any] | None:
         """The daemon's last absence and what it meant, from memory; None if there was none."""
 
@@ -153,6 +156,7 @@ def admin_app(
     app.router.add_post("/api/v1/agents/{email}/resume", api.resume)
     app.router.add_post("/api/v1/agents/{email}/skip", api.skip)
     app.router.add_post("/api/v1/agents/{email}/extend", api.extend)
+    app.router.add_post("/api/v1/agents/{email}/forget", api.forget)
     app.router.add_post("/api/v1/sync", api.sync_all)
     app.router.add_post("/api/v1/pause", api.pause_all)
     app.router.add_post("/api/v1/resume", api.resume_all)
@@ -294,6 +298,10 @@ class _Api:
     async def release(self, request: web.Request) -> web.Response:
         actor, reason = who_asks(await read_body(request, frozenset({"actor", "reason"})))
         return _json(await self._operator.release_all(actor, reason))
+
+    async def forget(self, request: web.Request) -> web.Response:
+        actor, reason = who_asks(await read_body(request, frozenset({"reason", "actor"})))
+        return _json(await self._operator.forget(_email(request), actor, reason))
 
     async def explain(self, request: web.Request) -> web.Response:
         for name in request.query:

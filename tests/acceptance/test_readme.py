@@ -47,6 +47,9 @@ ELSEWHERE = {
     "calsyncd skip EMAIL": "tests/acceptance/test_pauses.py",
     "calsyncd extend EMAIL --for D": "tests/acceptance/test_pauses.py",
     "calsyncd sandbox [--doubt POINT=WAY]": "tests/demo/test_demo.py",
+    "calsyncd backup FILE": "tests/acceptance/test_living.py",
+    "calsyncd restore FILE": "tests/acceptance/test_living.py",
+    "calsyncd forget EMAIL": "tests/acceptance/test_forgetting.py",
     "calsyncd demo [--seconds N]": "`make demo` runs it",
     "systemctl reload calsyncd": "tests/acceptance/test_service.py sends its signal",
 }

@@ -396,6 +396,30 @@ async def test_what_was_not_sent_is_sent_after_a_restart(tmp_path: Path) -> None
     assert json.loads((tmp_path / "alarms.json").read_text())["unsent"] == {"test": []}
 
 
+async def test_whoever_is_forgotten_is_in_no_file_and_in_no_message(tmp_path: Path) -> None:
+    """What is raised of them is not cleared either: that would name them once more. The others' alarms stay."""
+    async with Company(tmp_path) as company:
+        await company.begin()
+
+        async def refuse(_: dict[str, Any]) -> None:
+            raise sending.NotSentError("down", passing=True)
+
+        company.watch._outboxes[0].send_by(refuse)
+        company.faults = {"a1@x": DELEGATION, "a2@x": DELEGATION}
+        await company.a_while(120)
+        assert [alarm["who"] for alarm in company.watch.alarms()] == ["a1@x", "a2@x"]
+        company.office.phones.follow(company.office._agents[1:])
+        company.syncer.follow({email: ((email,), Rules()) for email in company.emails[1:]})
+
+        assert await company.watch.forget("a1@x") == 1
+
+        assert b"a1@x" not in (tmp_path / "alarms.json").read_bytes()
+        await company.a_while(140)
+        assert b"a1@x" not in (tmp_path / "alarms.json").read_bytes()
+        assert [alarm["who"] for alarm in company.watch.alarms()] == ["a2@x"]
+        assert [message["who"] for message in company.watch._outboxes[0].waiting] == ["a2@x"]
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", '{"alarms": [{}], "unsent": {}}', '{"alarms": 5, "unsent": {}}', '{"alarms": []}', "\xff\xfe"],

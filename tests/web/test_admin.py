@@ -90,6 +90,10 @@ class Desk:
         self._do("release", actor, reason)
         return {"released": 2}
 
+    async def forget(self, email: str, actor: str, reason: str) -> dict[str, Any]:
+        self._do("forget", email, actor, reason)
+        return {"email": email, "erased": {"events": 2}, "left": []}
+
     def outage(self) -> dict[str, Any] | None:
         return self.absence
 

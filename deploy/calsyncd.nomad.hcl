@@ -1,0 +1,104 @@
+# One company under Nomad: one process, its state on a host volume. docs/living.md says what was tested of this and what
+# not. The client that has the volume also has calsyncd in /opt/calsyncd and the settings in /etc/calsyncd.
+job "calsyncd" {
+  type = "service"
+
+  group "calsyncd" {
+    # One, and never two: the second ends with status 75 while the first holds the state directory.
+    count = 1
+
+    # The old one ends before the new one starts.
+    update {
+      max_parallel = 1
+      canary       = 0
+    }
+
+    # Whatever ended it, agents may still be held.
+    restart {
+      attempts = 10
+      interval = "5m"
+      delay    = "2s"
+      mode     = "delay"
+    }
+
+    # Its state is on this client: elsewhere it would start without its debts.
+    reschedule {
+      attempts  = 0
+      unlimited = false
+    }
+
+    volume "state" {
+      type            = "host"
+      source          = "calsyncd"
+      access_mode     = "single-node-single-writer"
+      attachment_mode = "file-system"
+    }
+
+    network {
+      port "public" {
+        static = 8770
+      }
+    }
+
+    service {
+      name     = "calsyncd"
+      port     = "public"
+      provider = "nomad"
+
+      # Not /readyz, which is red while Aircall is away: a restart does not help then.
+      check {
+        type     = "http"
+        path     = "/healthz"
+        interval = "20s"
+        timeout  = "5s"
+        check_restart {
+          limit = 3
+          grace = "60s"
+        }
+      }
+    }
+
+    task "calsyncd" {
+      driver = "exec"
+      user   = "calsyncd"
+      # calsyncd needs 5 s at most to end.
+      kill_signal  = "SIGTERM"
+      kill_timeout = "15s"
+
+      config {
+        command = "/opt/calsyncd/bin/calsyncd"
+        args    = ["run", "--config", "/etc/calsyncd/config.yaml"]
+      }
+
+      # state_dir of the settings is /state.
+      volume_mount {
+        volume      = "state"
+        destination = "/state"
+      }
+
+      # The settings name aircall-token without a slash: it is looked for here first, as with systemd.
+      template {
+        data        = "{{ with nomadVar \"nomad/jobs/calsyncd\" }}{{ .aircall_token }}{{ end }}"
+        destination = "secrets/aircall-token"
+        perms       = "0400"
+        change_mode = "signal"
+        change_signal = "SIGHUP"
+      }
+      template {
+        data        = "{{ with nomadVar \"nomad/jobs/calsyncd\" }}{{ .google_json }}{{ end }}"
+        destination = "secrets/google.json"
+        perms       = "0400"
+        change_mode = "signal"
+        change_signal = "SIGHUP"
+      }
+      env {
+        CREDENTIALS_DIRECTORY = "${NOMAD_SECRETS_DIR}"
+      }
+
+      resources {
+        cpu    = 200
+        memory = 256
+      }
+    }
+  }
+}
