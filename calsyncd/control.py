@@ -10,7 +10,9 @@ from typing import Any, Protocol, TypeVar
 from calsyncd.calendars import Others, Push, Syncer
 from calsyncd.chronicle import Annals, Chronicle
 from calsyncd.clock import SystemClock
+from calsyncd.core.budget import Budget
 from calsyncd.core.hours import zone_of
+from calsyncd.core.lateness import Latenesses
 from calsyncd.core.matching import Matching
 from calsyncd.core.model import Event, HistoryRow, Trouble
 from calsyncd.core.moments import Moment
@@ -18,6 +20,7 @@ from calsyncd.core.past import Query
 from calsyncd.errors import UserError
 from calsyncd.explainer import Explainer, Origin
 from calsyncd.logs import get_logger
+from calsyncd.overview import Overview
 from calsyncd.phones import Agent, Outages, Phones, Roster, Webhooks, Wishes
 from calsyncd.view import Diary, agent_view, matching_view, outage_view, time_out, timeline_view, worst_trouble
 from calsyncd.web.public import Health
@@ -72,6 +75,9 @@ class Control:
         archive: Archive,
         past: Annals,
         outages: Outages,
+        budget: Budget,
+        lateness: Latenesses,
+        version: str,
         well: Callable[[], str],
         alarms: Callable[[], list[dict[str, Any]]],
         origin: Origin,
@@ -93,6 +99,18 @@ class Control:
         self._outages = outages
         self._well = well
         self._alarms = alarms
+        self._overview = Overview(
+            clock,
+            version=version,
+            roster=roster,
+            syncer=syncer,
+            push=push,
+            budget=budget,
+            lateness=lateness,
+            alarms=alarms,
+            ready=self.ready,
+            ill=well,
+        )
         self._chronicle = Chronicle(clock, archive, past, zone=self._zone, settings=self._settings)
         self._explainer = Explainer(
             clock,
@@ -104,6 +122,14 @@ class Control:
             origin=origin,
             horizon=horizon,
         )
+
+    def emails(self) -> list[str]:
+        """Every agent that the settings name, by address."""
+        return [agent.email for agent in self._roster.agents.values() if agent.configured]
+
+    def overview(self) -> dict[str, Any]:
+        """The company at a glance."""
+        return self._overview.view()
 
     def agents(self) -> list[dict[str, Any]]:
         """Every agent that the settings name."""

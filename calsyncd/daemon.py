@@ -28,6 +28,7 @@ from calsyncd.connections import Connections
 from calsyncd.control import Control
 from calsyncd.core.budget import Budget
 from calsyncd.core.guard import Floor, StormLimits
+from calsyncd.core.lateness import Latenesses
 from calsyncd.core.plan import Held
 from calsyncd.core.prices import Weights
 from calsyncd.errors import ServiceError, UserError, exit_code_of
@@ -48,6 +49,7 @@ from calsyncd.web.admin import admin_app
 from calsyncd.web.connect import Place
 from calsyncd.web.public import public_app
 from calsyncd.web.server import serve
+from calsyncd.web.stream import Feed
 
 WEBHOOK_PATH = "/webhooks/google/notifications"
 AIRCALL_WEBHOOK_PATH = "/webhooks/aircall"
@@ -110,12 +112,15 @@ class Daemon:
         self.metrics = Metrics(__version__)
         self.scheduler = Scheduler(self.clock)
         self.budget = Budget(settings.aircall.requests_per_minute)
+        self.lateness = Latenesses()
+        self.metrics.late = lambda seconds: self.lateness.add(self.clock.now(), seconds)
         self.roster = Roster(self.clock.now)
         self.phones: Phones
         self.webhooks: Webhooks
         self.push: Push
         self.syncer: Syncer
         self.control: Control
+        self.feed: Feed
         self.outages: Outages
         self.absence: Absence
         self.store: Store
@@ -234,8 +239,6 @@ class Daemon:
             self._take_grants(settings, http)
             self.syncer.storm.limits = _storm_limits(settings)
             self.outages = Outages(self.roster, is_read=self.syncer.is_read, touch=self.phones.touch)
-            self.phones.watch(self.outages.judged)
-            self.syncer.listen(self.outages.read)
             self.absence = Absence(self.clock, Alive(settings.state_dir), self.outages)
             self.scheduler.when_stepped(self.absence.stepped)
             self.alarms = self._watch()
@@ -250,6 +253,9 @@ class Daemon:
                 archive=self.store,
                 past=journal,
                 outages=self.outages,
+                budget=self.budget,
+                lateness=self.lateness,
+                version=__version__,
                 well=self._ill,
                 alarms=self.alarms.alarms,
                 origin=self._origin,
@@ -257,6 +263,7 @@ class Daemon:
                 others=others,
                 matching=self.following.matching,
             )
+            self._tell_of_changes(journal)
             self._acts = _acts(ledger)
             self.roster.directory, self.roster.zones = await self.store.directory(), await self.store.zones()
             self.phones.keep_available(_floors(settings))
@@ -272,6 +279,22 @@ class Daemon:
             )
             self.roster.recall(await self.store.changes_before(None, math.inf))
             yield journal
+
+    def _tell_of_changes(self, journal: Journal) -> None:
+        """Have those who watch told of what changes."""
+        feed = self.feed = Feed(self.control, self.clock.now, __version__)
+
+        def judged(emails: Collection[str], now: float) -> None:
+            self.outages.judged(emails, now)
+            feed.changed(emails)
+
+        def read(email: str) -> None:
+            self.outages.read(email)
+            feed.changed((email,))
+
+        self.phones.watch(judged)
+        self.syncer.listen(read, feed.timeline_changed)
+        journal.told = lambda row: feed.timeline_changed(row.agent)
 
     def _take_grants(self, settings: Settings, http: Http) -> None:
         """What agents and Aircall's admin are asked for in a browser, where the settings have them asked."""
@@ -346,7 +369,7 @@ class Daemon:
                 ways=self.connections,
             )
             await stack.enter_async_context(serve(public, sockets.get("public") or str(settings.server.listen)))
-            admin = admin_app(operator=self.control, registry=self.metrics.registry, now=self.clock.now)
+            admin = admin_app(operator=self.control, registry=self.metrics.registry, now=self.clock.now, feed=self.feed)
             await stack.enter_async_context(
                 serve(
                     admin,
@@ -399,6 +422,7 @@ class Daemon:
         ended = asyncio.create_task(self.absence.end(), name="last mark")
         systemd.notify(self._environ, STOPPING="1", STATUS="stopping")
         log.info("Stopping: what is in flight may end", action="stopping")
+        self.feed.end()
         self.phones.stop()
         await self.scheduler.finish(STOP_SECONDS)
         with contextlib.suppress(ServiceError):

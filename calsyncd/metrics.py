@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from calsyncd.core.access import REACH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from prometheus_client import Metric
 
@@ -56,10 +56,14 @@ class _Registry(CollectorRegistry):
 
 
 class Metrics:
-    """What is counted and measured; each method is told one thing and does no I/O."""
+    """What is counted and measured; each method is told one thing and does no I/O.
+
+    `late` is called with each lateness that is observed, in seconds.
+    """
 
     def __init__(self, version: str) -> None:
         registry = self.registry = _Registry(auto_describe=True)
+        self.late: Callable[[float], None] = lambda _seconds: None
         self._lateness = Histogram(
             "calsyncd_boundary_lateness_seconds",
             "From the later of boundary and knowledge to Aircall's 200.",
@@ -163,6 +167,7 @@ class Metrics:
     def boundary_lateness(self, seconds: float) -> None:
         """An update's 200 came so long after the later of its boundary and our knowledge of it."""
         self._lateness.observe(max(0.0, seconds))
+        self.late(max(0.0, seconds))
 
     def wrong_state(self, kind: Wrong, seconds: float) -> None:
         """An agent's phone could ring in a meeting, or the agent was unreachable after it, for so long."""

@@ -39,9 +39,22 @@ MAY_KNOW: dict[str, set[str]] = {
     "web": {"core", "errors"},
     "chronicle": {"clock", "core", "view"},
     "control": {
-        *("calendars", "chronicle", "clock", "core", "errors", "explainer", "logs", "phones", "view", "web"),
+        *(
+            "calendars",
+            "chronicle",
+            "clock",
+            "core",
+            "errors",
+            "explainer",
+            "logs",
+            "overview",
+            "phones",
+            "view",
+            "web",
+        ),
     },
     "explainer": {"calendars", "clock", "core", "phones", "view"},
+    "overview": {"calendars", "clock", "core", "phones", "view"},
     "installation": {"aircall", "core", "errors", "http", "logs", "scheduler", "web"},
     "following": {"calendars", "config", "core", "errors", "everybody", "phones", "scheduler", "view"},
     "services": {

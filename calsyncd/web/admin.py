@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from calsyncd.core.moments import Moment
     from calsyncd.core.past import Query
     from calsyncd.web.public import Health
+    from calsyncd.web.stream import Feed
 
 MAX_BODY = 16 * 1024
 AT_ONCE = 20
@@ -48,6 +49,12 @@ _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".
 
 class Operator(Protocol):
     """What the daemon does for operators; agents are dictionaries of the API's shape."""
+
+    def overview(self) -> dict[str, Any]:
+        """The company at a glance, from memory."""
+
+    def emails(self) -> list[str]:
+        """Every agent's address, from memory."""
 
     def agents(self) -> list[dict[str, Any]]:
         """Every agent, from memory."""
@@ -118,13 +125,14 @@ def admin_app(
     operator: Operator,
     registry: CollectorRegistry,
     now: Callable[[], float],
+    feed: Feed,
     token: str | None = None,
 ) -> web.Application:
     """The application behind `server.admin_listen`; `now` is epoch seconds.
 
     With a `token`, every request but `/healthz` must carry it: as a bearer, or as the password of Basic authentication.
     """
-    api = _Api(operator, now)
+    api = _Api(operator, now, feed)
     app = web.Application(client_max_size=MAX_BODY, middlewares=[dressed, guarded(token)])
     page = resources.files("calsyncd.web") / "static"
     for file in page.iterdir():
@@ -139,6 +147,8 @@ def admin_app(
     app.router.add_get("/metrics", expose)
     app.router.add_get("/healthz", api.healthz)
     app.router.add_get("/readyz", api.readyz)
+    app.router.add_get("/api/v1/overview", api.overview)
+    app.router.add_get("/api/v1/stream", feed.serve, allow_head=False)
     app.router.add_get("/api/v1/outage", api.outage)
     app.router.add_get("/api/v1/alarms", api.alarms)
     app.router.add_get("/api/v1/matching", api.matching)
@@ -164,9 +174,10 @@ def admin_app(
 class _Api:
     """The handlers: read the request, ask the operator, answer what is so afterwards."""
 
-    def __init__(self, operator: Operator, now: Callable[[], float]) -> None:
+    def __init__(self, operator: Operator, now: Callable[[], float], feed: Feed) -> None:
         self._operator = operator
         self._now = now
+        self._feed = feed
 
     async def healthz(self, _: web.Request) -> web.Response:
         health = self._operator.health()
@@ -175,6 +186,9 @@ class _Api:
     async def readyz(self, _: web.Request) -> web.Response:
         ready, reasons = self._operator.ready()
         return _json({"ready": ready, "reasons": reasons}, 200 if ready else 503)
+
+    async def overview(self, _: web.Request) -> web.Response:
+        return _json(self._operator.overview())
 
     async def outage(self, _: web.Request) -> web.Response:
         return _json({"outage": self._operator.outage()})
@@ -186,6 +200,7 @@ class _Api:
         return _json(self._operator.matching())
 
     async def agents(self, _: web.Request) -> web.Response:
+        self._feed.read()
         return _json({"agents": self._operator.agents()})
 
     async def agent(self, request: web.Request) -> web.Response:

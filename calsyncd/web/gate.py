@@ -55,9 +55,15 @@ async def dressed(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = _error(409, "conflict", str(err))
     except (Refused, Unavailable) as err:
         response = _error(502 if isinstance(err, Refused) else 503, err.code, str(err))
+    if not response.prepared:
+        dress(response)
+    return response
+
+
+def dress(response: web.StreamResponse) -> None:
+    """Give an answer the headers that every one carries."""
     for name, value in _HEADERS.items():
         response.headers[name] = value
-    return response
 
 
 def guarded(token: str | None) -> Middleware:

@@ -83,7 +83,7 @@ class _Door:
 class _Connection(web.RequestHandler):
     """aiohttp's connection with a bounded life; errors are answered with nothing and logged without their bytes."""
 
-    __slots__ = ("_cutter", "_door", "_requests", "_wire")
+    __slots__ = ("_cutter", "_door", "_lost", "_requests", "_wire")
 
     def __init__(self, manager: web.Server, door: _Door, **options: Any) -> None:
         super().__init__(manager, loop=door.loop, **options)
@@ -91,6 +91,7 @@ class _Connection(web.RequestHandler):
         self._requests = 0
         self._wire: asyncio.Transport | None = None
         self._cutter: asyncio.TimerHandle | None = None
+        self._lost: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not isinstance(transport, asyncio.Transport):  # pragma: no cover - streams only
@@ -111,15 +112,26 @@ class _Connection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._leave()
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            lost()
         super().connection_lost(exc)
 
     def began(self) -> None:
         """A request has come in whole: from now on it is ours to be quick."""
         self._door.waiting.pop(self, None)
 
+    def keep_open(self, lost: Callable[[], None]) -> None:
+        """The answer goes on for as long as its reader wants it."""
+        self._lost = lost
+        if self._cutter is not None:
+            self._cutter.cancel()
+            self._cutter = None
+
     def done(self) -> None:
         """The request is answered: the life of the connection begins anew."""
         self._requests += 1
+        self._lost = None
         if self in self._door.inside:
             self._wait()
 
@@ -170,6 +182,13 @@ class _Connection(web.RequestHandler):
             self._door.malformed.add()
         else:
             self._door.failed.add(exc_info=exc)
+
+
+def keep_open(request: web.Request, lost: Callable[[], None]) -> None:
+    """Let the connection live while this request is answered, however long that takes; `lost` is called if it ends."""
+    connection: object = request.protocol
+    if isinstance(connection, _Connection):
+        connection.keep_open(lost)
 
 
 @asynccontextmanager

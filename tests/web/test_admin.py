@@ -16,6 +16,7 @@ from calsyncd.metrics import Metrics
 from calsyncd.web.admin import admin_app
 from calsyncd.web.public import Health
 from calsyncd.web.server import serve
+from calsyncd.web.stream import Feed
 
 from .wire import body, request, send, status
 
@@ -42,6 +43,13 @@ class Desk:
     well: bool = True
     absence: dict[str, Any] | None = None
     raised: list[dict[str, Any]] = field(default_factory=list)
+    owed: int = 0
+
+    def overview(self) -> dict[str, Any]:
+        return {"now": "2026-11-18T11:06:40.000Z", "owed": {"count": self.owed}}
+
+    def emails(self) -> list[str]:
+        return list(self.known)
 
     def agents(self) -> list[dict[str, Any]]:
         return list(self.known.values())
@@ -115,6 +123,11 @@ class Desk:
         self.done.append(what)
 
 
+def feed(desk: Desk) -> Feed:
+    """What is told of changes at a desk."""
+    return Feed(desk, lambda: NOW, "1.2.3")
+
+
 @pytest.fixture
 def desk() -> Desk:
     """The operator behind the API."""
@@ -124,7 +137,7 @@ def desk() -> Desk:
 @pytest.fixture
 async def address(desk: Desk) -> AsyncIterator[str]:
     """Where the operator's API listens."""
-    app = admin_app(operator=desk, registry=Metrics("1.2.3").registry, now=lambda: NOW)
+    app = admin_app(operator=desk, registry=Metrics("1.2.3").registry, now=lambda: NOW, feed=feed(desk))
     async with serve(app, "127.0.0.1:0", life_seconds=60) as (address,):
         yield address
 
@@ -566,7 +579,9 @@ async def test_health_and_readiness_give_reasons(session: aiohttp.ClientSession,
 )
 async def test_token_is_demanded_where_there_is_one(desk: Desk, authorization: str | None, expected: int) -> None:
     """With a token every name of the machine will do, and without it nothing is told but health."""
-    app = admin_app(operator=desk, registry=Metrics("1").registry, now=lambda: NOW, token="s3cret-admin-token")
+    app = admin_app(
+        operator=desk, registry=Metrics("1").registry, now=lambda: NOW, feed=feed(desk), token="s3cret-admin-token"
+    )
     headers = {"Connection": "close"} | ({} if authorization is None else {"Authorization": authorization})
     async with serve(app, "127.0.0.1:0") as (address,):
         answer = await send(address, request("/api/v1/agents", headers, method="GET"))
@@ -579,7 +594,7 @@ async def test_token_is_demanded_where_there_is_one(desk: Desk, authorization: s
 
 async def test_unix_socket_needs_no_host(desk: Desk, tmp_path: Path) -> None:
     """No web page can reach a unix socket, so any Host will do there."""
-    app = admin_app(operator=desk, registry=Metrics("1").registry, now=lambda: NOW)
+    app = admin_app(operator=desk, registry=Metrics("1").registry, now=lambda: NOW, feed=feed(desk))
     async with serve(app, f"unix:{tmp_path}/admin.sock") as (address,):
         raw = b"GET /api/v1/agents HTTP/1.1\r\nHost: calsyncd\r\nConnection: close\r\n\r\n"
         answer = await send(address, raw)

@@ -22,6 +22,7 @@ from calsyncd.store import Store
 from calsyncd.web import history as web_history
 from calsyncd.web.admin import admin_app
 from calsyncd.web.server import serve
+from calsyncd.web.stream import Feed
 
 from .test_admin import Desk
 
@@ -81,7 +82,9 @@ async def session(journal: tuple[Journal, Store]) -> AsyncIterator[aiohttp.Clien
         return ZONES.get(email or "", UTC)
 
     chronicle = Chronicle(clock, journal[1], journal[0], zone=zone, settings=lambda: {AMY: "custom", BEN: "available"})
-    app = admin_app(operator=Past(chronicle), registry=Metrics("1.2.3").registry, now=lambda: NOW)
+    past = Past(chronicle)
+    feed = Feed(past, lambda: NOW, "1.2.3")
+    app = admin_app(operator=past, registry=Metrics("1.2.3").registry, now=lambda: NOW, feed=feed)
     async with (
         serve(app, "127.0.0.1:0", life_seconds=60) as (address,),
         aiohttp.ClientSession(f"http://{address}") as session,
