@@ -63,7 +63,8 @@ async def dressed(request: web.Request, handler: Handler) -> web.StreamResponse:
 def dress(response: web.StreamResponse) -> None:
     """Give an answer the headers that every one carries."""
     for name, value in _HEADERS.items():
-        response.headers[name] = value
+        response.headers.setdefault(name, value)
+    response.headers["Server"] = SERVER
 
 
 def guarded(token: str | None) -> Middleware:

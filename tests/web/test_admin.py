@@ -21,7 +21,7 @@ from calsyncd.web.stream import Feed
 from .wire import body, request, send, status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
     from pathlib import Path
 
     from calsyncd.core.moments import Moment
@@ -57,9 +57,14 @@ class Desk:
     def agent(self, email: str) -> dict[str, Any] | None:
         return self.known.get(email)
 
-    async def timelines(self, email: str | None, window: tuple[float, float] | date | None) -> list[dict[str, Any]]:
-        self._do("timelines", email, window)
-        return [{"email": name, "spans": []} for name in self.known if email in {None, name}]
+    def channels(self, email: str) -> list[dict[str, Any]]:
+        return [{"calendar": email, "health": "off"}]
+
+    async def timelines(
+        self, emails: Collection[str] | None, window: tuple[float, float] | date | None
+    ) -> list[dict[str, Any]]:
+        self._do("timelines", emails, window)
+        return [{"email": name, "spans": []} for name in self.known if emails is None or name in emails]
 
     async def history(self, query: Query, most: int) -> dict[str, Any] | None:
         self._do("history", query, most)
@@ -192,8 +197,8 @@ async def test_timelines_are_told_for_one_and_all(session: aiohttp.ClientSession
     midnight = 1_794_960_000.0
     assert desk.done == [
         ("timelines", None, (midnight, midnight + 3600)),
-        ("timelines", AMY, date(2026, 11, 18)),
-        ("timelines", AMY, None),
+        ("timelines", (AMY,), date(2026, 11, 18)),
+        ("timelines", (AMY,), None),
     ]
 
 
