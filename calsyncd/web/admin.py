@@ -26,7 +26,7 @@ from calsyncd.web.asked import (
     time_out,
     window_of,
 )
-from calsyncd.web.gate import dressed, guarded
+from calsyncd.web.gate import Gate, dressed, guarded
 from calsyncd.web.history import MAX_WHOLE, history_query, window_query
 from calsyncd.web.paging import PAGING, Key, Page
 
@@ -132,14 +132,14 @@ def admin_app(
     registry: CollectorRegistry,
     now: Callable[[], float],
     feed: Feed,
-    token: str | None = None,
+    gate: Gate,
 ) -> web.Application:
     """The application behind `server.admin_listen`; `now` is epoch seconds.
 
-    With a `token`, every request but `/healthz` must carry it: as a bearer, or as the password of Basic authentication.
+    Where the gate has a token, every request but `/healthz` must carry it.
     """
     api = _Api(operator, now, feed)
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[dressed, guarded(token)])
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[dressed, guarded(gate)])
     page = resources.files("calsyncd.web") / "static"
     for one in page.iterdir():
         suffix = one.name[one.name.rfind(".") :]

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from calsyncd.errors import Refused, Unavailable, UserError
 from calsyncd.metrics import Metrics
 from calsyncd.web.admin import admin_app
+from calsyncd.web.gate import Gate
 from calsyncd.web.public import Health
 from calsyncd.web.server import serve
 from calsyncd.web.stream import Feed
@@ -142,7 +143,7 @@ def desk() -> Desk:
 @pytest.fixture
 async def address(desk: Desk) -> AsyncIterator[str]:
     """Where the operator's API listens."""
-    app = admin_app(operator=desk, registry=Metrics("1.2.3").registry, now=lambda: NOW, feed=feed(desk))
+    app = admin_app(operator=desk, registry=Metrics("1.2.3").registry, now=lambda: NOW, feed=feed(desk), gate=Gate())
     async with serve(app, "127.0.0.1:0", life_seconds=60) as (address,):
         yield address
 
@@ -585,7 +586,7 @@ async def test_health_and_readiness_give_reasons(session: aiohttp.ClientSession,
 async def test_token_is_demanded_where_there_is_one(desk: Desk, authorization: str | None, expected: int) -> None:
     """With a token every name of the machine will do, and without it nothing is told but health."""
     app = admin_app(
-        operator=desk, registry=Metrics("1").registry, now=lambda: NOW, feed=feed(desk), token="s3cret-admin-token"
+        operator=desk, registry=Metrics("1").registry, now=lambda: NOW, feed=feed(desk), gate=Gate("s3cret-admin-token")
     )
     headers = {"Connection": "close"} | ({} if authorization is None else {"Authorization": authorization})
     async with serve(app, "127.0.0.1:0") as (address,):
@@ -599,7 +600,7 @@ async def test_token_is_demanded_where_there_is_one(desk: Desk, authorization: s
 
 async def test_unix_socket_needs_no_host(desk: Desk, tmp_path: Path) -> None:
     """No web page can reach a unix socket, so any Host will do there."""
-    app = admin_app(operator=desk, registry=Metrics("1").registry, now=lambda: NOW, feed=feed(desk))
+    app = admin_app(operator=desk, registry=Metrics("1").registry, now=lambda: NOW, feed=feed(desk), gate=Gate())
     async with serve(app, f"unix:{tmp_path}/admin.sock") as (address,):
         raw = b"GET /api/v1/agents HTTP/1.1\r\nHost: calsyncd\r\nConnection: close\r\n\r\n"
         answer = await send(address, raw)
