@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +11,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from calsyncd.cli.api import Admin
+from calsyncd.cli.api import send as command_sends
 from calsyncd.errors import UserError
 from calsyncd.metrics import Metrics
 from calsyncd.web.admin import admin_app
@@ -93,6 +96,20 @@ async def test_another_token_counts_at_once() -> None:
         for token, expected in ((TOKEN, 401), (TOKEN[::-1], 200)):
             async with session.get("/api/v1/agents", headers={"Authorization": f"Bearer {token}"}) as answer:
                 assert answer.status == expected
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+async def test_commands_ask_by_a_unix_socket(tmp_path: Path, token: str | None) -> None:
+    """Whatever its name is to them; with a token where there is one."""
+    desk = Desk()
+    async with listening(desk, f"unix:{tmp_path}/admin.sock", Gate(token)) as address:
+        said = await asyncio.to_thread(command_sends, Admin(address, token), "POST", PAUSE, {"for": "1h"})
+        if token is not None:
+            with pytest.raises(UserError, match=r"wants a token.*admin_token_file"):
+                await asyncio.to_thread(command_sends, Admin(address), "GET", "/api/v1/agents")
+
+    assert said["state"] == "paused"
+    assert len(desk.done) == 1
 
 
 def test_sockets_that_are_handed_over_are_private_without_a_token(tmp_path: Path) -> None:
