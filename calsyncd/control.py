@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Protocol, TypeVar
 
@@ -11,7 +11,9 @@ from calsyncd.calendars import Others, Push, Syncer
 from calsyncd.chronicle import Annals, Chronicle
 from calsyncd.clock import SystemClock
 from calsyncd.core.alarms import OWED_SECONDS
+from calsyncd.core.budget import Budget
 from calsyncd.core.hours import zone_of
+from calsyncd.core.lateness import Latenesses
 from calsyncd.core.matching import Matching
 from calsyncd.core.model import Event, HistoryRow, Trouble
 from calsyncd.core.moments import Moment
@@ -20,11 +22,13 @@ from calsyncd.errors import UserError
 from calsyncd.explainer import Explainer, Origin
 from calsyncd.forgetting import Forgetting
 from calsyncd.logs import get_logger
+from calsyncd.overview import Overview
 from calsyncd.phones import Agent, Outages, Phones, Roster, Webhooks, Wishes
 from calsyncd.view import (
     Diary,
     agent_state,
     agent_view,
+    channels_view,
     matching_view,
     outage_view,
     time_out,
@@ -82,6 +86,9 @@ class Control:
         archive: Archive,
         past: Annals,
         outages: Outages,
+        budget: Budget,
+        lateness: Latenesses,
+        version: str,
         well: Callable[[], str],
         alarms: Callable[[], list[dict[str, Any]]],
         origin: Origin,
@@ -105,6 +112,18 @@ class Control:
         self._outages = outages
         self._well = well
         self._alarms = alarms
+        self._overview = Overview(
+            clock,
+            version=version,
+            roster=roster,
+            syncer=syncer,
+            push=push,
+            budget=budget,
+            lateness=lateness,
+            alarms=alarms,
+            ready=self.ready,
+            ill=well,
+        )
         self._chronicle = Chronicle(clock, archive, past, zone=self._zone, settings=self._settings)
         self._explainer = Explainer(
             clock,
@@ -117,9 +136,13 @@ class Control:
             horizon=horizon,
         )
 
-    def agents(self) -> list[dict[str, Any]]:
-        """Every agent that the settings name."""
-        return [self._view(agent) for agent in self._roster.agents.values() if agent.configured]
+    def emails(self) -> list[str]:
+        """Every agent that the settings name, by address."""
+        return [agent.email for agent in self._roster.agents.values() if agent.configured]
+
+    def overview(self) -> dict[str, Any]:
+        """The company at a glance."""
+        return self._overview.view()
 
     def states(self) -> Iterator[str]:
         """The state of every agent that the settings name."""
@@ -149,6 +172,15 @@ class Control:
             others_why_not=why_not,
         )
 
+    def channels(self, email: str) -> list[dict[str, Any]]:
+        """The push channels of an agent's calendars; a calendar without one is told too."""
+        now = self._clock.now()
+        return [
+            row
+            for calendar in self._syncer.of_agent(email)
+            for row in channels_view(calendar, self._push.health(calendar, now))
+        ]
+
     def _trouble_beside(self, agent: Agent) -> Trouble | None:
         """What troubles an agent whatever their calendars say."""
         email = agent.email
@@ -157,9 +189,11 @@ class Control:
     def _trouble(self, agent: Agent) -> Trouble | None:
         return worst_trouble(agent, self._syncer.of_agent(agent.email), self._trouble_beside(agent))
 
-    async def timelines(self, email: str | None, window: Window) -> list[dict[str, Any]]:
-        """What was and will be between two instants, or on a day of each agent's own zone, for one agent or all."""
-        agents = [agent for agent in self._roster.agents.values() if agent.configured and email in (None, agent.email)]
+    async def timelines(self, emails: Collection[str] | None, window: Window) -> list[dict[str, Any]]:
+        """What was and will be between two instants, or on a day of each agent's own zone, for these agents or all."""
+        names = set(self.emails() if emails is None else emails)
+        agents = [agent for agent in self._roster.agents.values() if agent.configured and agent.email in names]
+        email = agents[0].email if len(agents) == 1 else None
         windows = {agent.email: self._window(agent.email, window) for agent in agents}
         if not windows:
             return []

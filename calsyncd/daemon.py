@@ -27,6 +27,7 @@ from calsyncd.connections import Connections, forget_grant
 from calsyncd.control import Control
 from calsyncd.core.budget import Budget
 from calsyncd.core.guard import Floor, StormLimits
+from calsyncd.core.lateness import Latenesses
 from calsyncd.core.plan import Held
 from calsyncd.core.prices import Weights
 from calsyncd.errors import ServiceError, Unavailable, UserError, exit_code_of
@@ -48,10 +49,12 @@ from calsyncd.state import Alive, give_to_owner, is_invitation, locked, nonce_pr
 from calsyncd.store import Store, StoreUnavailableError
 from calsyncd.supervised import Supervised, status_line
 from calsyncd.vault import Vault
-from calsyncd.web.admin import admin_app
+from calsyncd.web.admin import MALFORMED, admin_app
 from calsyncd.web.connect import Place
+from calsyncd.web.gate import Gate, check_private
 from calsyncd.web.public import public_app
 from calsyncd.web.server import serve
+from calsyncd.web.stream import Feed
 
 STOP_SECONDS = 4.0
 PULSE_SECONDS = 5.0
@@ -128,12 +131,16 @@ class Daemon:
         self.metrics.registry.measure = self._measure
         self.scheduler = Scheduler(self.clock)
         self.budget = Budget(settings.aircall.requests_per_minute)
+        self.gate = Gate(_admin_token(settings))
+        self.lateness = Latenesses()
+        self.metrics.late = lambda seconds: self.lateness.add(self.clock.now(), seconds)
         self.roster = Roster(self.clock.now)
         self.phones: Phones
         self.webhooks: Webhooks
         self.push: Push
         self.syncer: Syncer
         self.control: Control
+        self.feed: Feed
         self.outages: Outages
         self.absence: Absence
         self.store: Store
@@ -257,8 +264,6 @@ class Daemon:
             self._take_grants(settings, http)
             self.syncer.storm.limits = _storm_limits(settings)
             self.outages = Outages(self.roster, is_read=self.syncer.is_read, touch=self.phones.touch)
-            self.phones.watch(self.outages.judged)
-            self.syncer.listen(self.outages.read)
             self.absence = Absence(self.clock, Alive(settings.state_dir), self.outages)
             self.scheduler.when_stepped(self.absence.stepped)
             self.alarms = self._watch()
@@ -286,6 +291,9 @@ class Daemon:
                 archive=self.store,
                 past=journal,
                 outages=self.outages,
+                budget=self.budget,
+                lateness=self.lateness,
+                version=__version__,
                 well=self._ill,
                 alarms=self.alarms.alarms,
                 origin=self._origin,
@@ -294,6 +302,7 @@ class Daemon:
                 matching=self.following.matching,
                 forgetting=forgetting,
             )
+            self._tell_of_changes(journal)
             await self._take_up(ledger)
             yield journal
 
@@ -313,6 +322,22 @@ class Daemon:
             ledger.said.values(),
         )
         self.roster.recall(await self.store.changes_before(None, math.inf))
+
+    def _tell_of_changes(self, journal: Journal) -> None:
+        """Have those who watch told of what changes."""
+        feed = self.feed = Feed(self.control, self.clock.now, __version__)
+
+        def judged(emails: Collection[str], now: float) -> None:
+            self.outages.judged(emails, now)
+            feed.changed(emails)
+
+        def read(email: str) -> None:
+            self.outages.read(email)
+            feed.changed((email,))
+
+        self.phones.watch(judged)
+        self.syncer.listen(read, feed.timeline_changed)
+        journal.told = lambda row: feed.timeline_changed(row.agent)
 
     def _take_grants(self, settings: Settings, http: Http) -> None:
         """What agents and Aircall's admin are asked for in a browser, where the settings have them asked."""
@@ -425,13 +450,23 @@ class Daemon:
                 trusted=settings.server.trusted_proxies,
             )
             await listening.enter_async_context(serve(public, sockets.get("public") or str(settings.server.listen)))
-            admin = admin_app(operator=self.control, registry=self.metrics.registry, now=self.clock.now)
+            admin = admin_app(
+                operator=self.control,
+                registry=self.metrics.registry,
+                now=self.clock.now,
+                feed=self.feed,
+                gate=self.gate,
+                version=__version__,
+            )
+            if self.gate.digest is None:
+                check_private(sockets.get("admin") or ())
             await listening.enter_async_context(
                 serve(
                     admin,
                     sockets.get("admin") or str(settings.server.admin_listen),
                     connections=100,
                     life_seconds=600.0,
+                    malformed=MALFORMED,
                 )
             )
             self.following.serve()
@@ -487,6 +522,7 @@ class Daemon:
         ended = asyncio.create_task(self.absence.end(), name="last mark")
         self._supervised.stopping()
         log.info("Stopping: what is in flight may end", action="stopping")
+        self.feed.end()
         self.phones.stop()
         if self.reach is not None:
             self.reach.end()
@@ -691,6 +727,10 @@ class Daemon:
             if self.connections is not None and client is not None:
                 self.connections.use(client)
             renewed.append("google")
+        if fresh.server.admin_token is not None and before.server.admin_token is not None:
+            self.gate.use(fresh.server.admin_token.reveal())
+            if fresh.server.admin_token != before.server.admin_token:
+                renewed.append("admin")
         api_id, token, app = fresh.aircall.api_id, fresh.aircall.api_token, services.app(fresh)
         if isinstance(self._authorization, ApiKey) and api_id is not None and token is not None:
             if self._authorization.replace(api_id, token.reveal()):
@@ -792,6 +832,11 @@ async def _without_daemon(
             with contextlib.suppress(ServiceError):
                 await journal.flush()
     return outcome
+
+
+def _admin_token(settings: Settings) -> str | None:
+    token = settings.server.admin_token
+    return token.reveal() if token is not None else None
 
 
 def _open_ledger(path: Path) -> Ledger:

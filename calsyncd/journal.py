@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -55,7 +55,7 @@ class Book(Protocol):
 
 
 class Journal:
-    """Takes what was seen and done at any time; `run` writes it."""
+    """Takes what was seen and done at any time; `run` writes it. `told` is called with each record as it comes."""
 
     def __init__(self, book: Book, clock: Clock, keep: float) -> None:
         self._book = book
@@ -66,6 +66,7 @@ class Journal:
         self._writing: list[HistoryRow] = []
         self._users: tuple[dict[int, str], dict[int, str]] | None = None
         self._news = asyncio.Event()
+        self.told: Callable[[HistoryRow], None] = lambda _row: None
 
     def observed(self, user: int, observation: Observation) -> None:
         """A look was answered."""
@@ -76,6 +77,7 @@ class Journal:
         """A change was made, or left alone."""
         self._rows.append(row)
         self._news.set()
+        self.told(row)
 
     def listed(self, emails: dict[int, str], zones: dict[int, str]) -> None:
         """The company's users were listed: e-mail by user, and their zone, "" for none."""

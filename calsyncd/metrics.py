@@ -66,10 +66,14 @@ class _Registry(CollectorRegistry):
 
 
 class Metrics:
-    """What is counted and measured; each method is told one thing and does no I/O."""
+    """What is counted and measured; each method is told one thing and does no I/O.
+
+    `late` is called with each lateness that is observed, in seconds.
+    """
 
     def __init__(self, version: str) -> None:
         registry = self.registry = _Registry(auto_describe=True)
+        self.late: Callable[[float], None] = lambda _seconds: None
         self._lateness = Histogram(
             "calsyncd_boundary_lateness_seconds",
             "From the later of boundary and knowledge to Aircall's 200.",
@@ -198,6 +202,7 @@ class Metrics:
     def boundary_lateness(self, seconds: float) -> None:
         """An update's 200 came so long after the later of its boundary and our knowledge of it."""
         self._lateness.observe(max(0.0, seconds))
+        self.late(max(0.0, seconds))
 
     def lateness_beyond_budget(self, seconds: float) -> None:
         """The same, without the time for which the budget made it wait."""

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 
 from calsyncd import systemd
 from calsyncd.clock import Clock
-from calsyncd.config.values import is_loopback
 from calsyncd.errors import UserError
 from calsyncd.scheduler import Scheduler
 
@@ -42,15 +41,17 @@ class Supervised:
     def sockets(self) -> Sockets:
         """The listening sockets handed over, by listener. To be asked once.
 
-        UserError for those that nobody here would listen on, and for an admin socket that others can reach.
+        UserError for those that nobody here would listen on.
         """
         handed = systemd.listen_fds(self._environ, os.getpid())
-        for name, sockets in handed.items():
-            fault = next((why for one in sockets if (why := _fault(name, one))), None)
-            if fault is not None:
-                for one in (one for sockets in handed.values() for one in sockets):
-                    one.close()
-                raise UserError(fault)
+        foreign = sorted(handed.keys() - set(LISTENERS))
+        if foreign:
+            for one in (one for sockets in handed.values() for one in sockets):
+                one.close()
+            raise UserError(
+                f"a listening socket named {foreign[0]} was handed over: FileDescriptorName= in its socket unit must be"
+                f" one of {', '.join(LISTENERS)}"
+            )
         return handed
 
     def ready(self) -> None:
@@ -84,21 +85,6 @@ class Supervised:
                 self._said = status
             spent = self._clock.monotonic() - began
             await self._clock.sleep(max(STATUS_SECONDS, spent / STATUS_SHARE))
-
-
-def _fault(name: str, sock: socket.socket) -> str | None:
-    """Why a socket that was handed over cannot be used."""
-    if name not in LISTENERS:
-        return (
-            f"a listening socket named {name} was handed over: FileDescriptorName= in its socket unit must be one of"
-            f" {', '.join(LISTENERS)}"
-        )
-    if name == "admin" and sock.family != socket.AF_UNIX and not is_loopback(sock.getsockname()[0]):
-        return (
-            f"the admin socket handed over listens on {sock.getsockname()[0]}: ListenStream= in its socket unit must be"
-            " a loopback address or a path"
-        )
-    return None
 
 
 def status_line(states: Iterable[str], owed: int, boundary: float | None, alarms: Iterable[str], now: float) -> str:

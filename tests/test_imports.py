@@ -46,10 +46,11 @@ MAY_KNOW: dict[str, set[str]] = {
     "web": {"core", "errors", "routes"},
     "chronicle": {"clock", "core", "view"},
     "control": {
-        *("calendars", "chronicle", "clock", "core", "errors", "explainer", "forgetting", "logs", "phones", "view"),
-        "web",
+        *("calendars", "chronicle", "clock", "core", "errors", "explainer", "forgetting", "logs", "overview", "phones"),
+        *("view", "web"),
     },
     "explainer": {"calendars", "clock", "core", "phones", "view"},
+    "overview": {"calendars", "clock", "core", "phones", "view"},
     "installation": {"aircall", "core", "errors", "flows", "http", "logs", "scheduler", "web"},
     "following": {"calendars", "config", "core", "errors", "everybody", "phones", "scheduler", "view"},
     "services": {

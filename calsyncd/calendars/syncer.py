@@ -145,6 +145,7 @@ class Syncer:
         self._began_at: float | None = None
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._read_or_not: Callable[[str], None] = lambda _: None
+        self._timeline_changed: Callable[[str], None] = lambda _: None
         push.listen(lambda calendar: self._mark(calendar, "push"))
         scheduler.handle("sync", lambda key, _: self._due(key))
         scheduler.handle("grace", lambda *_: self._grace_over())
@@ -252,9 +253,12 @@ class Syncer:
         self._scheduler.at("stale", calendar.key, None)
         self._push.drop(calendar)
 
-    def listen(self, read: Callable[[str], None]) -> None:
-        """Call `read(email)` whenever a calendar of the agent was read, changed or not, or could not be."""
-        self._read_or_not = read
+    def listen(self, read: Callable[[str], None], changed: Callable[[str], None] = lambda _: None) -> None:
+        """Call `read(email)` whenever a calendar of the agent was read, changed or not, or could not be.
+
+        `changed(email)` is called when the agent's events, or what follows from them, may be others than before.
+        """
+        self._read_or_not, self._timeline_changed = read, changed
 
     def is_read(self, email: str, since: float) -> bool:
         """Whether each of the agent's calendars was read since then, but for those that only a human can bring back."""
@@ -491,6 +495,7 @@ class Syncer:
             await self._cache.touch_calendar(calendar.key, changes.bookmark, now)
         else:
             await self._cache.apply(calendar.key, calendar.agent, changes, now)
+            self._timeline_changed(calendar.agent)
         for skipped in changes.skipped:
             log.warning(
                 "An event cannot be read and is left out",
@@ -617,6 +622,7 @@ class Syncer:
         timeline, complete = stored
         self._told_at[email] = now
         self.storm.told(email, timeline, self._clock.now(), complete=complete)
+        self._timeline_changed(email)
         return True
 
     async def _stored(self, email: str, rules: Rules, now: float) -> tuple[Timeline | None, bool] | None:

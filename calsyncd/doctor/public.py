@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -77,13 +78,15 @@ async def _of_daemon(examined: Examined, path: str) -> _Heard:
     base = f"http://{where}"
     if where.startswith("unix:"):
         connector, base = aiohttp.UnixConnector(where.removeprefix("unix:")), "http://localhost"
-    return await _get(f"{base}{path}", connector)
+    token = examined.settings.server.admin_token
+    headers = {} if token is None else {"Authorization": f"Bearer {token.reveal()}"}
+    return await _get(f"{base}{path}", connector, headers)
 
 
-async def _get(url: str, connector: aiohttp.BaseConnector | None) -> _Heard:
+async def _get(url: str, connector: aiohttp.BaseConnector | None, headers: Mapping[str, str]) -> _Heard:
     async with aiohttp.ClientSession(connector=connector, timeout=SECONDS, trust_env=False) as session:
         try:
-            async with session.get(url, allow_redirects=False) as answer:
+            async with session.get(url, allow_redirects=False, headers=headers) as answer:
                 raw = b""
                 async for piece in answer.content.iter_chunked(4096):
                     raw += piece

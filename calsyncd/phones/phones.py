@@ -9,7 +9,7 @@ half of the budget is left.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -95,7 +95,7 @@ class Phones:
         self._fresh_seconds = plan.FRESH_SECONDS
         self._near_crowd = False
         self._doubts_at = 0.0
-        self._judged: Callable[[Iterable[str], float], None] = lambda _emails, _now: None
+        self._judged: Callable[[Collection[str], float], None] = lambda _emails, _now: None
         self._in_flight = 0
         self.lists = Lists(scheduler, calls=calls, roster=roster, seen=self._seen, chance=chance)
         scheduler.handle("agent", lambda email, _: self._touched.add(email))
@@ -221,7 +221,7 @@ class Phones:
         if self._calls.credentials_bad:
             self.credentials_replaced()
 
-    def watch(self, judged: Callable[[Iterable[str], float], None]) -> None:
+    def watch(self, judged: Callable[[Collection[str], float], None]) -> None:
         """Call `judged(emails, now)` in each turn, once these agents were judged and before anything is sent."""
         self._judged = judged
 

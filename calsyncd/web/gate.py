@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import ipaddress
 import re
 import socket
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ from calsyncd.web.asked import Fault
 from calsyncd.web.server import SERVER
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from aiohttp.typedefs import Handler, Middleware
 
 _HEADERS = {
@@ -55,17 +58,36 @@ async def dressed(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = _error(409, "conflict", str(err))
     except (Refused, Unavailable) as err:
         response = _error(502 if isinstance(err, Refused) else 503, err.code, str(err))
-    for name, value in _HEADERS.items():
-        response.headers[name] = value
+    if not response.prepared:
+        dress(response)
     return response
 
 
-def guarded(token: str | None) -> Middleware:
+def dress(response: web.StreamResponse) -> None:
+    """Give an answer the headers that every one carries."""
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["Server"] = SERVER
+
+
+class Gate:
+    """The token that operators must carry, if there is one: as a bearer, or as the password of Basic authentication."""
+
+    def __init__(self, token: str | None = None) -> None:
+        self.digest: bytes | None = None
+        self.use(token)
+
+    def use(self, token: str | None) -> None:
+        """This is demanded from now on."""
+        self.digest = None if token is None else hashlib.sha256(token.encode()).digest()
+
+
+def guarded(gate: Gate) -> Middleware:
     """Lets those pass who carry the token, or, without one, those of this machine who are no other site's page."""
-    digest = None if token is None else hashlib.sha256(token.encode()).digest()
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        digest = gate.digest
         if digest is None:
             _check_host(request)
         elif request.path != "/healthz" and not _carries(request, digest):
@@ -76,7 +98,7 @@ def guarded(token: str | None) -> Middleware:
                 {"WWW-Authenticate": 'Basic realm="calsyncd", charset="UTF-8"'},
             )
         if request.method not in _SAFE:
-            _check_origin(request)
+            check_origin(request)
         return await handler(request)
 
     return guard
@@ -96,8 +118,22 @@ def _without_port(host: str) -> str:
     return re.sub(r":[0-9]{1,5}\Z", "", host)
 
 
-def _check_origin(request: web.Request) -> None:
-    """No page but our own may change anything; programs send neither header."""
+def check_private(sockets: Iterable[socket.socket]) -> None:
+    """UserError if others than this machine's programs can reach one of these, which were handed over at the start.
+
+    They are listened at whatever the settings say of addresses, and without a token.
+    """
+    for one in sockets:
+        if one.family != socket.AF_UNIX and not ipaddress.ip_address(one.getsockname()[0]).is_loopback:
+            raise UserError(
+                f"the socket of the admin API that was handed over listens at {one.getsockname()[0]}, which is no"
+                " loopback address: set server.admin_token_file, or ListenStream= of the socket unit to a loopback"
+                " address"
+            )
+
+
+def check_origin(request: web.Request) -> None:
+    """Refuse what another site's page sends; programs send neither header."""
     if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
         raise Fault(403, "foreign_origin", "this was sent by another site's page")
     origin = request.headers.get("Origin")

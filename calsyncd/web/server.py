@@ -57,8 +57,11 @@ _TURNS_TO_COME_IN = 5
 class _Door:
     """Who may be in, and for how long."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, connections: int, life_seconds: float) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, connections: int, life_seconds: float, malformed: str | None
+    ) -> None:
         self.loop = loop
+        self.malformed_body = malformed
         self.connections = connections
         self.life_seconds = life_seconds
         self.inside: set[_Connection] = set()
@@ -100,7 +103,7 @@ class _Door:
 class _Connection(web.RequestHandler):
     """aiohttp's connection with a bounded life; errors are answered with nothing and logged without their bytes."""
 
-    __slots__ = ("_cutter", "_door", "_requests", "_wire")
+    __slots__ = ("_cutter", "_door", "_lost", "_requests", "_wire")
 
     def __init__(self, manager: web.Server, door: _Door, **options: Any) -> None:
         super().__init__(manager, loop=door.loop, **options)
@@ -108,6 +111,7 @@ class _Connection(web.RequestHandler):
         self._requests = 0
         self._wire: asyncio.Transport | None = None
         self._cutter: asyncio.TimerHandle | None = None
+        self._lost: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not isinstance(transport, asyncio.Transport):  # pragma: no cover - streams only
@@ -128,6 +132,9 @@ class _Connection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._leave()
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            lost()
         super().connection_lost(exc)
 
     @property
@@ -139,9 +146,17 @@ class _Connection(web.RequestHandler):
         """A request has come in whole: from now on it is ours to be quick."""
         self._door.waiting.pop(self, None)
 
+    def keep_open(self, lost: Callable[[], None]) -> None:
+        """The answer goes on for as long as its reader wants it."""
+        self._lost = lost
+        if self._cutter is not None:
+            self._cutter.cancel()
+            self._cutter = None
+
     def done(self) -> None:
         """The request is answered: the life of the connection begins anew."""
         self._requests += 1
+        self._lost = None
         if self in self._door.inside:
             self._wait()
 
@@ -177,11 +192,17 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - quotes what was sent
     ) -> web.StreamResponse:
-        """An empty answer; aiohttp's own would quote the request, in the answer and in the log."""
+        """An answer that quotes nothing; aiohttp's own would quote the request, in the answer and in the log."""
         self.log_exception(exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun already")
-        response = web.Response(status=status, headers={"Server": SERVER})
+        body = self._door.malformed_body if status < 500 else None
+        response = web.Response(
+            status=status,
+            headers={"Server": SERVER},
+            text=body,
+            content_type=None if body is None else "application/json",
+        )
         response.force_close()
         return response
 
@@ -194,6 +215,13 @@ class _Connection(web.RequestHandler):
             self._door.failed.add(exc_info=exc)
 
 
+def keep_open(request: web.Request, lost: Callable[[], None]) -> None:
+    """Let the connection live while this request is answered, however long that takes; `lost` is called if it ends."""
+    connection: object = request.protocol
+    if isinstance(connection, _Connection):
+        connection.keep_open(lost)
+
+
 @asynccontextmanager
 async def serve(
     app: web.Application,
@@ -203,14 +231,16 @@ async def serve(
     life_seconds: float = 15.0,
     shutdown_seconds: float = 2.0,
     socket_mode: int = 0o660,
+    malformed: str | None = None,
 ) -> AsyncIterator[tuple[str, ...]]:
     """Answer at `listen` (`host:port`, `unix:/path`, or sockets handed over) until the block ends; yield the addresses.
 
     When the block ends no new connection is taken: on sockets handed over they wait for the next process. Who has just
     connected is still answered; requests in hand have `shutdown_seconds` to end, and as long again to be cancelled.
+    What is not HTTP is answered with nothing, or with `malformed`, a JSON text.
     """
     loop = asyncio.get_running_loop()
-    door = _Door(loop, connections, life_seconds)
+    door = _Door(loop, connections, life_seconds, malformed)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_seconds)
     await runner.setup()
     try:

@@ -34,7 +34,8 @@ NUMBER = "expected a number such as 2 or 0.5, without quotes"
 MEMBER = "no agent under agents has this e-mail address"
 NO_TEAM = "there is no team of this name under teams (or `all`, for all agents)"
 NOT_HERE = "unknown key, and a secret is never written in this file; write it into a file of its own and name that in"
-LOOPBACK = "must be a loopback address or unix:/path: any other needs admin_token_file, which is not available yet"
+NO_FILE = "no such file; give the path of a file that holds the secret, or the name of a systemd credential"
+LOOPBACK = "must be a loopback address or unix:/path; any other needs admin_token_file beside it"
 URL = "expected a URL such as https://calsync.example.com"
 EVERYBODY = "this is everybody: whoever sends X-Forwarded-For would be believed; name the proxies alone"
 PROXY = "expected an address such as 10.0.0.7, a network such as 10.0.0.0/24, or unix"
@@ -184,7 +185,8 @@ def test_unreadable(home: Home, content: bytes, expected: str) -> None:
         ("server: {trusted_proxies: [0.0.0.0/0]}",
          f"8:28: server.trusted_proxies[0]: {EVERYBODY}"),
         # Later.
-        ("server: {admin_token_file: null}", "8:10: server.admin_token_file: not available yet"),
+        ("server: {admin_token_file: aircall-token-that-is-not-there}",
+          f"8:28: server.admin_token_file: {NO_FILE}"),
     ],
     ids=lambda value: value[:40],
 )  # fmt: skip

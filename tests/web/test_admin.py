@@ -14,13 +14,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from calsyncd.errors import Refused, Unavailable, UserError
 from calsyncd.metrics import Metrics
 from calsyncd.web.admin import admin_app
+from calsyncd.web.gate import Gate
 from calsyncd.web.public import Health
 from calsyncd.web.server import serve
+from calsyncd.web.stream import Feed
 
 from .wire import body, request, send, status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
     from pathlib import Path
 
     from calsyncd.core.moments import Moment
@@ -42,6 +44,14 @@ class Desk:
     well: bool = True
     absence: dict[str, Any] | None = None
     raised: list[dict[str, Any]] = field(default_factory=list)
+    owed: int = 0
+    unmatched: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+
+    def overview(self) -> dict[str, Any]:
+        return {"now": "2026-11-18T11:06:40.000Z", "owed": {"count": self.owed}}
+
+    def emails(self) -> list[str]:
+        return list(self.known)
 
     def agents(self) -> list[dict[str, Any]]:
         return list(self.known.values())
@@ -49,9 +59,14 @@ class Desk:
     def agent(self, email: str) -> dict[str, Any] | None:
         return self.known.get(email)
 
-    async def timelines(self, email: str | None, window: tuple[float, float] | date | None) -> list[dict[str, Any]]:
-        self._do("timelines", email, window)
-        return [{"email": name, "spans": []} for name in self.known if email in {None, name}]
+    def channels(self, email: str) -> list[dict[str, Any]]:
+        return [{"calendar": email, "health": "off"}]
+
+    async def timelines(
+        self, emails: Collection[str] | None, window: tuple[float, float] | date | None
+    ) -> list[dict[str, Any]]:
+        self._do("timelines", emails, window)
+        return [{"email": name, "spans": []} for name in self.known if emails is None or name in emails]
 
     async def history(self, query: Query, most: int) -> dict[str, Any] | None:
         self._do("history", query, most)
@@ -101,7 +116,8 @@ class Desk:
         return self.raised
 
     def matching(self) -> dict[str, Any]:
-        return {"users": [], "accounts": [], "untried": 3}
+        users, accounts = self.unmatched
+        return {"users": users, "accounts": accounts, "untried": 3}
 
     async def explain(self, email: str, at: float | None) -> dict[str, Any]:
         self._do("explain", email, at)
@@ -119,6 +135,11 @@ class Desk:
         self.done.append(what)
 
 
+def feed(desk: Desk) -> Feed:
+    """What is told of changes at a desk."""
+    return Feed(desk, lambda: NOW, "1.2.3")
+
+
 @pytest.fixture
 def desk() -> Desk:
     """The operator behind the API."""
@@ -128,7 +149,14 @@ def desk() -> Desk:
 @pytest.fixture
 async def address(desk: Desk) -> AsyncIterator[str]:
     """Where the operator's API listens."""
-    app = admin_app(operator=desk, registry=Metrics("1.2.3").registry, now=lambda: NOW)
+    app = admin_app(
+        operator=desk,
+        registry=Metrics("1.2.3").registry,
+        now=lambda: NOW,
+        feed=feed(desk),
+        gate=Gate(),
+        version="1.2.3",
+    )
     async with serve(app, "127.0.0.1:0", life_seconds=60) as (address,):
         yield address
 
@@ -183,8 +211,8 @@ async def test_timelines_are_told_for_one_and_all(session: aiohttp.ClientSession
     midnight = 1_794_960_000.0
     assert desk.done == [
         ("timelines", None, (midnight, midnight + 3600)),
-        ("timelines", AMY, date(2026, 11, 18)),
-        ("timelines", AMY, None),
+        ("timelines", (AMY,), date(2026, 11, 18)),
+        ("timelines", (AMY,), None),
     ]
 
 
@@ -347,6 +375,7 @@ async def test_a_meeting_is_skipped_or_extended(
     ("deed", "sent", "words"),
     [
         ("skip", {"for": "13h"}, "12 hours"),
+        ("skip", {"for": 43200.00000000001}, "12 hours"),
         ("skip", {"until": "2026-11-20T12:00:00Z"}, "12 hours"),
         ("extend", {"for": "13h"}, "12 hours"),
         ("extend", {"for": "15m", "until": "2026-11-18T12:00:00Z"}, "not both"),
@@ -375,10 +404,12 @@ async def test_what_cannot_be_skipped_or_extended(
         b"[" * 10_000,
         b'{"for": "soon"}',
         b'{"for": "15m", "until": "2026-11-18T12:00:00Z"}',
+        b'{"for": 31622400.000000004}',
+        b'{"for": 0.5}',
+        b'{"for": NaN}',
         b'{"for": "0s"}',
         b'{"for": -5}',
         b'{"for": true}',
-        b'{"for": NaN}',
         b'{"for": 1e400}',
         b'{"for": ' + b"9" * 400 + b"}",
         b'{"for": "999999999w"}',
@@ -570,7 +601,14 @@ async def test_health_and_readiness_give_reasons(session: aiohttp.ClientSession,
 )
 async def test_token_is_demanded_where_there_is_one(desk: Desk, authorization: str | None, expected: int) -> None:
     """With a token every name of the machine will do, and without it nothing is told but health."""
-    app = admin_app(operator=desk, registry=Metrics("1").registry, now=lambda: NOW, token="s3cret-admin-token")
+    app = admin_app(
+        operator=desk,
+        registry=Metrics("1").registry,
+        now=lambda: NOW,
+        feed=feed(desk),
+        gate=Gate("s3cret-admin-token"),
+        version="1.2.3",
+    )
     headers = {"Connection": "close"} | ({} if authorization is None else {"Authorization": authorization})
     async with serve(app, "127.0.0.1:0") as (address,):
         answer = await send(address, request("/api/v1/agents", headers, method="GET"))
@@ -583,7 +621,9 @@ async def test_token_is_demanded_where_there_is_one(desk: Desk, authorization: s
 
 async def test_unix_socket_needs_no_host(desk: Desk, tmp_path: Path) -> None:
     """No web page can reach a unix socket, so any Host will do there."""
-    app = admin_app(operator=desk, registry=Metrics("1").registry, now=lambda: NOW)
+    app = admin_app(
+        operator=desk, registry=Metrics("1").registry, now=lambda: NOW, feed=feed(desk), gate=Gate(), version="1.2.3"
+    )
     async with serve(app, f"unix:{tmp_path}/admin.sock") as (address,):
         raw = b"GET /api/v1/agents HTTP/1.1\r\nHost: calsyncd\r\nConnection: close\r\n\r\n"
         answer = await send(address, raw)
