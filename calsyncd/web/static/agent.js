@@ -6,7 +6,7 @@ import { $, el, redrawn } from "./dom.js";
 import { History } from "./history.js";
 import { answered } from "./live.js";
 import { axis, strip } from "./strip.js";
-import { address, drawStrips, focusRow, measures, narrow, troubleBox, until } from "./table.js";
+import { address, choose, drawStrips, focusRow, measures, narrow, troubleBox, until } from "./table.js";
 import { FOREVER, ago, at, clock, now, tick } from "./times.js";
 import { ACCESS, PUSH, stateClass, stateMeaning, stateWord, status } from "./words.js";
 
@@ -245,16 +245,11 @@ function cover() {
   for (const part of document.querySelectorAll("body > header, body > main, body > footer, body > .skip")) part.inert = covered;
 }
 
-function mark(email, is) {
-  const body = document.querySelector(`tbody[data-email="${CSS.escape(email)}"]`);
-  body?.classList.toggle("chosen", is);
-}
-
 function turn(focus) {
   const email = named();
   if (email === open?.email) return;
   const before = open?.email;
-  if (before) mark(before, false);
+  choose(email);
   fold(false);
   clearTimeout(asking);
   if (email === null) {
@@ -280,7 +275,6 @@ function turn(focus) {
   panel.hidden = false;
   panel.scrollTop = 0;
   document.body.classList.add("beside");
-  mark(email, true);
   cover();
   drawAgent();
   if (focus) $("panel-name").focus();
@@ -314,4 +308,3 @@ document.addEventListener("calsyncd:strips", drawStrip);
 setInterval(() => { if (open) tick(panel); }, 1000);
 turn(false);
 
-export const link = (email) => `${location.pathname}${address(email)}`;

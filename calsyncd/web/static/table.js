@@ -18,6 +18,7 @@ const unwritten = new Set(); // emails whose row is not as the agent is
 const seen = new Set(); // bodies that are in sight, or nearly
 const watcher = new IntersectionObserver(look, { rootMargin: NEAR });
 let filter = "all";
+let chosen = null; // whose row is marked
 let writing = 0;
 let drawing = 0;
 
@@ -64,7 +65,7 @@ function mainRow(agent, picture) {
     "tr", { role: "row", class: "main" },
     el(
       "th", { role: "rowheader", scope: "row", class: "agent" },
-      el("a", { class: "open", href: address(agent.email) }, el("b", {}, name), domain ? el("span", { class: "small" }, `@${domain}`) : null),
+      el("a", { class: "to-agent", href: address(agent.email) }, el("b", {}, name), domain ? el("span", { class: "small" }, `@${domain}`) : null),
       agent.aircall_user === null ? el("span", { class: "small bad" }, "no Aircall user") : null,
     ),
     el(
@@ -103,6 +104,7 @@ function rowOf(email) {
   let row = rows.get(email);
   if (!row) {
     row = { body: el("tbody", { role: "rowgroup", "data-email": email }), picture: el("div", { class: "picture" }), parts: [] };
+    row.body.classList.toggle("chosen", email === chosen);
     rows.set(email, row);
     watcher.observe(row.body);
   }
@@ -121,7 +123,7 @@ function write(email) {
   const parts = [mainRow(agent, row.picture), ...(agent.trouble ? [troubleRow(agent.trouble)] : [])];
   for (const old of row.parts) old.remove();
   row.body.prepend(...parts);
-  if (focused) row.body.querySelector("a.open").focus({ preventScroll: true });
+  if (focused) row.body.querySelector("a.to-agent").focus({ preventScroll: true });
   row.body.classList.remove("changed");
   if (row.state && row.state !== agent.state) {
     void row.body.offsetWidth; // begins the animation anew
@@ -286,10 +288,16 @@ export function tickRows() {
 
 // By keyboard and mouse
 
-const links = () => [...table.querySelectorAll("tbody:not([hidden]) a.open")];
+const links = () => [...table.querySelectorAll("tbody:not([hidden]) a.to-agent")];
+
+export function choose(email) {
+  rows.get(chosen)?.body.classList.remove("chosen");
+  rows.get(email)?.body.classList.add("chosen");
+  chosen = email;
+}
 
 export function focusRow(email) {
-  const row = email ? rows.get(email)?.body.querySelector("a.open") : links()[0];
+  const row = email ? rows.get(email)?.body.querySelector("a.to-agent") : links()[0];
   row?.focus();
   return Boolean(row);
 }
@@ -302,12 +310,12 @@ function towards(key, from) {
 }
 
 table.addEventListener("keydown", (event) => {
-  const link = event.target.closest("a.open");
+  const link = event.target.closest("a.to-agent");
   const body = link && !event.ctrlKey && !event.metaKey && !event.altKey ? towards(event.key, link.closest("tbody")) : null;
   if (!body) return;
   event.preventDefault();
   write(body.dataset.email);
-  body.querySelector("a.open").focus();
+  body.querySelector("a.to-agent").focus();
 });
 
 table.addEventListener("click", (event) => {
@@ -318,4 +326,10 @@ table.addEventListener("click", (event) => {
 
 $("search").addEventListener("input", arrange);
 $("show-all").addEventListener("click", () => { show("all", ""); $("search").focus(); });
-narrow.addEventListener("change", drawStrips);
+function fit() {
+  $("legend").open = !narrow.matches;
+  drawStrips();
+}
+
+narrow.addEventListener("change", fit);
+fit();
