@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Protocol, TypeVar
 
@@ -22,7 +22,16 @@ from calsyncd.explainer import Explainer, Origin
 from calsyncd.logs import get_logger
 from calsyncd.overview import Overview
 from calsyncd.phones import Agent, Outages, Phones, Roster, Webhooks, Wishes
-from calsyncd.view import Diary, agent_view, matching_view, outage_view, time_out, timeline_view, worst_trouble
+from calsyncd.view import (
+    Diary,
+    agent_view,
+    channels_view,
+    matching_view,
+    outage_view,
+    time_out,
+    timeline_view,
+    worst_trouble,
+)
 from calsyncd.web.public import Health
 
 OWED_ALARM_SECONDS = 120.0
@@ -147,6 +156,15 @@ class Control:
         others = self._others.of(agent.email, names) if self._others is not None else None
         return agent_view(agent, calendars, self._trouble_beside(agent), self._clock.now(), zone, others=others)
 
+    def channels(self, email: str) -> list[dict[str, Any]]:
+        """The push channels of an agent's calendars; a calendar without one is told too."""
+        now = self._clock.now()
+        return [
+            row
+            for calendar in self._syncer.of_agent(email)
+            for row in channels_view(calendar, self._push.health(calendar, now))
+        ]
+
     def _trouble_beside(self, agent: Agent) -> Trouble | None:
         """What troubles an agent whatever their calendars say."""
         email = agent.email
@@ -155,9 +173,11 @@ class Control:
     def _trouble(self, agent: Agent) -> Trouble | None:
         return worst_trouble(agent, self._syncer.of_agent(agent.email), self._trouble_beside(agent))
 
-    async def timelines(self, email: str | None, window: Window) -> list[dict[str, Any]]:
-        """What was and will be between two instants, or on a day of each agent's own zone, for one agent or all."""
-        agents = [agent for agent in self._roster.agents.values() if agent.configured and email in (None, agent.email)]
+    async def timelines(self, emails: Collection[str] | None, window: Window) -> list[dict[str, Any]]:
+        """What was and will be between two instants, or on a day of each agent's own zone, for these agents or all."""
+        names = set(self.emails() if emails is None else emails)
+        agents = [agent for agent in self._roster.agents.values() if agent.configured and agent.email in names]
+        email = agents[0].email if len(agents) == 1 else None
         windows = {agent.email: self._window(agent.email, window) for agent in agents}
         if not windows:
             return []

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import math
 import os
 import platform
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+import socket
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,7 @@ from calsyncd.store import Store, StoreUnavailableError
 from calsyncd.vault import Vault
 from calsyncd.web.admin import admin_app
 from calsyncd.web.connect import Place
+from calsyncd.web.gate import Gate
 from calsyncd.web.public import public_app
 from calsyncd.web.server import serve
 from calsyncd.web.stream import Feed
@@ -112,6 +115,7 @@ class Daemon:
         self.metrics = Metrics(__version__)
         self.scheduler = Scheduler(self.clock)
         self.budget = Budget(settings.aircall.requests_per_minute)
+        self.gate = Gate(_admin_token(settings))
         self.lateness = Latenesses()
         self.metrics.late = lambda seconds: self.lateness.add(self.clock.now(), seconds)
         self.roster = Roster(self.clock.now)
@@ -369,7 +373,15 @@ class Daemon:
                 ways=self.connections,
             )
             await stack.enter_async_context(serve(public, sockets.get("public") or str(settings.server.listen)))
-            admin = admin_app(operator=self.control, registry=self.metrics.registry, now=self.clock.now, feed=self.feed)
+            admin = admin_app(
+                operator=self.control,
+                registry=self.metrics.registry,
+                now=self.clock.now,
+                feed=self.feed,
+                gate=self.gate,
+            )
+            if self.gate.digest is None:
+                _check_private(sockets.get("admin") or ())
             await stack.enter_async_context(
                 serve(
                     admin,
@@ -588,6 +600,10 @@ class Daemon:
             if self.connections is not None and client is not None:
                 self.connections.use(client)
             renewed.append("google")
+        if fresh.server.admin_token is not None and before.server.admin_token is not None:
+            self.gate.use(fresh.server.admin_token.reveal())
+            if fresh.server.admin_token != before.server.admin_token:
+                renewed.append("admin")
         api_id, token, app = fresh.aircall.api_id, fresh.aircall.api_token, services.app(fresh)
         if isinstance(self._authorization, ApiKey) and api_id is not None and token is not None:
             if self._authorization.replace(api_id, token.reveal()):
@@ -660,6 +676,22 @@ async def release_without_daemon(
             with contextlib.suppress(ServiceError):
                 await journal.flush()
     return outcome
+
+
+def _admin_token(settings: Settings) -> str | None:
+    token = settings.server.admin_token
+    return token.reveal() if token is not None else None
+
+
+def _check_private(sockets: Iterable[socket.socket]) -> None:
+    """Sockets that were handed over are listened at, whatever the settings say of addresses."""
+    for one in sockets:
+        if one.family != socket.AF_UNIX and not ipaddress.ip_address(one.getsockname()[0]).is_loopback:
+            raise UserError(
+                f"the socket of the admin API that was handed over listens at {one.getsockname()[0]}, which is no"
+                " loopback address: set server.admin_token_file, or ListenStream= of the socket unit to a loopback"
+                " address"
+            )
 
 
 def _open_ledger(path: Path) -> Ledger:

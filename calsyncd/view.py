@@ -88,6 +88,19 @@ def agent_view(
     }
 
 
+def channels_view(calendar: Calendar, health: Health) -> list[dict[str, Any]]:
+    """A calendar's push channels as `GET /api/v1/agents/{email}/channels` shows them, the oldest first."""
+    known = {
+        "calendar": calendar.id,
+        "health": health,
+        "heard_at": time_out(calendar.heard_at) if calendar.heard_at else None,
+    }
+    rows = sorted(calendar.channels.values(), key=lambda one: one.created_at)
+    return [
+        {**known, "verified_at": time_out(one.verified_at), "expires_at": time_out(one.expires_at)} for one in rows
+    ] or [{**known, "verified_at": None, "expires_at": None}]
+
+
 USER_GONE = "aircall_user_gone"
 
 

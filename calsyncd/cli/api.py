@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -33,9 +35,35 @@ def query(values: list[tuple[str, str]]) -> str:
     return urlencode(values)
 
 
-def where_it_listens(config_path: Path | None, admin: str | None) -> str:
-    """Where the daemon's admin API listens."""
-    return admin if admin is not None else str(load_settings(config_path)[0].server.admin_listen)
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """Where a daemon's admin API listens, and the token that it may want."""
+
+    listen: str
+    token: str | None = field(default=None, repr=False)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every request carries."""
+        return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+
+
+def where_it_listens(config_path: Path | None, admin: str | None) -> Admin:
+    """Where the daemon's admin API listens, with the token of the settings, as far as they can be read."""
+    if admin is None:
+        server = load_settings(config_path)[0].server
+        return Admin(str(server.admin_listen), _token(server))
+    from calsyncd import config
+
+    try:
+        # Whoever names the daemon needs no settings: it may want no token.
+        return Admin(admin, _token(config.load(config.find(config_path, os.environ), os.environ).server))
+    except UserError:
+        return Admin(admin)
+
+
+def _token(server: Any) -> str | None:
+    return server.admin_token.reveal() if server.admin_token is not None else None
 
 
 def ask(config_path: Path | None, admin: str | None, method: str, path: str, body: Any = None) -> Any:
@@ -43,7 +71,7 @@ def ask(config_path: Path | None, admin: str | None, method: str, path: str, bod
     return send(where_it_listens(config_path, admin), method, path, body)
 
 
-def send(where: str, method: str, path: str, body: Any = None) -> Any:
+def send(where: Admin, method: str, path: str, body: Any = None) -> Any:
     """What the daemon that listens there answers; UserError with its words if it refuses.
 
     NoDaemonError where none listens, or somebody else does; UserError 2 where that is no address.
@@ -51,7 +79,7 @@ def send(where: str, method: str, path: str, body: Any = None) -> Any:
     return wait_for(_request(where, method, path, body))
 
 
-def pages(where: str, path: str, asked: list[tuple[str, str]]) -> Iterator[Any]:
+def pages(where: Admin, path: str, asked: list[tuple[str, str]]) -> Iterator[Any]:
     """A long list, page by page."""
     cursor: list[tuple[str, str]] = []
     while True:
@@ -62,9 +90,10 @@ def pages(where: str, path: str, asked: list[tuple[str, str]]) -> Iterator[Any]:
         cursor = [("cursor", page["cursor"])]
 
 
-async def _request(where: str, method: str, path: str, body: Any) -> Any:
+async def _request(admin: Admin, method: str, path: str, body: Any) -> Any:
     import aiohttp
 
+    where = admin.listen
     connector: aiohttp.BaseConnector | None = None
     base = where.rstrip("/") if "://" in where else f"http://{where.rstrip('/')}"
     if where.startswith("unix:"):
@@ -72,10 +101,12 @@ async def _request(where: str, method: str, path: str, body: Any) -> Any:
     timeout = aiohttp.ClientTimeout(total=ADMIN_SECONDS, connect=5.0)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         try:
-            async with session.request(method, base + path, json=body) as answer:
+            async with session.request(method, base + path, json=body, headers=admin.headers) as answer:
                 data = await answer.json(content_type=None)
                 if not isinstance(data, dict):
                     raise NoDaemonError(where)
+                if answer.status == 401:
+                    raise UserError(_unauthorized(admin), exit_code=1)
                 if answer.status >= 400:
                     message = _message(data)
                     raise UserError(message or f"the daemon answered {answer.status}", exit_code=1)
@@ -89,6 +120,14 @@ async def _request(where: str, method: str, path: str, body: Any) -> Any:
         except (aiohttp.ClientError, OSError, ValueError):
             # Nobody listens, or somebody who is not ours: an answer that is no HTTP, or no JSON.
             raise NoDaemonError(where) from None
+
+
+def _unauthorized(admin: Admin) -> str:
+    wanted = "another token than that of" if admin.token is not None else "a token, and there is none in"
+    return (
+        f"the daemon at {admin.listen} wants {wanted} the settings that this command reads: name its file in"
+        " server.admin_token_file, in a file given with --config"
+    )
 
 
 def _message(data: dict[str, Any]) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from calsyncd.cli.agents import print_agents, print_alarms, print_unmatched
-from calsyncd.cli.api import NoDaemonError, ask, escaped, pages, query, send, where_it_listens
+from calsyncd.cli.api import Admin, NoDaemonError, ask, escaped, pages, query, send, where_it_listens
 from calsyncd.cli.common import admin_option, commands, config_option
 from calsyncd.core.hours import zone_of
 from calsyncd.core.moments import DAYS, Moment
@@ -191,7 +191,7 @@ def _instant(moment: Moment, zone: str, now: str) -> float:
     return moment.at(zone_of(zone) or UTC, datetime.fromisoformat(now).timestamp())
 
 
-def _print_intervals(where: str, email: str | None, window: list[tuple[str, str]]) -> None:
+def _print_intervals(where: Admin, email: str | None, window: list[tuple[str, str]]) -> None:
     """What was set of an agent, or of all that the settings name, as CSV."""
     from calsyncd.terminal import intervals
 

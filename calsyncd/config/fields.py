@@ -18,6 +18,7 @@ from calsyncd.config.secretfiles import (
     OAuthClient,
     SecretFile,
     ServiceAccount,
+    read_long_token,
     read_oauth_client,
     read_service_account,
     read_token,
@@ -155,6 +156,12 @@ def _secret_word(value: object, info: ValidationInfo) -> SecretFile:
 
 def _token_file(value: object, info: ValidationInfo) -> SecretFile | None:
     return None if _unmarked(value) is None else _secret_word(value, info)
+
+
+def _admin_token_file(value: object, info: ValidationInfo) -> SecretFile | None:
+    if value is None or isinstance(value, SecretFile):
+        return value
+    return read_long_token(_file_name(value), _around(info))
 
 
 def _hook_file(value: object, info: ValidationInfo) -> SecretFile | None:
@@ -397,6 +404,7 @@ AccountFile = Annotated[ServiceAccount | None, PlainValidator(_account_file), _A
 ClientFile = Annotated[OAuthClient | None, PlainValidator(_client_file), _AS_PATH, _TEXT_OR_NULL]
 TokenFile = Annotated[SecretFile | None, PlainValidator(_token_file), _AS_PATH, _TEXT_OR_NULL]
 SecretWord = Annotated[SecretFile, PlainValidator(_secret_word), _AS_PATH, WithJsonSchema(_TEXT)]
+AdminTokenFile = Annotated[SecretFile | None, PlainValidator(_admin_token_file), _AS_PATH, _TEXT_OR_NULL]
 HookFile = Annotated[SecretFile | None, PlainValidator(_hook_file), _AS_PATH, _TEXT_OR_NULL]
 VaultKeyFile = Annotated[Path, PlainValidator(_vault_key_file), _TEXT_OR_NULL]
 Command = Annotated[

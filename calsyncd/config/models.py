@@ -27,25 +27,35 @@ from calsyncd.config.yamlnodes import spell
 class Server(Section):
     """Where calsyncd listens and how it is reached."""
 
-    later: ClassVar[Mapping[str, str]] = MappingProxyType({"trusted_proxies": "", "admin_token_file": ""})
+    later: ClassVar[Mapping[str, str]] = MappingProxyType({"trusted_proxies": ""})
 
     listen: fields.Address = TcpListen("127.0.0.1", 8770)
     """Google's and Aircall's calls arrive here, behind a reverse proxy: host:port or unix:/path."""
     public_url: fields.PublicUrl = None
     """How Google and Aircall reach `listen`; without it calendars are polled only."""
+    admin_token_file: fields.AdminTokenFile = None
+    """Whoever asks `admin_listen` must carry what this file holds; demanded where that is no loopback address."""
     admin_listen: fields.Address = Field(default=TcpListen("127.0.0.1", 8771), validate_default=True)
-    """Dashboard, API and metrics, for operators: a loopback host:port or unix:/path."""
+    """Dashboard, API and metrics, for operators: host:port, of loopback without a token, or unix:/path."""
 
     @field_validator("admin_listen")
     @classmethod
     def _private(cls, value: Listen, info: ValidationInfo) -> Listen:
-        if not value.is_loopback:
-            raise Problem(
-                "must be a loopback address or unix:/path: any other needs admin_token_file, which is not available yet"
-            )
+        if not value.is_loopback and info.data.get("admin_token_file", "faulty") is None:
+            raise Problem("must be a loopback address or unix:/path; any other needs admin_token_file beside it")
         if _collide(value, info.data.get("listen")):
             raise Problem("the same address as server.listen; choose another port")
         return value
+
+    @property
+    def admin_token(self) -> Secret | None:
+        """The loaded token; None where nobody needs one."""
+        return self.admin_token_file.secret if self.admin_token_file is not None else None
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """Every secret in this section."""
+        return (self.admin_token,) if self.admin_token is not None else ()
 
 
 def _collide(one: Listen, other: Listen | None) -> bool:
@@ -179,7 +189,7 @@ class Settings(Section):
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """Every secret in the settings, for what must never print one."""
-        return (*self.google.secrets, *self.aircall.secrets, *self.alerts.secrets)
+        return (*self.server.secrets, *self.google.secrets, *self.aircall.secrets, *self.alerts.secrets)
 
     @property
     def everybody(self) -> bool:

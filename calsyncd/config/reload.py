@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 LIVE = ("mode", "teams", "agents", "rules", "dispatch", "alerts", "log.level")
 """What a reload changes; everything else but CREDENTIALS is read once."""
 CREDENTIALS = (
+    "server.admin_token_file",
     "google.service_account_file",
     "google.oauth_client_file",
     "aircall.api_id",

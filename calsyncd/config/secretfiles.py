@@ -18,6 +18,7 @@ from calsyncd.config.values import web_address
 if TYPE_CHECKING:
     from calsyncd.config.values import Surroundings
 
+MIN_GUESSED = 20
 MAX_SECRET_BYTES = 64 * 1024
 VAULT_CREDENTIAL = "vault-key"
 """The name of the systemd credential that holds the vault's key."""
@@ -239,6 +240,18 @@ def read_oauth_client(name: str, around: Surroundings) -> OAuthClient:
         redirect_uris=tuple(uris),
         info=found.secret,
     )
+
+
+def read_long_token(name: str, around: Surroundings) -> SecretFile:
+    """A secret that others may try to guess.
+
+    Raises:
+        Problem: see `read_token`; or it is too short.
+    """
+    found = read_token(name, around)
+    if len(found.secret.reveal()) < MIN_GUESSED:
+        raise Problem(f"{found.path}: too short to be safe; make one with `openssl rand -hex 32`")
+    return found
 
 
 def read_url(name: str, around: Surroundings) -> SecretFile:

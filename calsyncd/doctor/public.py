@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,7 +97,9 @@ async def _of_daemon(examined: Examined, path: str) -> _Heard:
     base = f"http://{where}"
     if where.startswith("unix:"):
         connector, base = aiohttp.UnixConnector(where.removeprefix("unix:")), "http://localhost"
-    return await _get(f"{base}{path}", connector, None)
+    token = examined.settings.server.admin_token
+    headers = {} if token is None else {"Authorization": f"Bearer {token.reveal()}"}
+    return await _get(f"{base}{path}", connector, None, headers)
 
 
 async def _fetch(url: str, examined: Examined) -> _Heard:
@@ -104,10 +107,12 @@ async def _fetch(url: str, examined: Examined) -> _Heard:
     return await _get(url, connector, proxy_for(url, examined.environ))
 
 
-async def _get(url: str, connector: aiohttp.BaseConnector | None, proxy: str | None) -> _Heard:
+async def _get(
+    url: str, connector: aiohttp.BaseConnector | None, proxy: str | None, headers: Mapping[str, str] | None = None
+) -> _Heard:
     async with aiohttp.ClientSession(connector=connector, timeout=SECONDS, trust_env=False) as session:
         try:
-            async with session.get(url, allow_redirects=False, proxy=proxy) as answer:
+            async with session.get(url, allow_redirects=False, proxy=proxy, headers=headers) as answer:
                 raw = b""
                 async for piece in answer.content.iter_chunked(4096):
                     raw += piece

@@ -7,8 +7,6 @@ come from another origin and must carry JSON or nothing. With a token, the token
 
 from __future__ import annotations
 
-import asyncio
-import json
 from datetime import date
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,22 +14,24 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from calsyncd.web.answers import file, packed, tell
 from calsyncd.web.asked import (
     MAX_TEXT,
+    WINDOW,
     Fault,
+    Order,
+    check_query,
     instant_of,
-    read_body,
-    seconds_of,
+    read_order,
     time_out,
-    until_of,
-    who_asks,
     window_of,
 )
-from calsyncd.web.gate import dressed, guarded
+from calsyncd.web.gate import Gate, dressed, guarded
 from calsyncd.web.history import MAX_WHOLE, history_query, window_query
+from calsyncd.web.paging import PAGING, Key, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     from calsyncd.core.moments import Moment
     from calsyncd.core.past import Query
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from calsyncd.web.stream import Feed
 
 MAX_BODY = 16 * 1024
-AT_ONCE = 20
-"""So many of a long list's entries are written before others have their turn."""
 MAX_BY_HAND_SECONDS = 12 * 3600.0
 
 _PAGE = "index.html"
@@ -62,8 +60,16 @@ class Operator(Protocol):
     def agent(self, email: str) -> dict[str, Any] | None:
         """One agent, from memory; None if there is none of that name."""
 
-    async def timelines(self, email: str | None, window: tuple[float, float] | date | None) -> list[dict[str, Any]]:
-        """Events, what is wanted and what was set: between two instants, or on a day of the agent's zone, or today."""
+    def channels(self, email: str) -> list[dict[str, Any]]:
+        """The push channels of an agent's calendars, from memory."""
+
+    async def timelines(
+        self, emails: Collection[str] | None, window: tuple[float, float] | date | None
+    ) -> list[dict[str, Any]]:
+        """Events, what is wanted and what was set, of these agents or all.
+
+        Between two instants, or on a day of the agent's zone, or today.
+        """
 
     async def history(self, query: Query, most: int) -> dict[str, Any] | None:
         """At most so many of the records asked for, each agent's `zones`, and the `cursor` of what is left or None.
@@ -126,23 +132,23 @@ def admin_app(
     registry: CollectorRegistry,
     now: Callable[[], float],
     feed: Feed,
-    token: str | None = None,
+    gate: Gate,
 ) -> web.Application:
     """The application behind `server.admin_listen`; `now` is epoch seconds.
 
-    With a `token`, every request but `/healthz` must carry it: as a bearer, or as the password of Basic authentication.
+    Where the gate has a token, every request but `/healthz` must carry it.
     """
     api = _Api(operator, now, feed)
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[dressed, guarded(token)])
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[dressed, guarded(gate)])
     page = resources.files("calsyncd.web") / "static"
-    for file in page.iterdir():
-        suffix = file.name[file.name.rfind(".") :]
+    for one in page.iterdir():
+        suffix = one.name[one.name.rfind(".") :]
         if suffix in _TYPES:
-            path = "/" if file.name == _PAGE else f"/static/{file.name}"
-            app.router.add_get(path, _file(file.read_bytes(), _TYPES[suffix]))
+            path = "/" if one.name == _PAGE else f"/static/{one.name}"
+            app.router.add_get(path, file(one.read_bytes(), _TYPES[suffix]))
 
-    async def expose(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    async def expose(request: web.Request) -> web.Response:
+        return await packed(request, generate_latest(registry), CONTENT_TYPE_LATEST)
 
     app.router.add_get("/metrics", expose)
     app.router.add_get("/healthz", api.healthz)
@@ -154,6 +160,7 @@ def admin_app(
     app.router.add_get("/api/v1/matching", api.matching)
     app.router.add_get("/api/v1/agents", api.agents)
     app.router.add_get("/api/v1/agents/{email}", api.agent)
+    app.router.add_get("/api/v1/agents/{email}/channels", api.channels)
     app.router.add_get("/api/v1/agents/{email}/timeline", api.timeline)
     app.router.add_get("/api/v1/agents/{email}/settings", api.settings)
     app.router.add_get("/api/v1/timelines", api.timelines)
@@ -179,43 +186,69 @@ class _Api:
         self._now = now
         self._feed = feed
 
-    async def healthz(self, _: web.Request) -> web.Response:
+    # -- what is so --------------------------------------------------------------------------------------------------
+
+    async def healthz(self, request: web.Request) -> web.Response:
         health = self._operator.health()
-        return _json({"ok": health.ok, "reason": health.reason}, 200 if health.ok else 503)
+        return await tell(request, {"ok": health.ok, "reason": health.reason}, 200 if health.ok else 503)
 
-    async def readyz(self, _: web.Request) -> web.Response:
+    async def readyz(self, request: web.Request) -> web.Response:
         ready, reasons = self._operator.ready()
-        return _json({"ready": ready, "reasons": reasons}, 200 if ready else 503)
+        return await tell(request, {"ready": ready, "reasons": reasons}, 200 if ready else 503)
 
-    async def overview(self, _: web.Request) -> web.Response:
-        return _json(self._operator.overview())
+    async def overview(self, request: web.Request) -> web.Response:
+        check_query(request.query, ())
+        return await tell(request, self._operator.overview())
 
-    async def outage(self, _: web.Request) -> web.Response:
-        return _json({"outage": self._operator.outage()})
+    async def outage(self, request: web.Request) -> web.Response:
+        check_query(request.query, ())
+        return await tell(request, {"outage": self._operator.outage()})
 
-    async def alarms(self, _: web.Request) -> web.Response:
-        return _json({"alarms": self._operator.alarms()})
+    async def alarms(self, request: web.Request) -> web.Response:
+        page = _page(request, PAGING, ("", "", ""))
+        told, rest = page.take(self._operator.alarms(), lambda one: (one["since"], one["code"], one["who"]))
+        return await tell(request, {"alarms": told, **rest})
 
-    async def matching(self, _: web.Request) -> web.Response:
-        return _json(self._operator.matching())
+    async def matching(self, request: web.Request) -> web.Response:
+        page = _page(request, PAGING, (0, 0, ""))
+        matching = self._operator.matching()
+        users: list[tuple[Key, dict[str, Any]]] = [((0, one["id"], ""), one) for one in matching["users"]]
+        accounts: list[tuple[Key, dict[str, Any]]] = [((1, 0, one["email"]), one) for one in matching["accounts"]]
+        told, rest = page.take([*users, *accounts], lambda one: one[0])
+        parts = {"users": [one for key, one in told if not key[0]], "accounts": [one for key, one in told if key[0]]}
+        return await tell(request, {**matching, **parts, **rest})
 
-    async def agents(self, _: web.Request) -> web.Response:
+    async def agents(self, request: web.Request) -> web.Response:
+        page = _page(request, PAGING, ("",))
         self._feed.read()
-        return _json({"agents": self._operator.agents()})
+        told, rest = page.take(self._operator.agents(), lambda one: (one["email"],))
+        return await tell(request, {"agents": told, **rest})
 
     async def agent(self, request: web.Request) -> web.Response:
-        return _json(self._known(_email(request)))
+        check_query(request.query, ())
+        self._feed.read()
+        return await tell(request, self._known(_email(request)))
 
-    async def timeline(self, request: web.Request) -> web.Response:
+    async def channels(self, request: web.Request) -> web.Response:
+        check_query(request.query, ())
         email = _email(request)
         self._known(email)
-        (timeline,) = await self._operator.timelines(email, window_of(request.query))
-        return _json({"now": time_out(self._now()), **timeline})
+        return await tell(request, {"channels": self._operator.channels(email)})
+
+    async def timeline(self, request: web.Request) -> web.Response:
+        check_query(request.query, WINDOW)
+        email = _email(request)
+        self._known(email)
+        found = await self._operator.timelines((email,), window_of(request.query))
+        if not found:
+            raise _unknown(email)
+        return await tell(request, {"now": time_out(self._now()), **found[0]})
 
     async def timelines(self, request: web.Request) -> web.Response:
-        timelines = await self._operator.timelines(None, window_of(request.query))
-        text = f'{{"now": "{time_out(self._now())}", "timelines": [{await _pieces(timelines)}]}}'
-        return web.Response(text=text, content_type="application/json")
+        page = _page(request, (*WINDOW, *PAGING), ("",))
+        emails, rest = page.take(self._operator.emails(), lambda email: (email,))
+        timelines = await self._operator.timelines(None if page.whole else emails, window_of(request.query))
+        return await tell(request, {"now": time_out(self._now()), "timelines": timelines, **rest})
 
     async def history(self, request: web.Request) -> web.Response:
         try:
@@ -229,9 +262,7 @@ class _Api:
             raise Fault(
                 400, "too_long", f"these are over {MAX_WHOLE} records: ask for pages (limit, cursor) or a shorter time"
             )
-        pieces = await _pieces(told.pop("history"))
-        rest = json.dumps({"now": time_out(self._now()), **told})[1:]
-        return web.Response(text=f'{{"history": [{pieces}], {rest}', content_type="application/json")
+        return await tell(request, {"now": time_out(self._now()), **told})
 
     async def settings(self, request: web.Request) -> web.Response:
         email = _email(request)
@@ -241,83 +272,78 @@ class _Api:
             raise Fault(400, "bad_request", str(error)) from None
         if settings is None:
             raise _unknown(email)
-        return _json({"now": time_out(self._now()), **settings})
-
-    async def sync(self, request: web.Request) -> web.Response:
-        email = _email(request)
-        self._known(email)
-        await read_body(request, frozenset({"actor", "reason"}))
-        await self._operator.sync(email)
-        return _json(self._known(email))
-
-    async def sync_all(self, request: web.Request) -> web.Response:
-        await read_body(request, frozenset({"actor", "reason"}))
-        await self._operator.sync(None)
-        return _json({"agents": self._operator.agents()})
-
-    async def pause(self, request: web.Request) -> web.Response:
-        email = _email(request)
-        self._known(email)
-        body = await read_body(request, frozenset({"for", "until", "reason", "actor"}))
-        actor, reason = who_asks(body)
-        await self._operator.pause(email, until_of(body, self._now()), actor, reason)
-        return _json(self._known(email))
-
-    async def pause_all(self, request: web.Request) -> web.Response:
-        body = await read_body(request, frozenset({"for", "until", "reason", "actor"}))
-        actor, reason = who_asks(body)
-        await self._operator.pause_all(until_of(body, self._now()), actor, reason)
-        return _json({"agents": self._operator.agents()})
-
-    async def resume(self, request: web.Request) -> web.Response:
-        email = _email(request)
-        self._known(email)
-        actor, reason = who_asks(await read_body(request, frozenset({"reason", "actor"})))
-        await self._operator.resume(email, actor, reason)
-        return _json(self._known(email))
-
-    async def skip(self, request: web.Request) -> web.Response:
-        email = _email(request)
-        self._known(email)
-        body = await read_body(request, frozenset({"for", "until", "reason", "actor"}))
-        actor, reason = who_asks(body)
-        until = until_of(body, self._now())
-        if until is not None and until > self._now() + MAX_BY_HAND_SECONDS:
-            raise Fault(400, "bad_request", "a skip reaches 12 hours ahead at most: pause the agent for longer")
-        await self._operator.skip(email, until, actor, reason)
-        return _json(self._known(email))
-
-    async def extend(self, request: web.Request) -> web.Response:
-        email = _email(request)
-        self._known(email)
-        body = await read_body(request, frozenset({"for", "until", "reason", "actor"}))
-        actor, reason = who_asks(body)
-        until = until_of(body, self._now())
-        if until is None:
-            raise Fault(400, "bad_request", 'say for how much longer: give for, such as "15m", or until')
-        length = None if body.get("for") is None else seconds_of(body["for"])
-        if length is not None and length > MAX_BY_HAND_SECONDS:
-            raise Fault(400, "bad_request", "for is 12 hours at most")
-        await self._operator.extend(email, length, until if length is None else None, actor, reason)
-        return _json(self._known(email))
-
-    async def resume_all(self, request: web.Request) -> web.Response:
-        actor, reason = who_asks(await read_body(request, frozenset({"reason", "actor"})))
-        resumed = await self._operator.resume_all(actor, reason)
-        return _json({"resumed": resumed, "agents": self._operator.agents()})
-
-    async def release(self, request: web.Request) -> web.Response:
-        actor, reason = who_asks(await read_body(request, frozenset({"actor", "reason"})))
-        return _json(await self._operator.release_all(actor, reason))
+        return await tell(request, {"now": time_out(self._now()), **settings})
 
     async def explain(self, request: web.Request) -> web.Response:
-        for name in request.query:
-            if name != "at":
-                raise Fault(400, "bad_request", f"{name[:MAX_TEXT]!r} is not known here; known: at")
+        check_query(request.query, ("at",))
         at = instant_of(request.query["at"], "at") if "at" in request.query else None
         email = _email(request)
         self._known(email)
-        return _json(await self._operator.explain(email, at))
+        return await tell(request, await self._operator.explain(email, at))
+
+    # -- what is done to one agent -----------------------------------------------------------------------------------
+
+    async def sync(self, request: web.Request) -> web.Response:
+        return await self._deed(request, lambda email, _: self._operator.sync(email), timed=False)
+
+    async def pause(self, request: web.Request) -> web.Response:
+        return await self._deed(
+            request, lambda email, order: self._operator.pause(email, order.until, order.actor, order.reason)
+        )
+
+    async def resume(self, request: web.Request) -> web.Response:
+        return await self._deed(
+            request, lambda email, order: self._operator.resume(email, order.actor, order.reason), timed=False
+        )
+
+    async def skip(self, request: web.Request) -> web.Response:
+        return await self._deed(request, self._skip)
+
+    async def _skip(self, email: str, order: Order) -> None:
+        if order.until is not None and order.until > self._now() + MAX_BY_HAND_SECONDS:
+            raise Fault(400, "bad_request", "a skip reaches 12 hours ahead at most: pause the agent for longer")
+        await self._operator.skip(email, order.until, order.actor, order.reason)
+
+    async def extend(self, request: web.Request) -> web.Response:
+        return await self._deed(request, self._extend)
+
+    async def _extend(self, email: str, order: Order) -> None:
+        if order.until is None:
+            raise Fault(400, "bad_request", 'say for how much longer: give for, such as "15m", or until')
+        if order.length is not None and order.length > MAX_BY_HAND_SECONDS:
+            raise Fault(400, "bad_request", "for is 12 hours at most")
+        until = order.until if order.length is None else None
+        await self._operator.extend(email, order.length, until, order.actor, order.reason)
+
+    async def _deed(
+        self, request: web.Request, do: Callable[[str, Order], Awaitable[None]], *, timed: bool = True
+    ) -> web.Response:
+        """Do it to the agent of the path, and answer the agent."""
+        email = _email(request)
+        self._known(email)
+        await do(email, await read_order(request, self._now(), timed=timed))
+        return await tell(request, self._known(email))
+
+    # -- what is done to all -----------------------------------------------------------------------------------------
+
+    async def sync_all(self, request: web.Request) -> web.Response:
+        await read_order(request, self._now())
+        await self._operator.sync(None)
+        return await tell(request, {"agents": self._operator.agents()})
+
+    async def pause_all(self, request: web.Request) -> web.Response:
+        order = await read_order(request, self._now(), timed=True)
+        await self._operator.pause_all(order.until, order.actor, order.reason)
+        return await tell(request, {"agents": self._operator.agents()})
+
+    async def resume_all(self, request: web.Request) -> web.Response:
+        order = await read_order(request, self._now())
+        resumed = await self._operator.resume_all(order.actor, order.reason)
+        return await tell(request, {"resumed": resumed, "agents": self._operator.agents()})
+
+    async def release(self, request: web.Request) -> web.Response:
+        order = await read_order(request, self._now())
+        return await tell(request, await self._operator.release_all(order.actor, order.reason))
 
     def _known(self, email: str) -> dict[str, Any]:
         agent = self._operator.agent(email)
@@ -330,31 +356,11 @@ def _unknown(email: str) -> Fault:
     return Fault(404, "unknown_agent", f"there is no agent {email[:MAX_TEXT]}")
 
 
-async def _pieces(entries: list[dict[str, Any]]) -> str:
-    """A long list's entries as JSON, between which others have their turn."""
-    pieces = []
-    for number, entry in enumerate(entries):
-        if number % AT_ONCE == AT_ONCE - 1:
-            await asyncio.sleep(0)
-        pieces.append(json.dumps(entry))
-    return ", ".join(pieces)
-
-
 def _email(request: web.Request) -> str:
     """The agent's address as the settings have it: in small letters."""
     return request.match_info["email"].lower()
 
 
-def _file(content: bytes, content_type: str) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def handle(_: web.Request) -> web.Response:
-        return web.Response(body=content, content_type=content_type, charset="utf-8")
-
-    return handle
-
-
-def _json(value: object, status: int = 200) -> web.Response:
-    return web.json_response(value, status=status)
-
-
-def _error(status: int, code: str, message: str) -> web.Response:
-    return _json({"error": {"code": code, "message": message}}, status)
+def _page(request: web.Request, known: Collection[str], shape: Key) -> Page:
+    check_query(request.query, known)
+    return Page.of(request.query, shape)

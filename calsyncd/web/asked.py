@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
 from aiohttp import web
+from multidict import MultiMapping
 
 BODY_SECONDS = 10.0
 MAX_TEXT = 200
+MAX_CURSOR = 1000
+WINDOW = ("day", "from", "to")
 MAX_PAUSE_SECONDS = 366 * 86400.0
 MAX_WINDOW_SECONDS = 31 * 86400.0
 
@@ -31,6 +35,41 @@ class Fault(Exception):
         self.headers = headers
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What an operator says of a deed: who asks, why, and until when, or for how many seconds, if that is said."""
+
+    actor: str
+    reason: str
+    until: float | None = None
+    length: float | None = None
+
+
+async def read_order(request: web.Request, now: float, *, timed: bool = False) -> Order:
+    """The order in a request's body; only a `timed` one may say `for` or `until`."""
+    check_query(request.query, ())
+    body = await read_body(request, frozenset({"actor", "reason"} | ({"for", "until"} if timed else set())))
+    actor, reason = _text(body, "actor", "operator") or "operator", _text(body, "reason", "")
+    until = until_of(body, now)
+    return Order(actor, reason, until, None if body.get("for") is None else seconds_of(body["for"]))
+
+
+def check_query(query: MultiMapping[str], known: Collection[str], several: Collection[str] = ()) -> None:
+    """Refuse what is not known here, too long, or given twice; `several` may come more often."""
+    for name, value in query.items():
+        if name not in known:
+            raise _bad(f"{name[:MAX_TEXT]!r} is not known here; known: {', '.join(known) or 'nothing'}")
+        most = MAX_CURSOR if name == "cursor" else MAX_TEXT
+        if len(value) > most:
+            raise _bad(f"{name} must be a text of at most {most} characters")
+        if name not in several and len(query.getall(name)) > 1:
+            raise _bad(f"{name} is given twice")
+
+
+def _bad(message: str) -> Fault:
+    return Fault(400, "bad_request", message)
+
+
 async def read_body(request: web.Request, keys: frozenset[str]) -> dict[str, Any]:
     """The JSON object sent, or an empty one when nothing was."""
     if not request.body_exists:
@@ -43,19 +82,19 @@ async def read_body(request: web.Request, keys: frozenset[str]) -> dict[str, Any
     except TimeoutError:
         raise Fault(408, "timeout", "the body did not come in time") from None
     except web.RequestPayloadError:
-        raise Fault(400, "bad_request", "the body is not what its headers say") from None
+        raise _bad("the body is not what its headers say") from None
     if not raw:
         return {}
     try:
         body = json.loads(raw.decode())
     except (ValueError, RecursionError):
-        raise Fault(400, "bad_request", "the body is not JSON") from None
+        raise _bad("the body is not JSON") from None
     if not isinstance(body, dict):
-        raise Fault(400, "bad_request", "the body must be a JSON object")
+        raise _bad("the body must be a JSON object")
     for key in body:
         if key not in keys:
             allowed = ", ".join(sorted(keys))
-            raise Fault(400, "bad_request", f"{key[:MAX_TEXT]!r} is not known here; known: {allowed}")
+            raise _bad(f"{key[:MAX_TEXT]!r} is not known here; known: {allowed}")
     return body
 
 
@@ -64,20 +103,17 @@ def _text(body: dict[str, Any], key: str, default: str) -> str:
     if value is None:
         return default
     if not isinstance(value, str) or len(value) > MAX_TEXT:
-        raise Fault(400, "bad_request", f"{key} must be a text of at most {MAX_TEXT} characters")
+        raise _bad(f"{key} must be a text of at most {MAX_TEXT} characters")
+    if not value.isprintable():
+        raise _bad(f"{key} must be one line of characters that can be printed")
     return value
-
-
-def who_asks(body: dict[str, Any]) -> tuple[str, str]:
-    """Who asks, and why."""
-    return _text(body, "actor", "operator") or "operator", _text(body, "reason", "")
 
 
 def until_of(body: dict[str, Any], now: float) -> float | None:
     """The instant that `for` or `until` mean; None when neither is given."""
     length, at = body.get("for"), body.get("until")
     if length is not None and at is not None:
-        raise Fault(400, "bad_request", "give either for or until, not both")
+        raise _bad("give either for or until, not both")
     if length is not None:
         until = now + seconds_of(length)
     elif at is not None:
@@ -85,7 +121,7 @@ def until_of(body: dict[str, Any], now: float) -> float | None:
     else:
         return None
     if not now < until <= now + MAX_PAUSE_SECONDS:
-        raise Fault(400, "bad_request", "it must end in the future, within a year")
+        raise _bad("it must end in the future, within a year")
     return until
 
 
@@ -95,21 +131,18 @@ def seconds_of(value: object) -> float:
         return float(min(value, 2 * MAX_PAUSE_SECONDS))
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise Fault(400, "bad_request", 'for must be a duration such as "90s", "15m", "2h" or "7d", or seconds')
+        raise _bad('for must be a duration such as "90s", "15m", "2h" or "7d", or seconds')
     return int(match[1]) * _UNITS[match[2]]
 
 
 def window_of(query: Mapping[str, str]) -> tuple[float, float] | date | None:
     """What `from` and `to`, or `day`, ask for; None when nothing is given."""
-    for name in query:
-        if name not in {"day", "from", "to"}:
-            raise Fault(400, "bad_request", f"{name[:MAX_TEXT]!r} is not known here; known: day, from, to")
     if ("from" in query) != ("to" in query) or ("from" in query and "day" in query):
-        raise Fault(400, "bad_request", "give from and to, or day, or nothing for today")
+        raise _bad("give from and to, or day, or nothing for today")
     if "from" in query:
         low, high = instant_of(query["from"], "from"), instant_of(query["to"], "to")
         if not low < high <= low + MAX_WINDOW_SECONDS:
-            raise Fault(400, "bad_request", "to must be later than from, by 31 days at most")
+            raise _bad("to must be later than from, by 31 days at most")
         return low, high
     if "day" not in query:
         return None
@@ -118,7 +151,7 @@ def window_of(query: Mapping[str, str]) -> tuple[float, float] | date | None:
     except ValueError:
         day = None
     if day is None or not _YEARS[0] <= day.year <= _YEARS[1]:
-        raise Fault(400, "bad_request", 'day must be a date such as "2026-11-23"')
+        raise _bad('day must be a date such as "2026-11-23"')
     return day
 
 
@@ -129,13 +162,13 @@ def instant_of(value: object, name: str = "until") -> float:
     except ValueError:
         at = None
     if at is None or at.tzinfo is None:
-        raise Fault(400, "bad_request", f'{name} must be a time with its offset such as "2026-11-23T10:30:00Z"')
+        raise _bad(f'{name} must be a time with its offset such as "2026-11-23T10:30:00Z"')
     try:
         instant = at.astimezone(UTC)
     except OverflowError:
         instant = None
     if instant is None or not _YEARS[0] <= instant.year <= _YEARS[1]:
-        raise Fault(400, "bad_request", f"{name} is out of bounds")
+        raise _bad(f"{name} is out of bounds")
     return instant.timestamp()
 
 

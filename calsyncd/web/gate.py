@@ -63,15 +63,28 @@ async def dressed(request: web.Request, handler: Handler) -> web.StreamResponse:
 def dress(response: web.StreamResponse) -> None:
     """Give an answer the headers that every one carries."""
     for name, value in _HEADERS.items():
-        response.headers[name] = value
+        response.headers.setdefault(name, value)
+    response.headers["Server"] = SERVER
 
 
-def guarded(token: str | None) -> Middleware:
+class Gate:
+    """The token that operators must carry, if there is one: as a bearer, or as the password of Basic authentication."""
+
+    def __init__(self, token: str | None = None) -> None:
+        self.digest: bytes | None = None
+        self.use(token)
+
+    def use(self, token: str | None) -> None:
+        """This is demanded from now on."""
+        self.digest = None if token is None else hashlib.sha256(token.encode()).digest()
+
+
+def guarded(gate: Gate) -> Middleware:
     """Lets those pass who carry the token, or, without one, those of this machine who are no other site's page."""
-    digest = None if token is None else hashlib.sha256(token.encode()).digest()
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        digest = gate.digest
         if digest is None:
             _check_host(request)
         elif request.path != "/healthz" and not _carries(request, digest):

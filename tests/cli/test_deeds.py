@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from calsyncd.cli import commands
-from calsyncd.cli.api import NoDaemonError, send
+from calsyncd.cli.api import Admin, NoDaemonError, send
 from calsyncd.errors import UserError
 
 EVE = {
@@ -139,7 +139,7 @@ def test_a_server_that_is_none_of_ours_is_no_daemon(recorder: Recorder, said: st
     """As where nothing listens."""
     recorder.said = said
     with pytest.raises(NoDaemonError, match=recorder.where):
-        send(recorder.where, "GET", "/api/v1/agents")
+        send(Admin(recorder.where), "GET", "/api/v1/agents")
 
 
 def test_a_server_that_does_not_speak_http_is_no_daemon() -> None:
@@ -155,7 +155,7 @@ def test_a_server_that_does_not_speak_http_is_no_daemon() -> None:
         thread = threading.Thread(target=greet)
         thread.start()
         with pytest.raises(NoDaemonError):
-            send(f"127.0.0.1:{server.getsockname()[1]}", "GET", "/")
+            send(Admin(f"127.0.0.1:{server.getsockname()[1]}"), "GET", "/")
         thread.join()
 
 
@@ -163,7 +163,7 @@ def test_a_server_that_does_not_speak_http_is_no_daemon() -> None:
 def test_an_address_that_is_none_is_the_callers_mistake(where: str) -> None:
     """A usage error that shows the address."""
     with pytest.raises(UserError, match="expected HOST:PORT") as raised:
-        send(where, "GET", "/api/v1/agents")
+        send(Admin(where), "GET", "/api/v1/agents")
 
     assert raised.value.exit_code == 2
     assert str(raised.value).startswith(f"{where}: ")

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from calsyncd.errors import Refused, Unavailable, UserError
 from calsyncd.metrics import Metrics
 from calsyncd.web.admin import admin_app
+from calsyncd.web.gate import Gate
 from calsyncd.web.public import Health
 from calsyncd.web.server import serve
 from calsyncd.web.stream import Feed
@@ -21,7 +22,7 @@ from calsyncd.web.stream import Feed
 from .wire import body, request, send, status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
     from pathlib import Path
 
     from calsyncd.core.moments import Moment
@@ -57,9 +58,14 @@ class Desk:
     def agent(self, email: str) -> dict[str, Any] | None:
         return self.known.get(email)
 
-    async def timelines(self, email: str | None, window: tuple[float, float] | date | None) -> list[dict[str, Any]]:
-        self._do("timelines", email, window)
-        return [{"email": name, "spans": []} for name in self.known if email in {None, name}]
+    def channels(self, email: str) -> list[dict[str, Any]]:
+        return [{"calendar": email, "health": "off"}]
+
+    async def timelines(
+        self, emails: Collection[str] | None, window: tuple[float, float] | date | None
+    ) -> list[dict[str, Any]]:
+        self._do("timelines", emails, window)
+        return [{"email": name, "spans": []} for name in self.known if emails is None or name in emails]
 
     async def history(self, query: Query, most: int) -> dict[str, Any] | None:
         self._do("history", query, most)
@@ -137,7 +143,7 @@ def desk() -> Desk:
 @pytest.fixture
 async def address(desk: Desk) -> AsyncIterator[str]:
     """Where the operator's API listens."""
-    app = admin_app(operator=desk, registry=Metrics("1.2.3").registry, now=lambda: NOW, feed=feed(desk))
+    app = admin_app(operator=desk, registry=Metrics("1.2.3").registry, now=lambda: NOW, feed=feed(desk), gate=Gate())
     async with serve(app, "127.0.0.1:0", life_seconds=60) as (address,):
         yield address
 
@@ -192,8 +198,8 @@ async def test_timelines_are_told_for_one_and_all(session: aiohttp.ClientSession
     midnight = 1_794_960_000.0
     assert desk.done == [
         ("timelines", None, (midnight, midnight + 3600)),
-        ("timelines", AMY, date(2026, 11, 18)),
-        ("timelines", AMY, None),
+        ("timelines", (AMY,), date(2026, 11, 18)),
+        ("timelines", (AMY,), None),
     ]
 
 
@@ -580,7 +586,7 @@ async def test_health_and_readiness_give_reasons(session: aiohttp.ClientSession,
 async def test_token_is_demanded_where_there_is_one(desk: Desk, authorization: str | None, expected: int) -> None:
     """With a token every name of the machine will do, and without it nothing is told but health."""
     app = admin_app(
-        operator=desk, registry=Metrics("1").registry, now=lambda: NOW, feed=feed(desk), token="s3cret-admin-token"
+        operator=desk, registry=Metrics("1").registry, now=lambda: NOW, feed=feed(desk), gate=Gate("s3cret-admin-token")
     )
     headers = {"Connection": "close"} | ({} if authorization is None else {"Authorization": authorization})
     async with serve(app, "127.0.0.1:0") as (address,):
@@ -594,7 +600,7 @@ async def test_token_is_demanded_where_there_is_one(desk: Desk, authorization: s
 
 async def test_unix_socket_needs_no_host(desk: Desk, tmp_path: Path) -> None:
     """No web page can reach a unix socket, so any Host will do there."""
-    app = admin_app(operator=desk, registry=Metrics("1").registry, now=lambda: NOW, feed=feed(desk))
+    app = admin_app(operator=desk, registry=Metrics("1").registry, now=lambda: NOW, feed=feed(desk), gate=Gate())
     async with serve(app, f"unix:{tmp_path}/admin.sock") as (address,):
         raw = b"GET /api/v1/agents HTTP/1.1\r\nHost: calsyncd\r\nConnection: close\r\n\r\n"
         answer = await send(address, raw)

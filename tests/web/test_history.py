@@ -21,6 +21,7 @@ from calsyncd.metrics import Metrics
 from calsyncd.store import Store
 from calsyncd.web import history as web_history
 from calsyncd.web.admin import admin_app
+from calsyncd.web.gate import Gate
 from calsyncd.web.server import serve
 from calsyncd.web.stream import Feed
 
@@ -84,7 +85,7 @@ async def session(journal: tuple[Journal, Store]) -> AsyncIterator[aiohttp.Clien
     chronicle = Chronicle(clock, journal[1], journal[0], zone=zone, settings=lambda: {AMY: "custom", BEN: "available"})
     past = Past(chronicle)
     feed = Feed(past, lambda: NOW, "1.2.3")
-    app = admin_app(operator=past, registry=Metrics("1.2.3").registry, now=lambda: NOW, feed=feed)
+    app = admin_app(operator=past, registry=Metrics("1.2.3").registry, now=lambda: NOW, feed=feed, gate=Gate())
     async with (
         serve(app, "127.0.0.1:0", life_seconds=60) as (address,),
         aiohttp.ClientSession(f"http://{address}") as session,
