@@ -22,8 +22,9 @@ let unsaid = 0;
 
 // All, afresh. The strips may come later.
 async function load() {
-  const strips = loadTimelines();
-  const [listed, overview] = await Promise.all([answered("/api/v1/agents"), answered("/api/v1/overview"), loadOutage()]);
+  const soon = [answered("/api/v1/agents"), answered("/api/v1/overview"), loadOutage()];
+  loadTimelines();
+  const [listed, overview] = await Promise.all(soon);
   outageAt = performance.now();
   company.agents = new Map(listed.agents.map((agent) => [agent.email, agent]));
   company.overview = overview;
@@ -32,7 +33,6 @@ async function load() {
   draw();
   drawOverview();
   drawAgent();
-  strips.then(drawStrips);
 }
 
 function heard(iso) {

@@ -241,19 +241,19 @@ export function draw(emails = null) {
 // The strips
 
 function look(entries) {
-  let came = false;
+  const came = [];
   for (const { target, isIntersecting } of entries) {
     if (isIntersecting === seen.has(target)) continue;
     if (isIntersecting) {
       seen.add(target);
       write(target.dataset.email);
       tick(target);
-      came = true;
+      came.push(target);
     } else {
       seen.delete(target);
     }
   }
-  if (came) drawStrips();
+  if (came.length) paint(came);
 }
 
 export function measures(place) {
@@ -261,21 +261,26 @@ export function measures(place) {
   return [Math.max(Math.floor(width / TICK_WIDTH), 3), width];
 }
 
-export function drawStrips() {
-  clearTimeout(drawing);
+function paint(bodies) {
   const window = span();
   const at = now();
   const isNarrow = narrow.matches;
-  const some = seen.values().next().value;
-  const [most, width] = measures(isNarrow ? some && rows.get(some.dataset.email)?.picture : $("scale"));
-  $("scale").replaceChildren(axis(window, at, most, width));
-  const covered = document.body.classList.contains("beside");
-  for (const body of covered ? [] : seen) {
+  const some = bodies[0] && rows.get(bodies[0].dataset.email)?.picture;
+  const [most, width] = measures(isNarrow ? some : $("scale"));
+  for (const body of bodies) {
     const timeline = company.timelines.get(body.dataset.email);
-    const { picture } = rows.get(body.dataset.email) ?? {};
-    if (!picture || body.hidden) continue;
-    picture.replaceChildren(...(timeline ? [strip(timeline, window, at, most, width)] : []), ...(timeline && isNarrow ? [axis(window, at, most, width)] : []));
+    const row = rows.get(body.dataset.email);
+    if (!row || body.hidden) continue;
+    row.picture.replaceChildren(...(timeline ? [strip(timeline, window, at, most, width)] : []), ...(timeline && isNarrow ? [axis(window, at, most, width)] : []));
   }
+  return [window, at, most, width];
+}
+
+export function drawStrips() {
+  clearTimeout(drawing);
+  // Beside an agent in full there are none.
+  const [window, at, most, width] = paint(document.body.classList.contains("beside") ? [] : [...seen]);
+  $("scale").replaceChildren(axis(window, at, most, width));
   document.dispatchEvent(new CustomEvent("calsyncd:strips"));
   // Often enough that the strips are seen to move, but no oftener.
   const pace = (window[1] - window[0]) / 600 / Math.max(rate(), 1);

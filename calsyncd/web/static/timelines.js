@@ -34,7 +34,7 @@ export async function loadTimelines() {
   everybody = false;
   changed = new Set();
   try {
-    const answer = await answered(`/api/v1/timelines?${query(wanted)}`);
+    const answer = await answered(`/api/v1/timelines?brief=true&${query(wanted)}`);
     if (mine !== turn) return;
     company.timelines = new Map(answer.timelines.map((one) => [one.email, one]));
     company.loaded = wanted;
