@@ -1,4 +1,4 @@
-// The agents' timelines: all in one answer, or those of a few that changed.
+// The agents' timelines: everybody's in as few answers as can be, or those of a few that changed.
 
 import { company, isLoaded, query, windowToLoad } from "./company.js";
 import { answered } from "./live.js";
@@ -8,6 +8,8 @@ const ONE_BY_ONE = 8; // changes of more agents are asked for with everybody's
 const GATHER_MS = 150;
 const LEAST_MS = 2000; // between two answers about everybody; and ten times as long as one takes
 const AGAIN_MS = 10000;
+const FIRST = 50; // soon on the screen; then the others
+const MOST = 1000;
 
 let changed = new Set();
 let everybody = false;
@@ -34,11 +36,21 @@ export async function loadTimelines() {
   everybody = false;
   changed = new Set();
   try {
-    const answer = await answered(`/api/v1/timelines?brief=true&${query(wanted)}`);
-    if (mine !== turn) return;
-    company.timelines = new Map(answer.timelines.map((one) => [one.email, one]));
-    company.loaded = wanted;
-    document.body.classList.remove("old-strips");
+    const found = new Map();
+    let page = `limit=${FIRST}`;
+    while (page) {
+      const { timelines, cursor } = await answered(`/api/v1/timelines?brief=true&${query(wanted)}&${page}`);
+      if (mine !== turn) return;
+      for (const one of timelines) {
+        found.set(one.email, one);
+        company.timelines.set(one.email, one);
+      }
+      company.loaded = wanted;
+      document.body.classList.remove("old-strips");
+      page = cursor && `limit=${MOST}&cursor=${cursor}`;
+      if (page) shown(null);
+    }
+    company.timelines = found;
     shown(null);
   } catch {
     if (mine === turn) failed();
