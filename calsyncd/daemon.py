@@ -379,6 +379,7 @@ class Daemon:
                 now=self.clock.now,
                 feed=self.feed,
                 gate=self.gate,
+                version=__version__,
             )
             if self.gate.digest is None:
                 _check_private(sockets.get("admin") or ())

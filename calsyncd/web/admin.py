@@ -16,6 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from calsyncd.web.answers import file, packed, tell
 from calsyncd.web.asked import (
+    MAX_BY_HAND_SECONDS,
     MAX_TEXT,
     WINDOW,
     Fault,
@@ -29,6 +30,7 @@ from calsyncd.web.asked import (
 )
 from calsyncd.web.gate import Gate, dressed, guarded
 from calsyncd.web.history import MAX_WHOLE, history_query, window_query
+from calsyncd.web.openapi import document
 from calsyncd.web.paging import PAGING, Key, Page
 
 if TYPE_CHECKING:
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from calsyncd.web.stream import Feed
 
 MAX_BODY = 16 * 1024
-MAX_BY_HAND_SECONDS = 12 * 3600.0
 
 _PAGE = "index.html"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -134,6 +135,7 @@ def admin_app(
     now: Callable[[], float],
     feed: Feed,
     gate: Gate,
+    version: str,
 ) -> web.Application:
     """The application behind `server.admin_listen`; `now` is epoch seconds.
 
@@ -142,15 +144,22 @@ def admin_app(
     api = _Api(operator, now, feed)
     app = web.Application(client_max_size=MAX_BODY, middlewares=[dressed, guarded(gate)])
     page = resources.files("calsyncd.web") / "static"
+    files: list[str] = []
     for one in page.iterdir():
         suffix = one.name[one.name.rfind(".") :]
         if suffix in _TYPES:
             path = "/" if one.name == _PAGE else f"/static/{one.name}"
+            files += [one.name] if one.name != _PAGE else []
             app.router.add_get(path, file(one.read_bytes(), _TYPES[suffix]))
 
     async def expose(request: web.Request) -> web.Response:
         return await packed(request, generate_latest(registry), CONTENT_TYPE_LATEST)
 
+    async def describe(request: web.Request) -> web.Response:
+        check_query(request.query, ())
+        return await tell(request, document(version, files, secured=gate.digest is not None))
+
+    app.router.add_get("/api/v1/openapi.json", describe)
     app.router.add_get("/metrics", expose)
     app.router.add_get("/healthz", api.healthz)
     app.router.add_get("/readyz", api.readyz)

@@ -18,10 +18,12 @@ MAX_TEXT = 200
 MAX_CURSOR = 1000
 WINDOW = ("day", "from", "to")
 MAX_PAUSE_SECONDS = 366 * 86400.0
+MAX_BY_HAND_SECONDS = 12 * 3600.0
 MAX_WINDOW_SECONDS = 31 * 86400.0
 
 _YEARS = (1970, 9000)
 _DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d|w)?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNITS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
@@ -104,9 +106,10 @@ def _text(body: dict[str, Any], key: str, default: str) -> str:
         return default
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise _bad(f"{key} must be a text of at most {MAX_TEXT} characters")
-    if not value.isprintable():
-        raise _bad(f"{key} must be one line of characters that can be printed")
-    return value
+    line = value.strip()
+    if _CONTROL.search(line):
+        raise _bad(f"{key} must be one line, without control characters")
+    return line
 
 
 def until_of(body: dict[str, Any], now: float) -> float | None:
@@ -129,7 +132,7 @@ def seconds_of(value: object) -> float:
     """The length that `for` names."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(min(value, 2 * MAX_PAUSE_SECONDS))
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise _bad('for must be a duration such as "90s", "15m", "2h" or "7d", or seconds')
     return int(match[1]) * _UNITS[match[2]]

@@ -143,7 +143,14 @@ def desk() -> Desk:
 @pytest.fixture
 async def address(desk: Desk) -> AsyncIterator[str]:
     """Where the operator's API listens."""
-    app = admin_app(operator=desk, registry=Metrics("1.2.3").registry, now=lambda: NOW, feed=feed(desk), gate=Gate())
+    app = admin_app(
+        operator=desk,
+        registry=Metrics("1.2.3").registry,
+        now=lambda: NOW,
+        feed=feed(desk),
+        gate=Gate(),
+        version="1.2.3",
+    )
     async with serve(app, "127.0.0.1:0", life_seconds=60) as (address,):
         yield address
 
@@ -586,7 +593,12 @@ async def test_health_and_readiness_give_reasons(session: aiohttp.ClientSession,
 async def test_token_is_demanded_where_there_is_one(desk: Desk, authorization: str | None, expected: int) -> None:
     """With a token every name of the machine will do, and without it nothing is told but health."""
     app = admin_app(
-        operator=desk, registry=Metrics("1").registry, now=lambda: NOW, feed=feed(desk), gate=Gate("s3cret-admin-token")
+        operator=desk,
+        registry=Metrics("1").registry,
+        now=lambda: NOW,
+        feed=feed(desk),
+        gate=Gate("s3cret-admin-token"),
+        version="1.2.3",
     )
     headers = {"Connection": "close"} | ({} if authorization is None else {"Authorization": authorization})
     async with serve(app, "127.0.0.1:0") as (address,):
@@ -600,7 +612,9 @@ async def test_token_is_demanded_where_there_is_one(desk: Desk, authorization: s
 
 async def test_unix_socket_needs_no_host(desk: Desk, tmp_path: Path) -> None:
     """No web page can reach a unix socket, so any Host will do there."""
-    app = admin_app(operator=desk, registry=Metrics("1").registry, now=lambda: NOW, feed=feed(desk), gate=Gate())
+    app = admin_app(
+        operator=desk, registry=Metrics("1").registry, now=lambda: NOW, feed=feed(desk), gate=Gate(), version="1.2.3"
+    )
     async with serve(app, f"unix:{tmp_path}/admin.sock") as (address,):
         raw = b"GET /api/v1/agents HTTP/1.1\r\nHost: calsyncd\r\nConnection: close\r\n\r\n"
         answer = await send(address, raw)

@@ -85,7 +85,9 @@ async def session(journal: tuple[Journal, Store]) -> AsyncIterator[aiohttp.Clien
     chronicle = Chronicle(clock, journal[1], journal[0], zone=zone, settings=lambda: {AMY: "custom", BEN: "available"})
     past = Past(chronicle)
     feed = Feed(past, lambda: NOW, "1.2.3")
-    app = admin_app(operator=past, registry=Metrics("1.2.3").registry, now=lambda: NOW, feed=feed, gate=Gate())
+    app = admin_app(
+        operator=past, registry=Metrics("1.2.3").registry, now=lambda: NOW, feed=feed, gate=Gate(), version="1.2.3"
+    )
     async with (
         serve(app, "127.0.0.1:0", life_seconds=60) as (address,),
         aiohttp.ClientSession(f"http://{address}") as session,
