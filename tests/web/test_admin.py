@@ -624,7 +624,7 @@ async def test_unix_socket_needs_no_host(desk: Desk, tmp_path: Path) -> None:
 
 async def test_page_knows_every_state_of_the_api(session: aiohttp.ClientSession) -> None:
     """Each state that an agent can have has its word, and each health of push too."""
-    async with session.get("/static/page.js") as answer:
+    async with session.get("/static/words.js") as answer:
         script = await answer.text()
     states = "pending held paused suspended unsynced overridden kept left_alone idle"
 

@@ -131,10 +131,7 @@ whenLoaded(() => { drawStrips(); drawAgent(); });
 document.addEventListener("calsyncd:agent", (event) => { draw([event.detail]); drawAgent(); switches(); });
 document.addEventListener("calsyncd:refresh", refresh);
 document.addEventListener("calsyncd:rate", (event) => { goOn(event.detail); drawStrips(); });
-document.querySelector(".skip").addEventListener("click", (event) => {
-  event.preventDefault();
-  if (!focusRow()) $("search").focus();
-});
+document.querySelector(".skip").addEventListener("click", () => { if (!focusRow()) $("search").focus(); });
 $("newer-load").addEventListener("click", () => location.reload());
 zooms();
 say($("zone"), `Times are those of ${zone}.`);
