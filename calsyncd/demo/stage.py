@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from importlib import resources
@@ -72,7 +72,7 @@ class Stage:
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         # Not compressed, and whole: it is added to.
-        answer = await self._pass_on(request, {"Accept-Encoding": "identity"}, without={"if-none-match"})
+        answer = await self._pass_on(request, {"Accept-Encoding": "identity"}, without=frozenset({"if-none-match"}))
         if answer.status == SILENT:
             return web.Response(status=503, text=_WAITING, content_type="text/html")
         if answer.status == 200 and isinstance(answer, web.Response) and isinstance(answer.body, bytes):
@@ -83,7 +83,7 @@ class Stage:
         return answer
 
     async def _pass_on(
-        self, request: web.Request, more: Mapping[str, str] | None = None, without: Set[str] = frozenset()
+        self, request: web.Request, more: Mapping[str, str] | None = None, without: frozenset[str] = frozenset()
     ) -> web.StreamResponse:
         assert self._session is not None  # noqa: S101 - nothing is asked before `listening`
         headers = {name: value for name, value in request.headers.items() if name.lower() in _PASSED - without}

@@ -1,4 +1,4 @@
-"""The operators' page for a thousand agents: how soon it is of use, what it costs to carry, and how soon a change shows."""
+"""The operators' page for a thousand agents: how soon it is of use, what it carries, and how soon a change shows."""
 
 from __future__ import annotations
 
@@ -26,10 +26,13 @@ IDS = "0123456789abcdefghijklmnopqrstuv"
 
 WATCH = """
 window.tasks = [];
-new PerformanceObserver((list) => { for (const one of list.getEntries()) tasks.push(one.duration); }).observe({ type: "longtask" });
+new PerformanceObserver((list) => {
+  for (const one of list.getEntries()) tasks.push(one.duration);
+}).observe({ type: "longtask" });
 new MutationObserver((_, watcher) => {
   // Who is in sight is told in words and as a strip, and all can be filtered.
-  if (!document.querySelector("tbody:nth-of-type(8) rect.event") || !document.querySelector('[data-filter="all"]')) return;
+  const there = (what) => document.querySelector(what) !== null;
+  if (!there("tbody:nth-of-type(8) rect.event") || !there('[data-filter="all"]')) return;
   window.usable = performance.now();
   watcher.disconnect();
 }).observe(document, { subtree: true, childList: true });
@@ -107,7 +110,7 @@ async def test_a_thousand_agents(sandbox: Sandbox, launch: Launch, browser: Brow
         loads.append((seconds, carried))
         if number < LOADS - 1:
             await page.context.close()
-    print(loads)  # noqa: T201 - the figures themselves
+    print(loads)
     assert min(seconds for seconds, _ in loads) <= USABLE_SECONDS
     assert max(carried for _, carried in loads) <= MOST_BYTES
 

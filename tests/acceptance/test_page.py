@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -271,7 +269,7 @@ async def test_it_outlives_the_daemon(sandbox: Sandbox, launch: Launch, context:
 
 
 async def test_it_can_be_read_by_everybody(sandbox: Sandbox, launch: Launch, context: BrowserContext) -> None:
-    """In the light, in the dark and on a phone, with an agent and a question open: nothing overflows, axe is content."""
+    """Light, dark and on a phone, with an agent and a question open: nothing overflows, and axe is content."""
     if not AXE.exists():
         pytest.skip("WHO CANNOT SEE IS NOT TESTED: no axe-core; `npm ci` gets it")
     for user, email in ((1, AMY), (2, BOB)):
