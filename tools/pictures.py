@@ -29,7 +29,7 @@ VIEWS = (
     ("page-light", 1320, 1010, "light", ""),
     ("page-dark", 1320, 1010, "dark", ""),
     ("page-agent", 1320, 1010, "light", "#ben@example.com"),
-    ("page-phone", 420, 900, "light", ""),
+    ("page-phone", 420, 1240, "light", ""),
 )
 
 

@@ -292,7 +292,7 @@ async def test_it_can_be_read_by_everybody(sandbox: Sandbox, launch: Launch, con
     await page.goto(f"{daemon.admin}/#{AMY}")
     await page.click('[data-act="pause"]')
     await content()
-    await page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+    await page.set_viewport_size(NARROW)
     await content()
     await page.click("#panel-close")
     await content()

@@ -8,6 +8,7 @@ const SILENCE_MS = 25000; // it says something every 10 s
 const PATIENCE_MS = 15000;
 const FIRST_MS = 400;
 const LONGEST_MS = 8000;
+const POLL_FIRST_MS = 1000;
 const POLL_MS = 10000;
 const HIDDEN_MS = 60000; // nobody looks: the daemon has better to do
 
@@ -55,6 +56,7 @@ export function follow({ load, news, link }) {
   let controller = new AbortController();
   let wake = () => {};
   let failures = 0;
+  let polls = 0; // loads in place of a stream, one after the other
 
   async function listen() {
     controller = new AbortController();
@@ -74,7 +76,7 @@ export function follow({ load, news, link }) {
           waiting = [];
           news(...event);
           loading = load().then(() => {
-            failures = 0;
+            failures = polls = 0;
             loading = null;
             link("live");
             for (const one of waiting) news(...one);
@@ -99,8 +101,10 @@ export function follow({ load, news, link }) {
           if (!(error instanceof Full)) throw error;
           await load();
           failures = 0;
-          link("polling");
-          pause = error.ms;
+          polls += 1;
+          // A daemon that stops has no stream either, and is back soon.
+          if (polls > 1) link("polling");
+          pause = Math.min(POLL_FIRST_MS * 2 ** (polls - 1), error.ms);
         } catch (why) {
           if (!document.hidden || failures) link("lost", why);
           failures += 1;

@@ -35,7 +35,7 @@ function owed({ count, oldest_seconds: oldest }) {
 function age() {
   const ms = owedAt === null ? 0 : now() - owedAt;
   $("owed").classList.toggle("warn", ms > LATE_SECONDS * 1000);
-  say($("owed-age"), owedAt === null ? "every phone is as it should be" : `the oldest for ${length(ms)}`);
+  say($("owed-age"), owedAt === null ? "nothing is waiting" : `the oldest for ${length(ms)}`);
 }
 
 function lateness(found) {
