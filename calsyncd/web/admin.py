@@ -7,6 +7,7 @@ come from another origin and must carry JSON or nothing. With a token, the token
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Protocol
@@ -31,6 +32,7 @@ from calsyncd.web.gate import Gate, dressed, guarded
 from calsyncd.web.history import MAX_WHOLE, history_query, window_query
 from calsyncd.web.openapi import document
 from calsyncd.web.paging import PAGING, Key, Page
+from calsyncd.web.server import MAX_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -41,6 +43,16 @@ if TYPE_CHECKING:
     from calsyncd.web.stream import Feed
 
 MAX_BODY = 16 * 1024
+
+MALFORMED = json.dumps(
+    {
+        "error": {
+            "code": "malformed",
+            "message": f"this is not HTTP, or a line of it is longer than {MAX_LINE} bytes or comes too often",
+        }
+    }
+)
+"""What is answered to what never reaches the application."""
 
 _PAGE = "index.html"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
