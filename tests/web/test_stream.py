@@ -138,7 +138,7 @@ async def test_timelines_are_named_unless_they_are_many() -> None:
 
 
 async def test_what_depends_on_the_time_alone_is_told() -> None:
-    """The overview is compared in each sweep, every agent in ten of them; a new day begins at each agent's own midnight."""
+    """The overview is compared in each sweep, every agent in ten of them; days begin at each one's midnight."""
     watched = Watched()
     watched.desk.known = {AMY: {"email": AMY, "zone": "UTC"}, BOB: {"email": BOB, "zone": "Asia/Tokyo"}}
     async with watched.serving(), watched.listening() as heard:
