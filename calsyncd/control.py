@@ -140,10 +140,6 @@ class Control:
         """The company at a glance."""
         return self._overview.view()
 
-    def agents(self) -> list[dict[str, Any]]:
-        """Every agent that the settings name."""
-        return [self._view(agent) for agent in self._roster.agents.values() if agent.configured]
-
     def agent(self, email: str) -> dict[str, Any] | None:
         """One agent."""
         agent = self._roster.agents.get(email)

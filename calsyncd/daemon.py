@@ -47,7 +47,7 @@ from calsyncd.scheduler import Scheduler
 from calsyncd.state import Alive, give_to_owner, locked, nonce_proof, push_key
 from calsyncd.store import Store, StoreUnavailableError
 from calsyncd.vault import Vault
-from calsyncd.web.admin import admin_app
+from calsyncd.web.admin import MALFORMED, admin_app
 from calsyncd.web.connect import Place
 from calsyncd.web.gate import Gate
 from calsyncd.web.public import public_app
@@ -389,6 +389,7 @@ class Daemon:
                     sockets.get("admin") or str(settings.server.admin_listen),
                     connections=100,
                     life_seconds=600.0,
+                    malformed=MALFORMED,
                 )
             )
             self.following.serve()

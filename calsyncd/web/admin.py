@@ -7,6 +7,8 @@ come from another origin and must carry JSON or nothing. With a token, the token
 
 from __future__ import annotations
 
+import asyncio
+import json
 from datetime import date
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from calsyncd.web.answers import file, packed, tell
+from calsyncd.web.answers import AT_ONCE, file, packed, tell
 from calsyncd.web.asked import (
     MAX_BY_HAND_SECONDS,
     MAX_TEXT,
@@ -32,9 +34,10 @@ from calsyncd.web.gate import Gate, dressed, guarded
 from calsyncd.web.history import MAX_WHOLE, history_query, window_query
 from calsyncd.web.openapi import document
 from calsyncd.web.paging import PAGING, Key, Page
+from calsyncd.web.server import MAX_LINE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable, Collection, Iterable
 
     from calsyncd.core.moments import Moment
     from calsyncd.core.past import Query
@@ -42,6 +45,16 @@ if TYPE_CHECKING:
     from calsyncd.web.stream import Feed
 
 MAX_BODY = 16 * 1024
+
+MALFORMED = json.dumps(
+    {
+        "error": {
+            "code": "malformed",
+            "message": f"this is not HTTP, or a line of it is longer than {MAX_LINE} bytes or comes too often",
+        }
+    }
+)
+"""What is answered to what never reaches the application."""
 
 _PAGE = "index.html"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -55,9 +68,6 @@ class Operator(Protocol):
 
     def emails(self) -> list[str]:
         """Every agent's address, from memory."""
-
-    def agents(self) -> list[dict[str, Any]]:
-        """Every agent, from memory."""
 
     def agent(self, email: str) -> dict[str, Any] | None:
         """One agent, from memory; None if there is none of that name."""
@@ -231,8 +241,8 @@ class _Api:
     async def agents(self, request: web.Request) -> web.Response:
         page = _page(request, PAGING, ("",))
         self._feed.read()
-        told, rest = page.take(self._operator.agents(), lambda one: (one["email"],))
-        return await tell(request, {"agents": told, **rest})
+        emails, rest = page.take(self._operator.emails(), lambda email: (email,))
+        return await tell(request, {"agents": await self._views(emails), **rest})
 
     async def agent(self, request: web.Request) -> web.Response:
         check_query(request.query, ())
@@ -342,21 +352,31 @@ class _Api:
     async def sync_all(self, request: web.Request) -> web.Response:
         await read_order(request, self._now())
         await self._operator.sync(None)
-        return await tell(request, {"agents": self._operator.agents()})
+        return await tell(request, {"agents": await self._views(self._operator.emails())})
 
     async def pause_all(self, request: web.Request) -> web.Response:
         order = await read_order(request, self._now(), timed=True)
         await self._operator.pause_all(order.until, order.actor, order.reason)
-        return await tell(request, {"agents": self._operator.agents()})
+        return await tell(request, {"agents": await self._views(self._operator.emails())})
 
     async def resume_all(self, request: web.Request) -> web.Response:
         order = await read_order(request, self._now())
         resumed = await self._operator.resume_all(order.actor, order.reason)
-        return await tell(request, {"resumed": resumed, "agents": self._operator.agents()})
+        return await tell(request, {"resumed": resumed, "agents": await self._views(self._operator.emails())})
 
     async def release(self, request: web.Request) -> web.Response:
         order = await read_order(request, self._now())
         return await tell(request, await self._operator.release_all(order.actor, order.reason))
+
+    async def _views(self, emails: Iterable[str]) -> list[dict[str, Any]]:
+        """These agents; between some of them others have their turn."""
+        found = []
+        for number, email in enumerate(emails):
+            if number % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)
+            view = self._operator.agent(email)
+            found += [view] if view is not None else []
+        return found
 
     def _known(self, email: str) -> dict[str, Any]:
         agent = self._operator.agent(email)

@@ -22,7 +22,7 @@ MAX_BY_HAND_SECONDS = 12 * 3600.0
 MAX_WINDOW_SECONDS = 31 * 86400.0
 
 _YEARS = (1970, 9000)
-_DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d|w)?")
+_DURATION = re.compile(r"([1-9][0-9]{0,8})(s|m|h|d|w)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNITS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
@@ -130,11 +130,11 @@ def until_of(body: dict[str, Any], now: float) -> float | None:
 
 def seconds_of(value: object) -> float:
     """The length that `for` names."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 1:
         return float(min(value, 2 * MAX_PAUSE_SECONDS))
     match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        raise _bad('for must be a duration such as "90s", "15m", "2h" or "7d", or seconds')
+        raise _bad('for must be a duration such as "90s", "15m", "2h" or "7d", or seconds, 1 at least')
     return int(match[1]) * _UNITS[match[2]]
 
 

@@ -95,7 +95,7 @@ def guarded(gate: Gate) -> Middleware:
                 {"WWW-Authenticate": 'Basic realm="calsyncd", charset="UTF-8"'},
             )
         if request.method not in _SAFE:
-            _check_origin(request)
+            check_origin(request)
         return await handler(request)
 
     return guard
@@ -115,8 +115,8 @@ def _without_port(host: str) -> str:
     return re.sub(r":[0-9]{1,5}\Z", "", host)
 
 
-def _check_origin(request: web.Request) -> None:
-    """No page but our own may change anything; programs send neither header."""
+def check_origin(request: web.Request) -> None:
+    """Refuse what another site's page sends; programs send neither header."""
     if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
         raise Fault(403, "foreign_origin", "this was sent by another site's page")
     origin = request.headers.get("Origin")

@@ -82,7 +82,7 @@ _PARAMETERS: dict[str, Any] = {
         "in": "path",
         "required": True,
         "description": "The agent's e-mail address.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 254},
+        "schema": {"type": "string", "format": "email", "minLength": 1, "maxLength": 254},
         "example": _AMY,
     },
     "limit": _query(
@@ -102,7 +102,9 @@ _PARAMETERS: dict[str, Any] = {
     "at": _query("at", "An instant, with its offset; left out: now.", _INSTANT, example="2026-11-23T10:15:00Z"),
     "since": _query("since", f"From when on: {_MOMENT}", {"type": "string", "format": "moment"}, example="24h"),
     "until": _query("until", f"Until when: {_MOMENT}", {"type": "string", "format": "moment"}, example="today"),
-    "agent": _query("agent", "Only this agent's.", {"type": "string", "maxLength": 200}, example=_AMY),
+    "agent": _query(
+        "agent", "Only this agent's.", {"type": "string", "format": "email", "maxLength": 200}, example=_AMY
+    ),
     "outcome": _query(
         "outcome",
         "Only these, such as done, seen, override.",
@@ -315,15 +317,22 @@ def _stream() -> Operation:
         ),
         "responses": {
             "200": {
-                "description": "The stream; `x-events` has the schema of each event's data.",
-                "content": {"text/event-stream": {"schema": {"type": "string"}}},
-                "x-events": {
-                    "hello": ref("Hello"),
-                    "agents": ref("ChangedAgents"),
-                    "timelines": ref("ChangedTimelines"),
-                    "overview": ref("Overview"),
-                },
+                "description": "The stream; the schema is that of one event.",
+                "content": {"text/event-stream": {"schema": {"oneOf": [_event(*one) for one in _EVENTS.items()]}}},
             },
             **_failures("503"),
         },
+    }
+
+
+_EVENTS = {"hello": "Hello", "agents": "ChangedAgents", "timelines": "ChangedTimelines", "overview": "Overview"}
+
+
+def _event(name: str, shape: str) -> dict[str, Any]:
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": ref(shape)}
+    return {
+        "type": "object",
+        "properties": {"event": {"const": name}, "data": data},
+        "required": ["event", "data"],
+        "additionalProperties": False,
     }

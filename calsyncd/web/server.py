@@ -50,8 +50,11 @@ _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 class _Door:
     """Who may be in, and for how long."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, connections: int, life_seconds: float) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, connections: int, life_seconds: float, malformed: str | None
+    ) -> None:
         self.loop = loop
+        self.malformed_body = malformed
         self.connections = connections
         self.life_seconds = life_seconds
         self.inside: set[_Connection] = set()
@@ -167,11 +170,17 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - quotes what was sent
     ) -> web.StreamResponse:
-        """An empty answer; aiohttp's own would quote the request, in the answer and in the log."""
+        """An answer that quotes nothing; aiohttp's own would quote the request, in the answer and in the log."""
         self.log_exception(exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun already")
-        response = web.Response(status=status, headers={"Server": SERVER})
+        body = self._door.malformed_body if status < 500 else None
+        response = web.Response(
+            status=status,
+            headers={"Server": SERVER},
+            text=body,
+            content_type=None if body is None else "application/json",
+        )
         response.force_close()
         return response
 
@@ -200,14 +209,15 @@ async def serve(
     life_seconds: float = 15.0,
     shutdown_seconds: float = 2.0,
     socket_mode: int = 0o660,
+    malformed: str | None = None,
 ) -> AsyncIterator[tuple[str, ...]]:
     """Answer at `listen` (`host:port`, `unix:/path`, or sockets handed over) until the block ends; yield the addresses.
 
     When the block ends no new connection is taken; requests in hand have `shutdown_seconds` to end, and as long again
-    to be cancelled.
+    to be cancelled. What is not HTTP is answered with nothing, or with `malformed`, a JSON text.
     """
     loop = asyncio.get_running_loop()
-    door = _Door(loop, connections, life_seconds)
+    door = _Door(loop, connections, life_seconds, malformed)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_seconds)
     await runner.setup()
     try:

@@ -107,8 +107,8 @@ def _length(most: float) -> Schema:
     return {
         "description": "For so long: 90s, 15m, 2h, 7d, 1w, or seconds.",
         "anyOf": [
-            {"type": "string", "pattern": "^[0-9]{1,9}[smhdw]?$", "examples": ["15m"]},
-            {"type": "number", "exclusiveMinimum": 0, "maximum": most},
+            {"type": "string", "pattern": "^[1-9][0-9]{0,8}[smhdw]?$", "examples": ["15m"]},
+            {"type": "number", "minimum": 1, "maximum": most},
         ],
     }
 

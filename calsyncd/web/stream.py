@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aiohttp import web
 
 from calsyncd.core.hours import zone_of
-from calsyncd.web.asked import Fault, time_out
-from calsyncd.web.gate import dress
+from calsyncd.web.asked import Fault, check_query, time_out
+from calsyncd.web.gate import check_origin, dress
 from calsyncd.web.server import keep_open
 
 if TYPE_CHECKING:
@@ -152,6 +152,9 @@ class Feed:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Answer with the stream, until one of both ends it."""
+        check_query(request.query, ())
+        # Another site's page could not read it, but would take a place.
+        check_origin(request)
         if self._ended or self._places >= MAX_LISTENERS:
             why = "calsyncd stops" if self._ended else f"{MAX_LISTENERS} streams are open, and that is the limit"
             raise Fault(503, "too_many_streams", f"{why}: try again later", {"Retry-After": str(RETRY_AFTER_SECONDS)})

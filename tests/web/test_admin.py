@@ -46,6 +46,7 @@ class Desk:
     days: dict[str, Any] = field(default_factory=lambda: {"spans": []})
     raised: list[dict[str, Any]] = field(default_factory=list)
     owed: int = 0
+    unmatched: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
 
     def overview(self) -> dict[str, Any]:
         return {"now": "2026-11-18T11:06:40.000Z", "owed": {"count": self.owed}}
@@ -112,7 +113,8 @@ class Desk:
         return self.raised
 
     def matching(self) -> dict[str, Any]:
-        return {"users": [], "accounts": [], "untried": 3}
+        users, accounts = self.unmatched
+        return {"users": users, "accounts": accounts, "untried": 3}
 
     async def explain(self, email: str, at: float | None) -> dict[str, Any]:
         self._do("explain", email, at)
