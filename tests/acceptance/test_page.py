@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import pytest
-from playwright.async_api import BrowserContext, Locator, Page, async_playwright, expect
+from playwright.async_api import BrowserContext, Locator, Page, ViewportSize, async_playwright, expect
 
 from calsyncd.sandbox.world import Sandbox
 from tests.acceptance.browsing import CHROMIUM
@@ -18,7 +18,8 @@ from tests.acceptance.running import Running
 from tests.acceptance.test_life import AMY, BOB, meeting
 
 SOON = 10_000.0
-NARROW = {"width": 360, "height": 740}
+NARROW: ViewportSize = {"width": 360, "height": 740}
+SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
 AXE = Path(__file__).parent.parent.parent / "node_modules" / "axe-core" / "axe.min.js"
 MARKUP = "<img src=x onerror=\"document.title='run'\">"
 ODD = "o'neil&lt%3cb%3e#@example.com"
@@ -286,8 +287,8 @@ async def test_it_can_be_read_by_everybody(sandbox: Sandbox, launch: Launch, con
         assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in GRAVE] == []
         await fits(page)
 
-    for scheme in ("light", "dark"):
-        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+    for scheme in SCHEMES:
+        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         await content()
     await page.goto(f"{daemon.admin}/#{AMY}")
     await page.click('[data-act="pause"]')
