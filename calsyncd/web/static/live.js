@@ -59,35 +59,38 @@ export function follow({ load, news, link }) {
   let polls = 0; // loads in place of a stream, one after the other
 
   async function listen() {
-    controller = new AbortController();
-    let timer = setTimeout(() => controller.abort(), PATIENCE_MS);
-    const heard = () => { clearTimeout(timer); timer = setTimeout(() => controller.abort(), SILENCE_MS); };
+    const mine = controller = new AbortController();
+    let timer = setTimeout(() => mine.abort(), PATIENCE_MS);
+    const heard = () => { clearTimeout(timer); timer = setTimeout(() => mine.abort(), SILENCE_MS); };
+    let failed = null;
     try {
       const headers = { Accept: "text/event-stream" };
-      const response = await fetch(STREAM, { headers, cache: "no-store", signal: controller.signal });
+      const response = await fetch(STREAM, { headers, cache: "no-store", signal: mine.signal });
       if (response.status === 503 && response.headers.has("Retry-After")) throw new Full(Number(response.headers.get("Retry-After")));
       if (!response.ok) throw new Error(`it answered ${response.status}`);
-      let loading = null;
+      let loading = false;
       let waiting = [];
-      let failed = null;
       for await (const event of events(response.body, heard)) {
-        if (failed) throw failed;
         if (event[0] === "hello") {
           waiting = [];
           news(...event);
-          loading = load().then(() => {
+          loading = true;
+          load().then(() => {
+            if (mine.signal.aborted) return;
             failures = polls = 0;
-            loading = null;
+            loading = false;
             link("live");
             for (const one of waiting) news(...one);
-          }).catch((error) => { failed = error; controller.abort(); });
+          }).catch((error) => { failed = error; mine.abort(); });
         } else if (loading) waiting.push(event);
         else news(...event);
       }
-      throw failed ?? new Error("it ended the stream");
+      throw new Error("it ended the stream");
+    } catch (error) {
+      throw failed ?? error;
     } finally {
       clearTimeout(timer);
-      controller.abort();
+      mine.abort();
     }
   }
 

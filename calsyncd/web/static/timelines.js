@@ -17,6 +17,7 @@ let timer = 0;
 let free = 0; // when everybody's may be asked for again
 let shown = () => {};
 let turn = 0;
+let loading = false;
 
 export function whenLoaded(callback) {
   shown = callback;
@@ -35,6 +36,7 @@ export async function loadTimelines() {
   const wanted = windowToLoad();
   everybody = false;
   changed = new Set();
+  loading = true;
   try {
     const found = new Map();
     let page = `limit=${FIRST}`;
@@ -55,6 +57,7 @@ export async function loadTimelines() {
   } catch {
     if (mine === turn) failed();
   }
+  if (mine === turn) loading = false;
   const took = performance.now() - began;
   free = performance.now() + Math.max(LEAST_MS, took * 10);
 }
@@ -76,7 +79,9 @@ async function loadSome(emails) {
 function plan(ms) {
   clearTimeout(timer);
   timer = setTimeout(() => {
-    if (everybody || changed.size > ONE_BY_ONE || company.loaded === null) {
+    // What comes with everybody's may be older than what has changed since.
+    if (loading) plan(GATHER_MS);
+    else if (everybody || changed.size > ONE_BY_ONE || company.loaded === null) {
       const left = free - performance.now();
       if (left > 0) plan(left);
       else loadTimelines();
