@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import math
 import os
 import platform
 import random
 import signal
-import socket
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +47,7 @@ from calsyncd.store import Store, StoreUnavailableError
 from calsyncd.vault import Vault
 from calsyncd.web.admin import MALFORMED, admin_app
 from calsyncd.web.connect import Place
-from calsyncd.web.gate import Gate
+from calsyncd.web.gate import Gate, check_private
 from calsyncd.web.public import public_app
 from calsyncd.web.server import serve
 from calsyncd.web.stream import Feed
@@ -382,7 +380,7 @@ class Daemon:
                 version=__version__,
             )
             if self.gate.digest is None:
-                _check_private(sockets.get("admin") or ())
+                check_private(sockets.get("admin") or ())
             await stack.enter_async_context(
                 serve(
                     admin,
@@ -683,17 +681,6 @@ async def release_without_daemon(
 def _admin_token(settings: Settings) -> str | None:
     token = settings.server.admin_token
     return token.reveal() if token is not None else None
-
-
-def _check_private(sockets: Iterable[socket.socket]) -> None:
-    """Sockets that were handed over are listened at, whatever the settings say of addresses."""
-    for one in sockets:
-        if one.family != socket.AF_UNIX and not ipaddress.ip_address(one.getsockname()[0]).is_loopback:
-            raise UserError(
-                f"the socket of the admin API that was handed over listens at {one.getsockname()[0]}, which is no"
-                " loopback address: set server.admin_token_file, or ListenStream= of the socket unit to a loopback"
-                " address"
-            )
 
 
 def _open_ledger(path: Path) -> Ledger:

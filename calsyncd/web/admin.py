@@ -323,7 +323,8 @@ class _Api:
         return await self._deed(request, self._skip)
 
     async def _skip(self, email: str, order: Order) -> None:
-        if order.until is not None and order.until > self._now() + MAX_BY_HAND_SECONDS:
+        ahead = order.length if order.until is None or order.length is not None else order.until - self._now()
+        if ahead is not None and ahead > MAX_BY_HAND_SECONDS:
             raise Fault(400, "bad_request", "a skip reaches 12 hours ahead at most: pause the agent for longer")
         await self._operator.skip(email, order.until, order.actor, order.reason)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -118,7 +119,9 @@ def until_of(body: dict[str, Any], now: float) -> float | None:
     if length is not None and at is not None:
         raise _bad("give either for or until, not both")
     if length is not None:
-        until = now + seconds_of(length)
+        seconds = seconds_of(length)
+        # A little more may be no more in the sum.
+        until = now + seconds if seconds <= MAX_PAUSE_SECONDS else math.inf
     elif at is not None:
         until = instant_of(at)
     else:

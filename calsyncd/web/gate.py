@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import ipaddress
 import re
 import socket
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ from calsyncd.web.asked import Fault
 from calsyncd.web.server import SERVER
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from aiohttp.typedefs import Handler, Middleware
 
 _HEADERS = {
@@ -113,6 +116,20 @@ def _check_host(request: web.Request) -> None:
 
 def _without_port(host: str) -> str:
     return re.sub(r":[0-9]{1,5}\Z", "", host)
+
+
+def check_private(sockets: Iterable[socket.socket]) -> None:
+    """UserError if others than this machine's programs can reach one of these, which were handed over at the start.
+
+    They are listened at whatever the settings say of addresses, and without a token.
+    """
+    for one in sockets:
+        if one.family != socket.AF_UNIX and not ipaddress.ip_address(one.getsockname()[0]).is_loopback:
+            raise UserError(
+                f"the socket of the admin API that was handed over listens at {one.getsockname()[0]}, which is no"
+                " loopback address: set server.admin_token_file, or ListenStream= of the socket unit to a loopback"
+                " address"
+            )
 
 
 def check_origin(request: web.Request) -> None:

@@ -65,9 +65,10 @@ class Source(Protocol):
 
 
 class _Listener:
-    """One connection, and what is still to be written to it."""
+    """One connection, which `cut` ends, and what is still to be written to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, cut: Callable[[], None]) -> None:
+        self._cut = cut
         self._waiting: deque[bytes] = deque()
         self._news = asyncio.Event()
         self._over = False
@@ -77,6 +78,10 @@ class _Listener:
         """Write this as soon as the others are written; a listener with too many of them is cut."""
         if len(self._waiting) >= MAX_WAITING:
             self.end(ConnectionError("the stream is not read"))
+            # A write may be under way, which would wait for its time to be over.
+            self._cut()
+        if self._over:
+            return
         self._waiting.append(event)
         self._news.set()
 
@@ -158,7 +163,7 @@ class Feed:
         if self._ended or self._places >= MAX_LISTENERS:
             why = "calsyncd stops" if self._ended else f"{MAX_LISTENERS} streams are open, and that is the limit"
             raise Fault(503, "too_many_streams", f"{why}: try again later", {"Retry-After": str(RETRY_AFTER_SECONDS)})
-        listener = _Listener()
+        listener = _Listener(lambda: _abort(request))
         self._places += 1
         try:
             keep_open(request, listener.end)
@@ -290,8 +295,12 @@ async def _write(listener: _Listener, response: web.StreamResponse, request: web
                 await response.write(event)
     except (ConnectionError, TimeoutError):
         # Whoever does not read has no use for a decent end, which would wait for them.
-        if request.transport is not None:
-            request.transport.abort()
+        _abort(request)
+
+
+def _abort(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def _event(name: str, data: str) -> bytes:

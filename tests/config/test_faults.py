@@ -34,6 +34,7 @@ NUMBER = "expected a number such as 2 or 0.5, without quotes"
 MEMBER = "no agent under agents has this e-mail address"
 NO_TEAM = "there is no team of this name under teams (or `all`, for all agents)"
 NOT_HERE = "unknown key, and a secret is never written in this file; write it into a file of its own and name that in"
+NO_FILE = "no such file; give the path of a file that holds the secret, or the name of a systemd credential"
 LOOPBACK = "must be a loopback address or unix:/path; any other needs admin_token_file beside it"
 URL = "expected a URL such as https://calsync.example.com"
 USER = "expected an Aircall user's id, such as 456 without quotes, or their e-mail address"
@@ -173,6 +174,8 @@ def test_unreadable(home: Home, content: bytes, expected: str) -> None:
         ("state_dir: config.yaml", "8:12: state_dir: is there and not a directory"),
         ("state_dir: []", "8:12: state_dir: expected the path of a directory"),
         # Later.
+        ("server: {admin_token_file: aircall-token-that-is-not-there}",
+         f"8:28: server.admin_token_file: {NO_FILE}"),
         ("server: {trusted_proxies: []}", "8:10: server.trusted_proxies: not available yet"),
     ],
     ids=lambda value: value[:40],

@@ -82,6 +82,29 @@ def test_changed_client(home: Home) -> None:
     assert [was == now for was, now in zip(old, new, strict=True)] == [False, False]
 
 
+def test_the_admin_token(home: Home) -> None:
+    """Another one is taken up live, none or a first one by a restart: who may listen depends on it."""
+    guarded = GOOD + "server: {admin_listen: '0.0.0.0:8771', admin_token_file: ./admin-token}\n"
+    home.write("admin-token", "canary0token0of0operators")
+    old = home.load(guarded)
+    home.write("admin-token", "another0token0of0operators")
+    new = home.load(guarded)
+
+    assert restart_needed(old, new) == []
+    assert new.server.admin_token != old.server.admin_token
+    assert new.server.admin_token in new.secrets
+    assert restart_needed(old, home.load(GOOD)) == ["server.admin_token_file", "server.admin_listen"]
+
+
+def test_an_admin_token_that_can_be_guessed(home: Home) -> None:
+    """It is refused, as is an address of the network without one."""
+    home.write("admin-token", "short")
+    faults = home.faults(GOOD + "server: {admin_listen: '0.0.0.0:8771', admin_token_file: ./admin-token}\n")
+
+    assert [fault.split(": ")[1] for fault in faults] == ["server.admin_token_file"]
+    assert "too short" in faults[0]
+
+
 def test_another_way_in(home: Home) -> None:
     """Another kind of credential is taken up by a restart."""
     furnish_ways(home)
