@@ -1,6 +1,7 @@
 """Make the manual's pictures: `make pictures`. A demo runs; a headless Chromium looks at its page.
 
-docs/pictures/ gets the page in the light, in the dark and on a phone; README.md gets what the terminal showed.
+docs/pictures/ gets the page in the light and in the dark, with an agent in full and on a phone; README.md gets what
+the terminal showed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,12 @@ LOOK_AT_SECONDS = 38.0
 """When the pictures are taken: some are held, one has come back, one is left alone."""
 
 TOLD = re.compile(r"unavailable until|is back to|left alone|stand back")
-VIEWS = (("page-light", 1320, 1010, "light"), ("page-dark", 1320, 1010, "dark"), ("page-phone", 420, 900, "light"))
+VIEWS = (
+    ("page-light", 1320, 1010, "light", ""),
+    ("page-dark", 1320, 1010, "dark", ""),
+    ("page-agent", 1320, 1010, "light", "#ben@example.com"),
+    ("page-phone", 420, 1240, "light", ""),
+)
 
 
 async def main() -> None:
@@ -45,21 +51,22 @@ async def main() -> None:
     url = first.split()[1]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for name, width, height, scheme in VIEWS:
+        for name, width, height, scheme, where in VIEWS:
             context = await browser.new_context(
                 viewport={"width": width, "height": height},
                 color_scheme="dark" if scheme == "dark" else "light",
                 locale="en-GB",
             )
             page = await context.new_page()
-            await page.goto(url)
+            await page.goto(url + where)
             await page.wait_for_selector("tbody tr.hands")
             if name == VIEWS[0][0]:
                 await page.wait_for_timeout(max(0.0, LOOK_AT_SECONDS - (time.monotonic() - began)) * 1000)
                 await page.click('tbody[data-email="dan@example.com"] [data-do="meet"]')
                 await page.click('tbody[data-email="ben@example.com"] [data-do="available"]')
             await page.mouse.move(0, 0)
-            await page.wait_for_timeout(2500)
+            # A change by hand right after an update is believed once it has been seen twice.
+            await page.wait_for_timeout(7000 if name == VIEWS[0][0] else 2500)
             await page.screenshot(path=PICTURES / f"{name}.png")
         await browser.close()
     shown = first + (await reading).decode()

@@ -5,8 +5,9 @@ It listens on loopback, passes everything on to the daemon but `/demo/`, and add
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from importlib import resources
@@ -27,9 +28,11 @@ SILENT = 502
 _WAITING = '<!doctype html><meta http-equiv="refresh" content="1"><title>calsyncd</title><p>The daemon is starting…'
 
 _TYPES = {".css": "text/css", ".js": "text/javascript"}
+_STREAM = "/api/v1/stream"
+_PATIENCE, _NO_LIMIT = aiohttp.ClientTimeout(total=90), aiohttp.ClientTimeout(total=None)
 _LOOPBACK = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
 _HOP_BY_HOP = frozenset({"connection", "content-length", "keep-alive", "server", "transfer-encoding"})
-_PASSED = frozenset({"accept", "content-type", "if-none-match", "origin", "sec-fetch-site"})
+_PASSED = frozenset({"accept", "accept-encoding", "content-type", "if-none-match", "origin", "sec-fetch-site"})
 
 
 class Stage:
@@ -67,19 +70,24 @@ class Stage:
             finally:
                 await runner.cleanup()
 
-    async def _page(self, request: web.Request) -> web.Response:
-        answer = await self._pass_on(request)
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        # Not compressed, and whole: it is added to.
+        answer = await self._pass_on(request, {"Accept-Encoding": "identity"}, without=frozenset({"if-none-match"}))
         if answer.status == SILENT:
             return web.Response(status=503, text=_WAITING, content_type="text/html")
-        if answer.status == 200 and isinstance(answer.body, bytes):
+        if answer.status == 200 and isinstance(answer, web.Response) and isinstance(answer.body, bytes):
+            answer.headers.popall("ETag", None)
             extra = b'<link rel="stylesheet" href="/demo/demo.css"><script type="module" src="/demo/demo.js"></script>'
             body = answer.body.replace(b"</head>", extra + b"</head>", 1)
             answer.body = body.replace(b"<body", f'<body data-window="{WINDOW_SECONDS}"'.encode(), 1)
         return answer
 
-    async def _pass_on(self, request: web.Request) -> web.Response:
+    async def _pass_on(
+        self, request: web.Request, more: Mapping[str, str] | None = None, without: frozenset[str] = frozenset()
+    ) -> web.StreamResponse:
         assert self._session is not None  # noqa: S101 - nothing is asked before `listening`
-        headers = {name: value for name, value in request.headers.items() if name.lower() in _PASSED}
+        headers = {name: value for name, value in request.headers.items() if name.lower() in _PASSED - without}
+        headers.update(more or {})
         if "Origin" in headers:
             # Ours was compared by the guard; the daemon compares it with its own address.
             headers["Origin"] = self._daemon
@@ -90,12 +98,25 @@ class Stage:
                 headers=headers,
                 data=await request.read(),
                 allow_redirects=False,
+                timeout=_NO_LIMIT if request.path == _STREAM else _PATIENCE,
             ) as answer:
-                body = await answer.read()
                 kept = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP}
-                return web.Response(status=answer.status, body=body, headers=kept)
+                if answer.content_type == "text/event-stream":
+                    return await self._carry(request, answer, kept)
+                return web.Response(status=answer.status, body=await answer.read(), headers=kept)
         except aiohttp.ClientError:
             return web.Response(status=SILENT, text="The daemon does not answer yet, or not any more.\n")
+
+    async def _carry(
+        self, request: web.Request, answer: aiohttp.ClientResponse, headers: Mapping[str, str]
+    ) -> web.StreamResponse:
+        """Hand on what the daemon tells when it tells it, until one of both is gone."""
+        response = web.StreamResponse(status=answer.status, headers=headers)
+        await response.prepare(request)
+        with contextlib.suppress(aiohttp.ClientError, ConnectionError):
+            async for piece in answer.content.iter_any():
+                await response.write(piece)
+        return response
 
     async def _state(self, _: web.Request) -> web.Response:
         return self._told()

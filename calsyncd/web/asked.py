@@ -161,6 +161,13 @@ def window_of(query: Mapping[str, str]) -> tuple[float, float] | date | None:
     return day
 
 
+def flag_of(query: Mapping[str, str], name: str) -> bool:
+    """Whether the query says `true` to this; not, where it says nothing."""
+    if query.get(name, "false") not in {"true", "false"}:
+        raise _bad(f"{name} must be true or false")
+    return query.get(name) == "true"
+
+
 def instant_of(value: object, name: str = "until") -> float:
     """The instant of a time with its offset; `name` is what it is called in the request."""
     try:

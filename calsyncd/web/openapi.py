@@ -98,6 +98,7 @@ _PARAMETERS: dict[str, Any] = {
     ),
     "from": _query("from", "With `to`, in place of `day`.", _INSTANT, example="2026-11-23T08:00:00Z"),
     "to": _query("to", "31 days after `from` at most.", _INSTANT, example="2026-11-23T20:00:00Z"),
+    "brief": _query("brief", "Without ids, calendars, rules and reasons.", {"type": "boolean"}, example=True),
     "at": _query("at", "An instant, with its offset; left out: now.", _INSTANT, example="2026-11-23T10:15:00Z"),
     "since": _query("since", f"From when on: {_MOMENT}", {"type": "string", "format": "moment"}, example="24h"),
     "until": _query("until", f"Until when: {_MOMENT}", {"type": "string", "format": "moment"}, example="today"),
@@ -210,7 +211,11 @@ def _operations(files: Sequence[str]) -> list[tuple[str, str, Operation]]:
             _get("settings", "Settings", "What was really set.", "email", "since", "until"),
         ),
         (f"{agent}/explain", "get", _get("explain", "Explanation", "Why it is so, was or will be.", "email", "at")),
-        ("/api/v1/timelines", "get", _get("timelines", "Timelines", "Everybody's timelines.", *_WINDOW, *_PAGE)),
+        (
+            "/api/v1/timelines",
+            "get",
+            _get("timelines", "Timelines", "Everybody's timelines.", *_WINDOW, "brief", *_PAGE),
+        ),
         (
             "/api/v1/history",
             "get",

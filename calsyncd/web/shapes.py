@@ -94,6 +94,12 @@ _TIMELINE: dict[str, Schema] = {
     "set": some(ref("Interval")),
 }
 
+_BRIEF: dict[str, Schema] = {
+    "events": some(thing(start=TIME, end=TIME, why_not=maybe(TEXT))),
+    "spans": some(thing(start=TIME, end=TIME, wanted=ref("Setting"))),
+    "set": some(thing(start=TIME, end=TIME, availability_status=maybe(STATUS), actor=maybe(TEXT))),
+}
+
 _SETTINGS: dict[str, Schema] = {"email": EMAIL, "zone": TEXT, "from_": TIME, "to": TIME, "set": some(ref("Interval"))}
 
 
@@ -230,7 +236,14 @@ SCHEMAS: dict[str, Schema] = {
         why=TEXT,
     ),
     "Timeline": thing(now=TIME, **_TIMELINE),
-    "Timelines": lacking("cursor", thing(now=TIME, timelines=some(thing(**_TIMELINE)), cursor=CURSOR)),
+    "Timelines": lacking(
+        "cursor",
+        thing(
+            now=TIME,
+            timelines=some({"anyOf": [thing(**_TIMELINE), thing("With brief.", **_TIMELINE | _BRIEF)]}),
+            cursor=CURSOR,
+        ),
+    ),
     "Settings": thing("What was set, in unbroken intervals of one setting each.", now=TIME, **_SETTINGS),
     "Record": thing(
         "A change that was made, or left alone.",

@@ -43,6 +43,7 @@ class Desk:
     error: Exception | None = None
     well: bool = True
     absence: dict[str, Any] | None = None
+    days: dict[str, Any] = field(default_factory=lambda: {"spans": []})
     raised: list[dict[str, Any]] = field(default_factory=list)
     owed: int = 0
     unmatched: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
@@ -66,7 +67,7 @@ class Desk:
         self, emails: Collection[str] | None, window: tuple[float, float] | date | None
     ) -> list[dict[str, Any]]:
         self._do("timelines", emails, window)
-        return [{"email": name, "spans": []} for name in self.known if emails is None or name in emails]
+        return [{"email": name, **self.days} for name in self.known if emails is None or name in emails]
 
     async def history(self, query: Query, most: int) -> dict[str, Any] | None:
         self._do("history", query, most)
@@ -214,6 +215,32 @@ async def test_timelines_are_told_for_one_and_all(session: aiohttp.ClientSession
         ("timelines", (AMY,), date(2026, 11, 18)),
         ("timelines", (AMY,), None),
     ]
+
+
+async def test_timelines_in_brief_have_no_ids(session: aiohttp.ClientSession, desk: Desk) -> None:
+    """What a picture needs is told as ever; what is random, and so costs most to carry, is not."""
+    times = {"start": "2026-11-18T10:00:00.000Z", "end": "2026-11-18T11:00:00.000Z"}
+    wanted = {"availability_status": "unavailable", "substatus": None}
+    desk.days = {
+        "events": [{"id": "e1", "calendar": "primary", **times, "all_day": False, "why_not": None, "rule": None}],
+        "spans": [{**times, "wanted": wanted, "event": "e1"}],
+        "set": [{**times, "availability_status": "unavailable", "actor": "calsyncd", "why": "a meeting"}],
+    }
+    async with session.get("/api/v1/timelines?brief=true") as answer:
+        brief = (await answer.json())["timelines"][0]
+    async with session.get("/api/v1/timelines?brief=false") as answer:
+        whole = (await answer.json())["timelines"][0]
+    async with session.get("/api/v1/timelines?brief=yes") as answer:
+        refused = answer.status
+
+    assert brief == {
+        "email": AMY,
+        "events": [{**times, "why_not": None}],
+        "spans": [{**times, "wanted": wanted}],
+        "set": [{**times, "availability_status": "unavailable", "actor": "calsyncd"}],
+    }
+    assert whole == {"email": AMY, **desk.days}
+    assert refused == 400
 
 
 @pytest.mark.parametrize(
@@ -633,7 +660,7 @@ async def test_unix_socket_needs_no_host(desk: Desk, tmp_path: Path) -> None:
 
 async def test_page_knows_every_state_of_the_api(session: aiohttp.ClientSession) -> None:
     """Each state that an agent can have has its word, and each health of push too."""
-    async with session.get("/static/page.js") as answer:
+    async with session.get("/static/words.js") as answer:
         script = await answer.text()
     states = "pending held paused suspended unsynced overridden kept left_alone idle"
 

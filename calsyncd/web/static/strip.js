@@ -1,20 +1,12 @@
 // One agent's strip: what the calendar holds, what is wanted for it, and what was really set, over a window of time.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { svg } from "./dom.js";
+import { hour as minute, second } from "./times.js";
+import { status as setting } from "./words.js";
+
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200].map((s) => s * 1000);
-export const WORDS = { available: "available", custom: "Auto", unavailable: "unavailable" };
 const LANES = { event: [1, 11], wanted: [15, 5], set: [23, 17] };
 export const HEIGHT = 41;
-
-const minute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const second = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-
-function svg(tag, attributes, ...children) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
 
 const percent = (at, [low, high]) => ((Math.min(Math.max(at, low), high) - low) / (high - low)) * 100;
 const exact = (at) => second.format(at);
@@ -41,8 +33,6 @@ function ticks(span, most) {
   for (let at = Math.ceil((span[0] - zone) / size) * size + zone; at <= span[1]; at += size) found.push(at);
   return found;
 }
-
-const setting = (status) => WORDS[status] ?? status ?? "not known";
 
 function settings(one) {
   if (one.availability_status === null) return "unknown";
