@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from calsyncd.web.stream import Feed
 
 MAX_BODY = 16 * 1024
+MAX_EMAIL = 254
+"""The longest address there can be (RFC 5321, 4.5.3.1.3)."""
 
 MALFORMED = json.dumps(
     {
@@ -344,8 +346,11 @@ class _Api:
         await self._operator.extend(email, order.length, until, order.actor, order.reason)
 
     async def forget(self, request: web.Request) -> web.Response:
+        email = _email(request)
+        if "@" not in email or len(email) > MAX_EMAIL:
+            raise Fault(400, "bad_request", f"{email[:MAX_TEXT]!r} is no e-mail address")
         order = await read_order(request, self._now())
-        return await tell(request, await self._operator.forget(_email(request), order.actor, order.reason))
+        return await tell(request, await self._operator.forget(email, order.actor, order.reason))
 
     async def _deed(
         self, request: web.Request, do: Callable[[str, Order], Awaitable[None]], *, timed: bool = True
