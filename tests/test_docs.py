@@ -103,7 +103,7 @@ def test_every_state_is_documented() -> None:
 def test_every_command_is_documented() -> None:
     """README lists each command, and each that it lists exists."""
     named = {word for line in table(README, "Commands") for word in [line.split()[1]]}
-    named |= set(re.findall(r"· `calsyncd (\w+)", README))
+    named |= set(re.findall(r"· `calsyncd ([\w-]+)", README))
 
     assert set(commands.commands) == named
 

@@ -21,6 +21,7 @@ README = ROOT / "README.md"
 BEGIN, END = "<!-- what the terminal shows, by make pictures -->\n", "<!-- end of what the terminal shows -->\n"
 
 SECONDS = 75
+MOST_LINES = 8
 LOOK_AT_SECONDS = 38.0
 """When the pictures are taken: some are held, one has come back, one is left alone."""
 
@@ -79,18 +80,17 @@ def with_recording(readme: str, shown: str) -> str:
     """The manual with what the terminal showed between its two marks; most of the log is left out."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
-    head, _, told = shown.partition("Ctrl-C" if "Ctrl-C" in shown else "It ends")
-    log, summary_mark, summary = told.partition("What the agents saw")
-    lines = [line.rstrip() for line in log.splitlines() if TOLD.search(line)]
+    first, _, told = shown.partition("\n")
+    log, _, summary = told.partition("What the agents saw")
+    lines = [line.rstrip() for line in log.splitlines() if TOLD.search(line)][:MOST_LINES]
     text = "\n".join(
         [
             f"$ make demo SECONDS={SECONDS}",
-            *(line.rstrip() for line in head.rstrip().splitlines()),
+            first,
             "...",
-            *(re.sub(r"  event_id=\S+", " ", line) for line in lines),
+            *(re.sub(r"  event_id=\S+", "", line).rstrip() for line in lines),
             "...",
-            f"{summary_mark:^80}".rstrip(),
-            *(line.rstrip() for line in summary.strip("\n").splitlines() if line.strip()),
+            *[line.rstrip() for line in summary.splitlines() if line.strip()][-2:],
         ]
     )
     return f"{before}{BEGIN}\n```text\n{text}\n```\n\n{END}{after}"
