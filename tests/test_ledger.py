@@ -262,6 +262,22 @@ async def test_many_callers_share_a_sync(tmp_path: Path, monkeypatch: pytest.Mon
     assert set(reopened(tmp_path / "ledger").entries) == set(range(100))
 
 
+async def test_many_lines_at_once_are_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pausing a thousand agents is one write and one sync; all of it lands or none of it was acknowledged."""
+    ledger = reopened(tmp_path / "ledger")
+    wrote: list[int] = []
+    real_write, real_sync = os.write, os.fdatasync
+    monkeypatch.setattr(os, "write", lambda fd, data: wrote.append(real_write(fd, data)) or wrote[-1])
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", lambda fd: synced.append(fd) or real_sync(fd))
+
+    await ledger.record(*(Pause(f"{number}@example.com", float("inf")) for number in range(900)))
+
+    assert (len(wrote), len(synced)) == (1, 1)
+    await ledger.close()
+    assert len(reopened(tmp_path / "ledger").pauses) == 900
+
+
 async def test_a_record_returns_only_after_its_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is acknowledged was synced, with all its bytes in the file."""
     path = tmp_path / "ledger"
