@@ -47,7 +47,7 @@ class Ledger:
     _lines: int = 0
     _good_size: int | None = None
     _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "ledger"))
-    _waiting: list[tuple[Line, asyncio.Future[None]]] = field(default_factory=list)
+    _waiting: list[tuple[tuple[Line, ...], asyncio.Future[None]]] = field(default_factory=list)
     _flushing: asyncio.Task[None] | None = None
     _closed: bool = False
 
@@ -65,12 +65,12 @@ class Ledger:
         else:
             self._open(len(lines))
 
-    async def record(self, entry: Line) -> None:
-        """Return once `entry` is on disk; OSError if it cannot be put there. Many callers share one sync."""
+    async def record(self, *lines: Line) -> None:
+        """Return once all of `lines` are on disk; OSError if they cannot be put there. Many callers share one sync."""
         if self._closed:
             raise OSError("the ledger is closed")
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((entry, future))
+        self._waiting.append((lines, future))
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush(), name="ledger")
         await asyncio.shield(future)
@@ -130,15 +130,16 @@ class Ledger:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting, []
+                fresh = [line for lines, _ in batch for line in lines]
                 try:
-                    await loop.run_in_executor(self._writer, self._append, [entry for entry, _ in batch])
+                    await loop.run_in_executor(self._writer, self._append, fresh)
                 except OSError as error:
                     self.writable = False
                     for _, future in batch:
                         _settle(future, error)
                 else:
                     self.writable = True
-                    self._take(entry for entry, _ in batch)
+                    self._take(fresh)
                     for _, future in batch:
                         _settle(future, None)
         finally:

@@ -1,5 +1,6 @@
 # One company under Nomad: one process, its state on a host volume. docs/living.md says what was tested of this and what
-# not. The client that has the volume also has calsyncd in /opt/calsyncd and the settings in /etc/calsyncd.
+# not. The client that has the volume also has calsyncd in /opt/calsyncd and the settings in /etc/calsyncd; its chroot_env
+# names /opt/calsyncd beside Nomad's defaults, without which the exec driver does not find it.
 job "calsyncd" {
   type = "service"
 

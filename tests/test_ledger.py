@@ -262,6 +262,30 @@ async def test_many_callers_share_a_sync(tmp_path: Path, monkeypatch: pytest.Mon
     assert set(reopened(tmp_path / "ledger").entries) == set(range(100))
 
 
+async def test_many_lines_at_once_are_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pausing a thousand agents is one write and one sync."""
+    ledger = reopened(tmp_path / "ledger")
+    calls: list[str] = []
+    real_write, real_sync = os.write, os.fdatasync
+
+    def write(fd: int, data: memoryview) -> int:
+        calls.append("write")
+        return real_write(fd, data)
+
+    def sync(fd: int) -> None:
+        calls.append("sync")
+        real_sync(fd)
+
+    monkeypatch.setattr(os, "write", write)
+    monkeypatch.setattr(os, "fdatasync", sync)
+
+    await ledger.record(*(Pause(f"{number}@example.com", float("inf")) for number in range(900)))
+
+    assert calls == ["write", "sync"]
+    await ledger.close()
+    assert len(reopened(tmp_path / "ledger").pauses) == 900
+
+
 async def test_a_record_returns_only_after_its_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is acknowledged was synced, with all its bytes in the file."""
     path = tmp_path / "ledger"

@@ -134,8 +134,8 @@ class _Wire:
 class _Paper:
     """Takes what is written down; nobody reads it."""
 
-    async def record(self, entry: Line) -> None:
-        """It is on disk."""
+    async def record(self, *lines: Line) -> None:
+        """They are on disk."""
 
     def observed(self, user: int, observation: Observation) -> None:
         """A look was answered."""

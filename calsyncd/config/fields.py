@@ -321,8 +321,8 @@ def _number(at_most: float) -> PlainValidator:
     return PlainValidator(partial(values.number, at_most=at_most))
 
 
-def _word(*allowed: str, later: tuple[str, ...] = ()) -> PlainValidator:
-    return PlainValidator(partial(values.one_of, allowed=allowed, later=later))
+def _word(*allowed: str) -> PlainValidator:
+    return PlainValidator(partial(values.one_of, allowed=allowed))
 
 
 def _whole(at_most: int) -> PlainValidator:

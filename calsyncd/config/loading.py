@@ -157,10 +157,7 @@ class _Faults:
 
     def _unknown(self, loc: tuple[int | str, ...]) -> str:
         key, model = str(loc[-1]), _model_at(loc[:-1], self._model)
-        if key in model.later:
-            hint = model.later[key]
-            return f"not available yet{f' ({hint})' if hint else ''}"
-        known = sorted({*model.keys(), *model.later})
+        known = sorted(model.keys())
         files = [name for name in known if name.endswith("_file") and name in model.model_fields and len(loc) > 1]
         if f"{key}_file" in files or (_SECRET_KEY.search(key) and not key.endswith("_file")):
             meant = difflib.get_close_matches(key, files or _FILES, 1, 0.0)[0]

@@ -2,7 +2,7 @@
 
 A value is ready for use: durations are seconds, addresses and paths are resolved, secrets are loaded, and an agent's
 rules are the company's with the agent's own laid over them. The docstring under a key is its description in the JSON
-Schema. A key or word that a later version will know is refused by name (`later`).
+Schema.
 """
 
 from __future__ import annotations

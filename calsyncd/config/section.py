@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import ClassVar
-
 from pydantic import BaseModel, ConfigDict
 
 
@@ -19,9 +15,6 @@ class Section(BaseModel):
         hide_input_in_errors=True,
         use_attribute_docstrings=True,
     )
-
-    later: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    """Keys that a later version will know, each with what to do until then, or ""."""
 
     @classmethod
     def keys(cls) -> list[str]:

@@ -176,18 +176,16 @@ def yes_or_no(value: object) -> bool:
     raise Problem("expected true or false, without quotes")
 
 
-def one_of(value: object, allowed: Collection[str], later: Collection[str] = ()) -> str:
-    """One of the allowed words; `later` are words that will be allowed."""
+def one_of(value: object, allowed: Collection[str]) -> str:
+    """One of the allowed words."""
     ways = ", ".join(allowed)
+    expected = f"expected one of {ways}" if len(allowed) > 1 else f"expected {ways}"
     if not isinstance(value, str):
-        raise Problem(f"expected one of {ways}" if len(allowed) > 1 else f"expected {ways}")
+        raise Problem(expected)
     if value in allowed:
         return str(value)
-    use = f"use one of {ways}" if len(allowed) > 1 else f"use {ways}"
-    if value in later:
-        raise Problem(f"`{value}` is not available yet ({use})")
     near = difflib.get_close_matches(value[:40].lower(), allowed, 1)
-    raise Problem(f"{use.replace('use', 'expected', 1)}" + (f" (did you mean {near[0]}?)" if near else ""))
+    raise Problem(expected + (f" (did you mean {near[0]}?)" if near else ""))
 
 
 def email(value: object) -> str:

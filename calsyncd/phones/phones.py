@@ -8,7 +8,6 @@ half of the budget is left.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
@@ -230,7 +229,7 @@ class Phones:
         await self._pause([email], FOREVER if until is None else until, actor, reason)
 
     async def pause_all(self, until: float | None = None, actor: str = OPERATOR, reason: str = "") -> None:
-        """Release everybody and leave them alone; OSError, once all are told, if one is not written."""
+        """Release everybody and leave them alone; OSError, once all are told, if it is not written."""
         await self._pause(list(self._roster.agents), FOREVER if until is None else until, actor, reason)
 
     async def resume(self, email: str, actor: str = OPERATOR, reason: str = "") -> None:
@@ -255,11 +254,7 @@ class Phones:
                 kind = "resumed" if until is None else "paused"
                 self._record.history(agent, outcome=kind, why=why, actor=actor, until=until)
                 self.touch(email)
-        writes = (self._record.pause(email, until, LEDGER_PATIENCE_SECONDS) for email in emails)
-        written = await asyncio.gather(*writes, return_exceptions=True)
-        for outcome in written:
-            if isinstance(outcome, BaseException):
-                raise outcome
+        await self._record.pause(emails, until, LEDGER_PATIENCE_SECONDS)
 
     # -- what others ask -------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Protocol
 
@@ -21,8 +22,8 @@ log = get_logger(__name__)
 class Ledger(Protocol):
     """Where debts are written down."""
 
-    async def record(self, entry: Line) -> None:
-        """Return once `entry` is on disk."""
+    async def record(self, *lines: Line) -> None:
+        """Return once all of `lines` are on disk."""
         ...
 
 
@@ -60,7 +61,7 @@ class Record:
         lines = [Entry(agent.user, agent.email, agent.stance, now)] if agent.user is not None else []
         if foreseen is not None and foreseen.user != agent.user:
             lines.append(Entry(foreseen.user, agent.email, FREE, now))
-        writing = asyncio.ensure_future(self._lines(lines))
+        writing = asyncio.ensure_future(self._ledger.record(*lines))
         if not await self._ends(writing, patience):
             agent.unwritten = True
             log.error("The ledger does not answer", action="ledger_failed", agent=agent.email, why="it hangs")
@@ -88,10 +89,6 @@ class Record:
             return False
         return True
 
-    async def _lines(self, lines: list[Entry]) -> None:
-        for line in lines:
-            await self._ledger.record(line)
-
     async def ahead(self, email: str, foreseen: Foreseen) -> None:
         """Write down what the next boundary needs; what fails is tried anew, and told of, at the boundary."""
         entry = Entry(foreseen.user, email, foreseen.stance, self._clock.now())
@@ -100,16 +97,19 @@ class Record:
             await asyncio.ensure_future(self._ledger.record(entry))
             foreseen.on_disk = True
 
-    async def pause(self, email: str, until: float | None, patience: float) -> None:
-        """Return once the agent's pause, or its end (None), is on disk; OSError if it is not within `patience`."""
-        await self._within(patience, Pause(email, until, self._clock.now()))
+    async def pause(self, emails: Iterable[str], until: float | None, patience: float) -> None:
+        """Return once these agents' pause, or its end (None), is on disk; OSError if it is not within `patience`."""
+        now = self._clock.now()
+        lines = [Pause(email, until, now) for email in emails]
+        if lines:
+            await self._within(patience, *lines)
 
     async def said(self, email: str, by_hand: ByHand, patience: float) -> None:
         """Return once what was said of the agent's meetings is on disk; OSError if it is not within `patience`."""
         await self._within(patience, Said(email, by_hand, self._clock.now()))
 
-    async def _within(self, patience: float, line: Line) -> None:
-        writing = asyncio.ensure_future(self._ledger.record(line))
+    async def _within(self, patience: float, *lines: Line) -> None:
+        writing = asyncio.ensure_future(self._ledger.record(*lines))
         if not await self._ends(writing, patience):
             raise OSError(errno.ETIMEDOUT, "the disk does not answer")
         writing.result()

@@ -233,8 +233,19 @@ async def test_everybody_at_once_and_by_keyboard_alone(
     await expect(page.locator("#resume-all")).to_be_hidden()
 
 
+HIDE = """() => {
+  window.away = true;
+  Object.defineProperty(document, "hidden", { get: () => away, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+SHOW = '() => { away = false; document.dispatchEvent(new Event("visibilitychange")); }'
+
+
 async def test_it_outlives_the_daemon(sandbox: Sandbox, launch: Launch, context: BrowserContext) -> None:
-    """Without it the page says since when; with it again all is shown as it is then. Without a free stream it asks."""
+    """Without it the page says since when; with it again all is shown as it is then. Without a free stream it asks.
+
+    A page that nobody looks at lets the stream go, and does not call what it shows live.
+    """
     for user, email in ((1, AMY), (2, BOB)):
         sandbox.add_agent(email, user_id=user)
     daemon = await launch([AMY, BOB])
@@ -257,6 +268,17 @@ async def test_it_outlives_the_daemon(sandbox: Sandbox, launch: Launch, context:
     meeting(sandbox, BOB, -60, 1200)
     await expect(page.locator("#panel-state")).to_contain_text("held")
     await expect(page.locator("#panel-strip rect.event")).to_have_count(1)
+
+    rested = await context.new_page()
+    await rested.clock.install()
+    await rested.goto(daemon.admin)
+    await rested.clock.resume()
+    await expect(rested.locator("#link-text")).to_have_text("live")
+    await rested.evaluate(HIDE)
+    await rested.clock.fast_forward(61_000)
+    await expect(rested.locator("#link-text")).to_have_text("not live: connecting")
+    await rested.evaluate(SHOW)
+    await expect(rested.locator("#link-text")).to_have_text("live")
 
     async with contextlib.AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))

@@ -201,8 +201,8 @@ class ModelLedger:
         self.asked = 0
         self._hung: list[asyncio.Future[None]] = []
 
-    async def record(self, entry: Line) -> None:
-        """Return once `entry` is on disk."""
+    async def record(self, *lines: Line) -> None:
+        """Return once all of `lines` are on disk."""
         self.asked += 1
         if self.hangs:
             self._hung.append(asyncio.get_running_loop().create_future())
@@ -211,7 +211,7 @@ class ModelLedger:
             await self.slow()
         if self.full:
             raise OSError(28, "No space left on device")
-        self.rows.append(entry)
+        self.rows.extend(lines)
 
     def answers(self) -> None:
         """The disk is well: what hung lands, in the order in which it came."""

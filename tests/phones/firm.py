@@ -100,12 +100,12 @@ class Disk:
         self._clock = clock
         self._seconds = seconds
 
-    async def record(self, entry: Line) -> None:
-        """Return once `entry` is on disk."""
+    async def record(self, *lines: Line) -> None:
+        """Return once all of `lines` are on disk."""
         await self._clock.sleep(self._seconds / 2)
         if self.dead:
             await _for_ever()
-        await self.ledger.record(entry)
+        await self.ledger.record(*lines)
         await self._clock.sleep(self._seconds / 2)
 
 

@@ -121,14 +121,14 @@ class ModelDisk:
     seconds: float = 0.0
     lines: list[Line] = field(default_factory=list)
 
-    async def record(self, entry: Line) -> None:
+    async def record(self, *lines: Line) -> None:
         if self.hangs:
             await asyncio.get_running_loop().create_future()
         if self.seconds:
             await self.clock.sleep(self.seconds)
         if self.full:
             raise OSError(28, "No space left on device")
-        self.lines.append(entry)
+        self.lines.extend(lines)
 
     def owed(self) -> dict[int, bool]:
         """By user, whether a restart would find a debt."""

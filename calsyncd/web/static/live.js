@@ -51,7 +51,7 @@ async function* events(body, heard) {
 }
 
 // `load` loads all and shows it; `news` is told of each event, in order and never before what was loaded; `link` is told how
-// the connection is: ("live" | "polling" | "lost", error).
+// the connection is: ("live" | "polling" | "waiting" | "lost", error).
 export function follow({ load, news, link }) {
   let controller = new AbortController();
   let wake = () => {};
@@ -109,7 +109,8 @@ export function follow({ load, news, link }) {
           if (polls > 1) link("polling");
           pause = Math.min(POLL_FIRST_MS * 2 ** (polls - 1), error.ms);
         } catch (why) {
-          if (!document.hidden || failures) link("lost", why);
+          // Nobody looked, so that it was let go: what is shown then is old until it is loaded again.
+          link(document.hidden && !failures ? "waiting" : "lost", why);
           failures += 1;
           // Many pages come back to one daemon that restarts: not all at the same instant.
           pause = Math.min(FIRST_MS * 2 ** (failures - 1), LONGEST_MS) * (0.7 + Math.random() * 0.6);

@@ -83,13 +83,15 @@ function news(name, data) {
   NEWS[name]?.(data);
 }
 
+const LINKS = { live: "live", polling: "not live: asks every 10 s", waiting: "not live: connecting" };
+
 function link(kind, error) {
   $("link").className = `link ${kind}`;
+  if (kind !== "live" && kind !== "polling") stand();
   if (kind !== "lost") {
-    say($("link-text"), kind === "live" ? "live" : "not live: asks every 10 s");
+    say($("link-text"), LINKS[kind]);
     return;
   }
-  stand();
   document.body.classList.add("stale");
   say($("link-text"), "not reachable");
   say($("link-news"), "");
