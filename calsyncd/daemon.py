@@ -12,24 +12,21 @@ import math
 import platform
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
 
-from calsyncd import __version__, config, logs, services
+from calsyncd import __version__, config, limits, logs, services
 from calsyncd.absence import Absence
 from calsyncd.aircall.authorization import ApiKey, Installed
-from calsyncd.alarms import Command, Kept, Lag, Looking, Outbox, Post, Watch
-from calsyncd.calendars import Others, Pace, Push, Syncer
+from calsyncd.alarms import Command, Kept, Looking, Outbox, Post, Watch
+from calsyncd.calendars import Others, Push, Syncer
 from calsyncd.clock import SystemClock
 from calsyncd.config import ConfigError, Settings
 from calsyncd.connections import Connections, forget_grant
 from calsyncd.control import Control
 from calsyncd.core.budget import Budget
-from calsyncd.core.guard import Floor, StormLimits
 from calsyncd.core.lateness import Latenesses
 from calsyncd.core.plan import Held
-from calsyncd.core.prices import Weights
 from calsyncd.errors import ServiceError, Unavailable, UserError, exit_code_of
 from calsyncd.following import Following
 from calsyncd.forgetting import Forgetting
@@ -41,14 +38,15 @@ from calsyncd.installation import AppInstaller
 from calsyncd.journal import Journal
 from calsyncd.ledger import Ledger
 from calsyncd.metrics import Metrics
-from calsyncd.phones import Calls, Outages, Phones, Presence, Record, Roster, Spending, Webhooks, Wishes
+from calsyncd.phones import Calls, Outages, Phones, Presence, Record, Roster, Webhooks, Wishes
 from calsyncd.reach import Reach
 from calsyncd.routes import AIRCALL_WEBHOOK, GOOGLE_WEBHOOK
 from calsyncd.scheduler import Scheduler
-from calsyncd.state import Alive, give_to_owner, is_invitation, locked, nonce_proof, push_key
+from calsyncd.state import Alive, is_invitation, locked, nonce_proof, push_key
 from calsyncd.store import Store, StoreUnavailableError
 from calsyncd.supervised import Supervised, status_line
 from calsyncd.vault import Vault
+from calsyncd.vitals import PULSE_SECONDS, Vitals
 from calsyncd.web.admin import MALFORMED, admin_app
 from calsyncd.web.connect import Place
 from calsyncd.web.gate import Gate, check_private
@@ -57,13 +55,7 @@ from calsyncd.web.server import serve
 from calsyncd.web.stream import Feed
 
 STOP_SECONDS = 4.0
-PULSE_SECONDS = 5.0
-PING_SECONDS = 10.0
-"""Longer than SQLite itself waits for a lock, so that its own words are heard."""
-
 TIDY_SECONDS = 3600.0
-LOOP_STALL_SECONDS = 45.0
-DATABASE_STALL_SECONDS = 30.0
 
 log = logs.get_logger(__name__)
 
@@ -146,7 +138,6 @@ class Daemon:
         self.store: Store
         self.ledger: Ledger
         self.alarms: Watch
-        self._lag = Lag()
         self._posted = Outbox("alerts.url_file", self.clock, random.random)
         self._commanded = Outbox("alerts.command", self.clock, random.random)
         self._http: Http
@@ -160,7 +151,8 @@ class Daemon:
         self.reach: Reach | None = None
         self._stop = asyncio.Event()
         self._supervised = Supervised(environ, self.clock, self.scheduler, self._status_line)
-        self._database_at = self.clock.monotonic()
+        # The store is opened later.
+        self.vitals = Vitals(self.clock, self.scheduler, self.metrics, lambda: self.store.ping())  # noqa: PLW0108
 
     # -- building --------------------------------------------------------------------------------------------------
 
@@ -240,7 +232,7 @@ class Daemon:
                 push=self.push,
                 metrics=self.metrics,
                 told=self.phones.known,
-                pace=_pace(settings),
+                pace=limits.pace(settings),
                 chance=random.random,
                 withdraw=self.phones.withdraw,
                 zone=self.roster.zone,
@@ -262,7 +254,7 @@ class Daemon:
                 connected=lambda: self.connections.connected() if self.connections is not None else (),
             )
             self._take_grants(settings, http)
-            self.syncer.storm.limits = _storm_limits(settings)
+            self.syncer.storm.limits = limits.storm_limits(settings)
             self.outages = Outages(self.roster, is_read=self.syncer.is_read, touch=self.phones.touch)
             self.absence = Absence(self.clock, Alive(settings.state_dir), self.outages)
             self.scheduler.when_stepped(self.absence.stepped)
@@ -294,7 +286,7 @@ class Daemon:
                 budget=self.budget,
                 lateness=self.lateness,
                 version=__version__,
-                well=self._ill,
+                well=self.vitals.ill,
                 alarms=self.alarms.alarms,
                 origin=self._origin,
                 horizon=settings.google.horizon,
@@ -310,8 +302,8 @@ class Daemon:
         """Go on where the last process ended: with its debts, and with what it knew."""
         self._acts = _acts(ledger)
         self.roster.directory, self.roster.zones = await self.store.directory(), await self.store.zones()
-        self.phones.keep_available(_floors(self.settings))
-        self.phones.spend(_spending(self.settings))
+        self.phones.keep_available(limits.floors(self.settings))
+        self.phones.spend(limits.spending(self.settings))
         held = {one.user: one.email for one in ledger.entries.values() if isinstance(one.stance, Held)}
         self.following.recall(held, await self.store.calendars())
         self.following.follow(self.settings)
@@ -495,12 +487,12 @@ class Daemon:
         work = [
             asyncio.create_task(self.scheduler.run(), name="loop"),
             asyncio.create_task(journal.run(), name="journal"),
-            asyncio.create_task(self._ask_database(), name="database"),
+            asyncio.create_task(self.vitals.ask_database(), name="database"),
             asyncio.create_task(self._tidy(journal), name="tidy"),
             asyncio.create_task(self._pulse(), name="pulse"),
             asyncio.create_task(self.alarms.run(), name="alarms"),
             asyncio.create_task(self.absence.live(), name="alive"),
-            asyncio.create_task(self._watch_lag(), name="lag"),
+            asyncio.create_task(self.vitals.watch_lag(), name="lag"),
         ]
         if self.connections is not None:
             work.append(asyncio.create_task(self.connections.keep(), name="connections"))
@@ -554,18 +546,6 @@ class Daemon:
 
     # -- beside the loop -------------------------------------------------------------------------------------------
 
-    async def _ask_database(self) -> None:
-        """Ask the database again and again whether it lives."""
-        while True:
-            try:
-                async with asyncio.timeout(PING_SECONDS):
-                    await self.store.ping()
-                self._database_at = self.clock.monotonic()
-            except (ServiceError, TimeoutError) as error:
-                why = str(error) or f"no answer within {PING_SECONDS:.0f} s"
-                log.warning("The database does not answer", action="store_failed", why=why)
-            await self.clock.sleep(PULSE_SECONDS)
-
     async def _pulse(self) -> None:
         """Bring the gauges up to date, scraped or not."""
         while True:
@@ -575,7 +555,7 @@ class Daemon:
     def _measure(self) -> None:
         self.syncer.measure(self.clock.now())
         self.phones.measure()
-        self.metrics.healthy(ok=not self._ill())
+        self.metrics.healthy(ok=not self.vitals.ill())
 
     async def _tidy(self, journal: Journal) -> None:
         """Let go of what `history.keep` no longer keeps, also where nothing new is written."""
@@ -590,33 +570,6 @@ class Daemon:
             except OSError as error:
                 log.warning("The ledger cannot be written", action="ledger_failed", why=error.strerror)
             await self.clock.sleep(TIDY_SECONDS)
-
-    async def _watch_lag(self) -> None:
-        while True:
-            began = self.clock.monotonic()
-            await self.clock.sleep(1.0)
-            lag = max(0.0, self.clock.monotonic() - began - 1.0)
-            self.metrics.loop_lag(lag)
-            self._lag.late(self.clock.monotonic(), lag)
-            if lag > 1.0:
-                log.warning("The event loop was blocked", action="loop_lagged", seconds=round(lag, 2))
-
-    def database_answers(self) -> bool:
-        """Whether the database has answered lately."""
-        return self.clock.monotonic() - self._database_at <= DATABASE_STALL_SECONDS
-
-    def loop_lags(self) -> bool:
-        """Whether the loop is blocked again and again."""
-        return self._lag.lasts()
-
-    def _ill(self) -> str:
-        """What is wrong with the loop or the database; nothing if both are well."""
-        now = self.clock.monotonic()
-        if now - self.scheduler.turned_at > LOOP_STALL_SECONDS:
-            return "the loop does not turn"
-        if not self.database_answers():
-            return "the database does not answer"
-        return ""
 
     def _origin(self, email: str, key: str) -> str:
         """Where the rule of this key stands that holds for an agent."""
@@ -695,9 +648,9 @@ class Daemon:
         logs.set_level(fresh.log.level)
         renewed = self._take_credentials(fresh)
         self.settings = fresh
-        self.phones.keep_available(_floors(fresh))
-        self.phones.spend(_spending(fresh))
-        self.syncer.storm.limits = _storm_limits(fresh)
+        self.phones.keep_available(limits.floors(fresh))
+        self.phones.spend(limits.spending(fresh))
+        self.syncer.storm.limits = limits.storm_limits(fresh)
         self.following.follow(fresh)
         # Somebody has seen to something: whatever is lost is asked about now, with the new credentials or the old.
         self.syncer.losses.probe()
@@ -755,7 +708,7 @@ class _Facts:
         return self._daemon.store.lasts
 
     def database_answers(self) -> bool:
-        return self._daemon.database_answers()
+        return self._daemon.vitals.database_answers()
 
     def clock_skew(self) -> float | None:
         skew = self._daemon.clock.skew
@@ -765,7 +718,7 @@ class _Facts:
         return self._daemon.clock.credible()
 
     def loop_lags(self) -> bool:
-        return self._daemon.loop_lags()
+        return self._daemon.vitals.loop_lags()
 
     def public_url(self) -> tuple[str, str] | None:
         reach = self._daemon.reach
@@ -778,60 +731,6 @@ class _Facts:
 async def run(settings: Settings, path: Path, environ: Mapping[str, str]) -> None:
     """Run the daemon until SIGTERM or SIGINT; UserError for what the user can mend."""
     await Daemon(settings, path, environ).run()
-
-
-async def release_without_daemon(
-    settings: Settings, path: Path, environ: Mapping[str, str], actor: str = "command line"
-) -> dict[str, Any]:
-    """Put everybody back who is held and leave all paused, in this process.
-
-    UserError 75 if a daemon runs, 78 where no daemon ever ran: then the debts are in another state directory.
-    """
-    if not (settings.state_dir / "ledger").exists():
-        raise UserError(
-            f"{settings.state_dir}: no calsyncd ever ran with this state directory: nobody can be put back from here;"
-            " if the service has another one, name it as state_dir in the settings, or in $STATE_DIRECTORY"
-        )
-    return await _without_daemon(settings, path, environ, lambda control: control.release_all(actor))
-
-
-async def forget_without_daemon(
-    settings: Settings, path: Path, environ: Mapping[str, str], email: str, *, actor: str, reason: str
-) -> dict[str, Any]:
-    """Erase all that is kept of somebody, in this process. UserError as `Control.forget`, 75 if a daemon runs."""
-    if not (settings.state_dir / "ledger").exists():
-        raise UserError(
-            f"{settings.state_dir}: no calsyncd ever ran with this state directory: it keeps nothing of anybody; if the"
-            " service has another one, name it as state_dir in the settings, or in $STATE_DIRECTORY"
-        )
-    return await _without_daemon(settings, path, environ, lambda control: control.forget(email, actor, reason))
-
-
-async def _without_daemon(
-    settings: Settings,
-    path: Path,
-    environ: Mapping[str, str],
-    deed: Callable[[Control], Coroutine[Any, Any, dict[str, Any]]],
-) -> dict[str, Any]:
-    """Do this with a daemon that only puts back whoever is to be put back."""
-    daemon = Daemon(settings, path, environ)
-    async with contextlib.AsyncExitStack() as stack:
-        stack.callback(give_to_owner, settings.state_dir)
-        journal = await stack.enter_async_context(daemon.built())
-        for agent in daemon.roster.agents.values():
-            agent.ready = True
-        loop = asyncio.create_task(daemon.scheduler.run(), name="loop")
-        try:
-            await daemon.clock.sleep(0)
-            outcome = await deed(daemon.control)
-        finally:
-            loop.cancel()
-            await asyncio.gather(loop, return_exceptions=True)
-            daemon.phones.stop()
-            await daemon.scheduler.finish(STOP_SECONDS)
-            with contextlib.suppress(ServiceError):
-                await journal.flush()
-    return outcome
 
 
 def _admin_token(settings: Settings) -> str | None:
@@ -871,30 +770,3 @@ def _acts(ledger: Ledger) -> list[float]:
     entries = ledger.entries.values()
     settled = [entry.at for entry in entries if not (isinstance(entry.stance, Held) and entry.stance.lost_at)]
     return [*settled, *(pause.at for pause in ledger.pauses.values()), *(said.at for said in ledger.said.values())]
-
-
-def _pace(settings: Settings) -> Pace:
-    interval = settings.google.poll_interval
-    return Pace(
-        horizon=settings.google.horizon,
-        with_push=None if interval == "auto" else interval,
-        without_push=settings.google.poll_interval_without_push,
-        requests_per_day=settings.google.requests_per_day,
-    )
-
-
-def _floors(settings: Settings) -> list[Floor]:
-    return [
-        Floor(name, least, frozenset(settings.teams[name].agents) if name in settings.teams else None)
-        for name, least in settings.dispatch.keep_available.items()
-    ]
-
-
-def _spending(settings: Settings) -> Spending:
-    crowd = settings.dispatch
-    return Spending(crowd.early, Weights(crowd.cost_ringing, crowd.cost_unreachable))
-
-
-def _storm_limits(settings: Settings) -> StormLimits:
-    limits = settings.dispatch.storm_guard
-    return StormLimits(limits.share, limits.at_least)

@@ -23,10 +23,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from calsyncd import config
 from calsyncd.clock import NOT_BEFORE, SystemClock
 from calsyncd.core.alarms import OWED_SECONDS
-from calsyncd.daemon import DATABASE_STALL_SECONDS, LOOP_STALL_SECONDS, Daemon
+from calsyncd.daemon import Daemon
 from calsyncd.sandbox.delivery import PUBLIC_ORIGIN
 from calsyncd.sandbox.google_times import second
 from calsyncd.sandbox.world import Sandbox
+from calsyncd.vitals import DATABASE_STALL_SECONDS, LOOP_STALL_SECONDS
 from tests.acceptance.running import free_port
 
 AMY = "amy@example.com"

@@ -47,12 +47,12 @@ def release(actor: str, config_path: Path | None, admin: str | None, *, everybod
     try:
         outcome = ask(config_path, admin, "POST", "/api/v1/release", {"actor": actor})
     except NoDaemonError:
-        from calsyncd import daemon, logs
+        from calsyncd import logs, offline
 
         settings, path = load_settings(config_path)
         secrets = [secret.reveal() for secret in settings.secrets]
         logs.configure("error", settings.log.format, secrets, sys.stderr)
-        outcome = wait_for(daemon.release_without_daemon(settings, path, os.environ, actor))
+        outcome = wait_for(offline.release_without_daemon(settings, path, os.environ, actor))
     for email in outcome["released"]:
         click.echo(f"{email}: put back")
     for email in outcome["still_held"]:

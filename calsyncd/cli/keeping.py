@@ -96,12 +96,12 @@ def forget(email: str, *, reason: str, actor: str, config_path: Path | None, adm
         path = f"/api/v1/agents/{escaped(email)}/forget"
         outcome = ask(config_path, admin, "POST", path, {"actor": actor, "reason": reason})
     except NoDaemonError:
-        from calsyncd import daemon, logs
+        from calsyncd import logs, offline
 
         settings, file = load_settings(config_path)
         secrets = [secret.reveal() for secret in settings.secrets]
         logs.configure("error", settings.log.format, secrets, sys.stderr)
-        work = daemon.forget_without_daemon(settings, file, os.environ, email, actor=actor, reason=reason)
+        work = offline.forget_without_daemon(settings, file, os.environ, email, actor=actor, reason=reason)
         outcome = wait_for(work)
     erased = ", ".join(_of_many(number, what) for what, number in outcome["erased"].items() if number)
     click.echo(f"{outcome['email']}: {f'erased: {erased}' if erased else 'nothing is kept of them here'}.")

@@ -1,0 +1,69 @@
+"""What must also work without a running daemon: in a process of its own, with the daemon's parts and no listener."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+from calsyncd.config import Settings
+from calsyncd.control import Control
+from calsyncd.daemon import STOP_SECONDS, Daemon
+from calsyncd.errors import ServiceError, UserError
+from calsyncd.state import give_to_owner
+
+
+async def release_without_daemon(
+    settings: Settings, path: Path, environ: Mapping[str, str], actor: str = "command line"
+) -> dict[str, Any]:
+    """Put everybody back who is held and leave all paused, in this process.
+
+    UserError 75 if a daemon runs, 78 where no daemon ever ran: then the debts are in another state directory.
+    """
+    if not (settings.state_dir / "ledger").exists():
+        raise UserError(
+            f"{settings.state_dir}: no calsyncd ever ran with this state directory: nobody can be put back from here;"
+            " if the service has another one, name it as state_dir in the settings, or in $STATE_DIRECTORY"
+        )
+    return await _without_daemon(settings, path, environ, lambda control: control.release_all(actor))
+
+
+async def forget_without_daemon(
+    settings: Settings, path: Path, environ: Mapping[str, str], email: str, *, actor: str, reason: str
+) -> dict[str, Any]:
+    """Erase all that is kept of somebody, in this process. UserError as `Control.forget`, 75 if a daemon runs."""
+    if not (settings.state_dir / "ledger").exists():
+        raise UserError(
+            f"{settings.state_dir}: no calsyncd ever ran with this state directory: it keeps nothing of anybody; if the"
+            " service has another one, name it as state_dir in the settings, or in $STATE_DIRECTORY"
+        )
+    return await _without_daemon(settings, path, environ, lambda control: control.forget(email, actor, reason))
+
+
+async def _without_daemon(
+    settings: Settings,
+    path: Path,
+    environ: Mapping[str, str],
+    deed: Callable[[Control], Coroutine[Any, Any, dict[str, Any]]],
+) -> dict[str, Any]:
+    """Do this with a daemon that only puts back whoever is to be put back."""
+    daemon = Daemon(settings, path, environ)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(give_to_owner, settings.state_dir)
+        journal = await stack.enter_async_context(daemon.built())
+        for agent in daemon.roster.agents.values():
+            agent.ready = True
+        loop = asyncio.create_task(daemon.scheduler.run(), name="loop")
+        try:
+            await daemon.clock.sleep(0)
+            outcome = await deed(daemon.control)
+        finally:
+            loop.cancel()
+            await asyncio.gather(loop, return_exceptions=True)
+            daemon.phones.stop()
+            await daemon.scheduler.finish(STOP_SECONDS)
+            with contextlib.suppress(ServiceError):
+                await journal.flush()
+    return outcome
