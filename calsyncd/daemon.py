@@ -39,7 +39,7 @@ from calsyncd.journal import Journal
 from calsyncd.ledger import Ledger
 from calsyncd.metrics import Metrics
 from calsyncd.phones import Calls, Outages, Phones, Presence, Record, Roster, Webhooks, Wishes
-from calsyncd.reach import Reach
+from calsyncd.reach import Reach, is_for_tests
 from calsyncd.routes import AIRCALL_WEBHOOK, GOOGLE_WEBHOOK
 from calsyncd.scheduler import Scheduler
 from calsyncd.state import Alive, is_invitation, locked, nonce_proof, push_key
@@ -98,10 +98,7 @@ class Observer:
 
 
 class Daemon:
-    """One company's calsyncd; it lives by `clock`, the machine's unless another is given.
-
-    `looks_outside`: whether it looks if its public URL leads to it. One that only stands for an address never does.
-    """
+    """One company's calsyncd; it lives by `clock`, the machine's unless another is given."""
 
     def __init__(
         self,
@@ -109,10 +106,7 @@ class Daemon:
         path: Path,
         environ: Mapping[str, str],
         clock: SystemClock | None = None,
-        *,
-        looks_outside: bool = True,
     ) -> None:
-        self._looks_outside = looks_outside
         self.settings = settings
         self._begun_with = settings
         self._path = path
@@ -374,7 +368,7 @@ class Daemon:
     def _reach(self) -> Reach | None:
         """Who looks whether messages can arrive."""
         public_url = self.settings.server.public_url
-        if public_url is None or not self._looks_outside:
+        if public_url is None or is_for_tests(public_url):
             return None
         reach = Reach(
             self.scheduler,

@@ -18,6 +18,7 @@ import secrets
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -55,6 +56,11 @@ class Seen:
     answered: bool = True
     refused: bool = False
     """No process of ours could mend it: its name or its certificate is wrong."""
+
+
+def is_for_tests(url: str) -> bool:
+    """Whether this URL only stands for one: no name under .test leads anywhere (RFC 6761, 6.2)."""
+    return (urlsplit(url).hostname or "").endswith(".test")
 
 
 async def look(base: str, prove: Callable[[str], str], environ: Mapping[str, str]) -> Seen:
@@ -239,7 +245,7 @@ class Reach:
                 do=fault.do,
             )
         elif fault is None and self._told is not True:
-            log.info("The public URL leads here", action="public_url_reached")
+            log.info("Messages arrive through the public URL", action="public_url_reached")
         if (fault is not None) != (self._told is False):
             self._changed()
         self._told = fault is None

@@ -135,7 +135,7 @@ async def life(sandbox: Sandbox, tmp_path: Path, push: bool) -> AsyncIterator[Li
         systemd.setblocking(False)  # noqa: FBT003 - the library's own name
         environ = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
         clock = LeapingClock()
-        daemon = Daemon(config.load(path, environ), path, environ, clock, looks_outside=False)
+        daemon = Daemon(config.load(path, environ), path, environ, clock)
         running = asyncio.create_task(daemon.run())
         async with aiohttp.ClientSession() as session:
             urls = f"http://127.0.0.1:{public}", f"http://127.0.0.1:{admin}"

@@ -22,7 +22,7 @@ async def run(path: Path) -> None:
     settings = config.load(path, os.environ)
     logs.configure(settings.log.level, settings.log.format, [secret.reveal() for secret in settings.secrets])
     pace = Pace()
-    daemon = Daemon(settings, path, os.environ, PacedClock(pace), looks_outside=False)
+    daemon = Daemon(settings, path, os.environ, PacedClock(pace))
     listening = asyncio.create_task(_listen(pace, daemon))
     try:
         await daemon.run()

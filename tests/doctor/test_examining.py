@@ -283,15 +283,19 @@ async def test_the_vault(world: Sandbox, tmp_path: Path) -> None:
 
 
 @asynccontextmanager
-async def listening(port: int, text: str | bytes | None, status: int = 200) -> AsyncIterator[None]:
-    """Somebody who answers /healthz: with `text`, or with the HMAC by a push key."""
+async def listening(port: int, text: str | bytes | None, status: int = 200, healthy: int = 0) -> AsyncIterator[None]:
+    """Who answers /healthz with `text`, or with the HMAC by a push key; push is `healthy` for so many calendars."""
 
     async def healthz(request: web.Request) -> web.Response:
         body = nonce_proof(text, request.query["nonce"]) if isinstance(text, bytes) else text
         return web.Response(status=status, text=body or "ok\n")
 
+    async def overview(_: web.Request) -> web.Response:
+        return web.json_response({"push": {"healthy": healthy}})
+
     app = web.Application()
     app.router.add_get("/healthz", healthz)
+    app.router.add_get("/api/v1/overview", overview)
     async with serve(app, f"127.0.0.1:{port}"):
         yield
 
@@ -355,6 +359,22 @@ async def test_a_url_that_leads_elsewhere(public: Public) -> None:
     assert "cannot be reached" in nobody.what
     assert "does not lead to this daemon: 200" in other.what
     assert "another calsyncd" in sibling.what
+
+
+async def test_a_network_that_cannot_reach_its_own_address(public: Public) -> None:
+    """Nobody answers from here, and yet Google's messages arrive: nothing is to be mended."""
+    async with listening(public.admin, None, healthy=1):
+        told = await public.told()
+
+    assert (told.outcome, told.do) == (Outcome.NOTE, "")
+    assert "Google's messages arrive" in told.what
+
+
+async def test_an_address_for_tests(public: Public) -> None:
+    """A name under .test leads nowhere by its nature."""
+    public.path.write_text(public.path.read_text().replace(public.url, "https://demo.calsyncd.test"))
+
+    assert (await public.told()).outcome is Outcome.NOTE
 
 
 async def test_webhooks(public: Public, world: Sandbox) -> None:
