@@ -128,10 +128,14 @@ class Following:
         self._follow_calendars()
         self._forget(email)
 
-    def regranted(self) -> None:
-        """What was granted is not what it was: somebody has seen to the vault's files."""
+    def regranted(self, gone: Collection[str]) -> None:
+        """What was granted is not what it was: somebody has seen to the vault's files, and these accounts are gone."""
+        for email in gone:
+            self._forget(email)
         self._everybody.refresh()
         self._follow_calendars()
+        for email in gone:
+            self._syncer.fetch(email)
 
     def left(self, _: str) -> None:
         """Nothing is left of what an agent had granted."""
