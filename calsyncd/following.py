@@ -130,12 +130,13 @@ class Following:
 
     def regranted(self, gone: Collection[str]) -> None:
         """What was granted is not what it was: somebody has seen to the vault's files, and these accounts are gone."""
-        for email in gone:
-            self._forget(email)
         self._everybody.refresh()
         self._follow_calendars()
         for email in gone:
-            self._syncer.fetch(email)
+            # Of whoever is followed no more the token that is left stops the channels.
+            if self._syncer.of_agent(email):
+                self._forget(email)
+                self._syncer.fetch(email)
 
     def left(self, _: str) -> None:
         """Nothing is left of what an agent had granted."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
 import yaml
 
+from calsyncd.connections import file_of
 from calsyncd.routes import AIRCALL_INSTALL
 from calsyncd.sandbox.world import Sandbox
 from tests.acceptance.conftest import Launch
@@ -36,7 +38,7 @@ def reload(daemon: Running) -> None:
 
 
 async def test_consent_and_a_key(sandbox: Sandbox, launch: Launch) -> None:
-    """Held and put back; the consent is withdrawn and given again; who is listed no more is shown; a file is mended."""
+    """Held and put back; the consent is withdrawn and given again; who is listed no more is shown; a file is mended, and one deleted."""
     sandbox.add_agent(AMY, user_id=1)
     sandbox.add_agent(BOB, user_id=2)
     event = meeting(sandbox, AMY, -60, 3600)
@@ -74,6 +76,11 @@ async def test_consent_and_a_key(sandbox: Sandbox, launch: Launch) -> None:
     stray.unlink()
     reload(daemon)
     await daemon.logged("vault_mended", file=stray.name)
+    (folder / file_of(AMY)).unlink()
+    reload(daemon)
+    async with asyncio.timeout(5):
+        while (gone := (await daemon.agents())[AMY])["trouble"] is None:
+            await asyncio.sleep(0.05)
 
     assert waiting["trouble"]["code"] == "not_connected"
     assert (lost["trouble"]["code"], lost["trouble"]["owner"]) == ("consent_withdrawn", "the agent")
@@ -81,6 +88,8 @@ async def test_consent_and_a_key(sandbox: Sandbox, launch: Launch) -> None:
     assert [one["email"] for one in unlisted] == [BOB]
     assert f"1 connected account is no agent: {BOB}; `calsyncd forget EMAIL`" in table
     assert str(stray) in damaged["event"]
+    # Not a token's life later; what is known of the meeting goes to its end.
+    assert (gone["trouble"]["code"], gone["state"]) == ("not_connected", "held")
 
 
 async def install(sandbox: Sandbox, daemon: Running, *, first: bool) -> None:
