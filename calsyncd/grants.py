@@ -87,8 +87,7 @@ class Grants:
         if self._connections is not None and contexts is not None:
             back, gone = self._connections.reread(faults, contexts)
             here = (email for email in self._connections.connected() if file_of(email) in mended)
-            for email in sorted({*back, *here} if mended else back):
-                await self._mended(email)
+            await asyncio.gather(*map(self._mended, sorted({*back, *here} if mended else back)))
             if gone or mended:
                 self._changed(gone)
 
