@@ -109,6 +109,7 @@ class Daemon:
     """One company's calsyncd; it lives by `clock`, the machine's unless another is given.
 
     `looks_outside`: whether it looks if its public URL leads to it. One that only stands for an address never does.
+    `only_releases`: it puts people back and reads no calendar, so that what agents have granted need not be readable.
     """
 
     def __init__(
@@ -119,8 +120,10 @@ class Daemon:
         clock: SystemClock | None = None,
         *,
         looks_outside: bool = True,
+        only_releases: bool = False,
     ) -> None:
         self._looks_outside = looks_outside
+        self._only_releases = only_releases
         self.settings = settings
         self._begun_with = settings
         self._path = path
@@ -174,7 +177,7 @@ class Daemon:
             ledger = self.ledger = _open_ledger(settings.state_dir / "ledger")
             stack.push_async_callback(ledger.close)
             key = self._push_key = push_key(settings.state_dir)
-            vault = self._vault = services.open_vault(settings, self.clock.now)
+            vault = self._vault = self._open_vault()
             self.store = await self._open_store(stack)
             if self.store.moved_aside is not None:
                 log.error(
@@ -416,6 +419,17 @@ class Daemon:
             outboxes=(self._posted, self._commanded),
             company=self.settings.server.public_url or platform.node(),
         )
+
+    def _open_vault(self) -> Vault | None:
+        settings = self.settings
+        try:
+            return services.open_vault(settings, self.clock.now)
+        except UserError as error:
+            # By an API key people are put back all the same: nobody stays unavailable for a key that is lost.
+            if not self._only_releases or settings.aircall.oauth is not None:
+                raise
+            log.warning(str(error), action="vault_damaged")
+            return Vault.shut(settings.credentials, settings.vault_key_file, self.clock.now)
 
     async def _open_store(self, stack: contextlib.AsyncExitStack) -> Store:
         """The database, or one in memory while its disk fails: whoever is held must not wait for a disk."""
@@ -792,7 +806,8 @@ async def release_without_daemon(
             f"{settings.state_dir}: no calsyncd ever ran with this state directory: nobody can be put back from here;"
             " if the service has another one, name it as state_dir in the settings, or in $STATE_DIRECTORY"
         )
-    return await _without_daemon(settings, path, environ, lambda control: control.release_all(actor))
+    daemon = Daemon(settings, path, environ, only_releases=True)
+    return await _without_daemon(daemon, lambda control: control.release_all(actor))
 
 
 async def forget_without_daemon(
@@ -804,19 +819,15 @@ async def forget_without_daemon(
             f"{settings.state_dir}: no calsyncd ever ran with this state directory: it keeps nothing of anybody; if the"
             " service has another one, name it as state_dir in the settings, or in $STATE_DIRECTORY"
         )
-    return await _without_daemon(settings, path, environ, lambda control: control.forget(email, actor, reason))
+    return await _without_daemon(Daemon(settings, path, environ), lambda control: control.forget(email, actor, reason))
 
 
 async def _without_daemon(
-    settings: Settings,
-    path: Path,
-    environ: Mapping[str, str],
-    deed: Callable[[Control], Coroutine[Any, Any, dict[str, Any]]],
+    daemon: Daemon, deed: Callable[[Control], Coroutine[Any, Any, dict[str, Any]]]
 ) -> dict[str, Any]:
     """Do this with a daemon that only puts back whoever is to be put back."""
-    daemon = Daemon(settings, path, environ)
     async with contextlib.AsyncExitStack() as stack:
-        stack.callback(give_to_owner, settings.state_dir)
+        stack.callback(give_to_owner, daemon.settings.state_dir)
         journal = await stack.enter_async_context(daemon.built())
         for agent in daemon.roster.agents.values():
             agent.ready = True

@@ -87,6 +87,11 @@ class Vault:
         vault._refuse_wrong(keys)
         return vault
 
+    @classmethod
+    def shut(cls, folder: Path, key_file: Path, now: Callable[[], float] = time.time) -> Vault:
+        """One whose key is lost: for whoever can do without all that was granted. Nothing can be kept in it."""
+        return cls(folder, Keys(key_file, (Fernet.generate_key(),)), now)
+
     @property
     def folder(self) -> Path:
         """Where the credentials lie."""
