@@ -134,8 +134,8 @@ class Connections:
         """Since when each of them has been leaving, epoch seconds."""
         return dict(self._leaving)
 
-    def reread(self, faults: Collection[str], contexts: Iterable[str]) -> tuple[list[str], bool]:
-        """Take up what people changed in the vault: (the accounts that can be read again, whether others are gone).
+    def reread(self, faults: Collection[str], contexts: Iterable[str]) -> tuple[list[str], list[str]]:
+        """Take up what people changed in the vault: (the accounts that can be read again, those that are gone).
 
         `faults` has the names of the files that cannot be read, `contexts` what the others hold.
         """
@@ -143,13 +143,14 @@ class Connections:
         kept = {context.removeprefix(_CONTEXT) for context in contexts if context.startswith(_CONTEXT)}
         known = self._connected | self._leaving.keys()
         changed = {email for email in kept ^ known if file_of(email) not in self._unreadable}
-        back, gone = [], False
+        back, gone = list[str](), list[str]()
         for email in sorted(changed):
             with contextlib.suppress(UserError):
                 # Asked once more: since the vault was looked through, somebody may have come or gone.
                 credential = self._vault.get(_CONTEXT + email)
                 if credential is None:
-                    gone = gone or email in known
+                    if email in known:
+                        gone.append(email)
                     self._connected.discard(email)
                     self._leaving.pop(email, None)
                 elif email not in known:

@@ -98,7 +98,10 @@ class Observer:
 
 
 class Daemon:
-    """One company's calsyncd; it lives by `clock`, the machine's unless another is given."""
+    """One company's calsyncd; it lives by `clock`, the machine's unless another is given.
+
+    `only_releases`: it puts people back and reads no calendar, so that what agents have granted need not be readable.
+    """
 
     def __init__(
         self,
@@ -106,7 +109,10 @@ class Daemon:
         path: Path,
         environ: Mapping[str, str],
         clock: SystemClock | None = None,
+        *,
+        only_releases: bool = False,
     ) -> None:
+        self._only_releases = only_releases
         self.settings = settings
         self._begun_with = settings
         self._path = path
@@ -160,7 +166,7 @@ class Daemon:
             ledger = self.ledger = _open_ledger(settings.state_dir / "ledger")
             stack.push_async_callback(ledger.close)
             key = self._push_key = push_key(settings.state_dir)
-            vault = self._vault = services.open_vault(settings, self.clock.now)
+            vault = self._vault = self._open_vault()
             self.store = await self._open_store(stack)
             if self.store.moved_aside is not None:
                 log.error(
@@ -402,6 +408,17 @@ class Daemon:
             outboxes=(self._posted, self._commanded),
             company=self.settings.server.public_url or platform.node(),
         )
+
+    def _open_vault(self) -> Vault | None:
+        settings = self.settings
+        try:
+            return services.open_vault(settings, self.clock.now)
+        except UserError as error:
+            # By an API key people are put back all the same: nobody stays unavailable for a key that is lost.
+            if not self._only_releases or settings.aircall.oauth is not None:
+                raise
+            log.warning(str(error), action="vault_damaged")
+            return Vault.shut(settings.credentials, settings.vault_key_file, self.clock.now)
 
     async def _open_store(self, stack: contextlib.AsyncExitStack) -> Store:
         """The database, or one in memory while its disk fails: whoever is held must not wait for a disk."""

@@ -30,6 +30,8 @@ TROUBLED_RETRY_SECONDS = 15 * 60.0
 DOUBT_SECONDS = 86400.0
 LEAST_DOUBTED = 2
 MOST_SAID = 5
+GATHER_SECONDS = 0.5
+"""Those who consent within so short a time are taken up together: each time takes as long as there are people."""
 
 Pairs = Sequence[tuple[str, int]]
 
@@ -69,6 +71,8 @@ class Everybody:
         self._trying = False
         self._followed: Pairs | None = None
         self._said: tuple[object, ...] = ()
+        self._refreshed_at: float | None = None
+        self._gathering: asyncio.Task[None] | None = None
         scheduler.handle("everybody", lambda *_: self._consider())
         scheduler.when_stepped(lambda now, _: self._stepped(now))
 
@@ -106,7 +110,26 @@ class Everybody:
 
     def refresh(self) -> None:
         """Who has consented may have changed."""
+        self._refreshed_at = self._clock.monotonic()
         self._consider()
+
+    async def refresh_together(self) -> None:
+        """As `refresh`, at once or within GATHER_SECONDS, and once for all who ask meanwhile."""
+        if self._gathering is None:
+            since = self._refreshed_at
+            wait = 0.0 if since is None else since + GATHER_SECONDS - self._clock.monotonic()
+            if wait <= 0.0:
+                self.refresh()
+                return
+            self._gathering = asyncio.create_task(self._refresh_in(wait), name="consents")
+        await asyncio.shield(self._gathering)
+
+    async def _refresh_in(self, seconds: float) -> None:
+        try:
+            await self._clock.sleep(seconds)
+        finally:
+            self._gathering = None
+        self.refresh()
 
     def is_user(self, email: str) -> bool:
         """Whether this is the address of an Aircall user."""

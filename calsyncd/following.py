@@ -52,6 +52,7 @@ class Following:
         self._connected = connected
         self._everybody = Everybody(scheduler, follow=self._follow_everybody, accounts=accounts, knows=knows)
         self._serving = False
+        self._made: dict[tuple[str, int], config.Agent] = {}
         roster.heard = self._heard
 
     def recall(self, held: dict[int, str], read: Iterable[str]) -> None:
@@ -66,6 +67,7 @@ class Following:
     def follow(self, settings: Settings) -> None:
         """Follow whom these settings name, or everybody."""
         self._settings = settings
+        self._made.clear()
         if settings.everybody:
             self._everybody.configure(None)
             self._phones.users_changed()
@@ -115,7 +117,7 @@ class Following:
     async def connected(self, email: str) -> None:
         """An agent has consented, perhaps anew: read their calendars now."""
         self._forget(email)
-        self._everybody.refresh()
+        await self._everybody.refresh_together()
         # To follow anew takes as long as there are agents: not for each of a crowd that connects.
         if not self._syncer.of_agent(email) or self._syncer.parted(email) is not None:
             self._follow_calendars()
@@ -128,10 +130,15 @@ class Following:
         self._follow_calendars()
         self._forget(email)
 
-    def regranted(self) -> None:
-        """What was granted is not what it was: somebody has seen to the vault's files."""
+    def regranted(self, gone: Collection[str]) -> None:
+        """What was granted is not what it was: somebody has seen to the vault's files, and these accounts are gone."""
         self._everybody.refresh()
         self._follow_calendars()
+        for email in gone:
+            # Of whoever is followed no more the token that is left stops the channels.
+            if self._syncer.of_agent(email):
+                self._forget(email)
+                self._syncer.fetch(email)
 
     def left(self, _: str) -> None:
         """Nothing is left of what an agent had granted."""
@@ -140,11 +147,14 @@ class Following:
     # -- in step ---------------------------------------------------------------------------------------------------
 
     def _follow_everybody(self, pairs: Pairs) -> None:
-        self.who = []
-        for email, user in pairs:
+        made = self._made
+        self._made = {}
+        for pair in pairs:
             # An address that the settings would refuse is nobody's calendar.
             with contextlib.suppress(ValueError):
-                self.who.append(self._settings.agent_of(email, user))
+                # To lay the rules over each other takes longer than all the rest: not again for whoever was there.
+                self._made[pair] = made.get(pair) or self._settings.agent_of(*pair)
+        self.who = list(self._made.values())
         self._phones.follow(_agents(self.who), listed=True)
         self._follow_calendars()
 

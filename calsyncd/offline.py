@@ -27,7 +27,8 @@ async def release_without_daemon(
             f"{settings.state_dir}: no calsyncd ever ran with this state directory: nobody can be put back from here;"
             " if the service has another one, name it as state_dir in the settings, or in $STATE_DIRECTORY"
         )
-    return await _without_daemon(settings, path, environ, lambda control: control.release_all(actor))
+    daemon = Daemon(settings, path, environ, only_releases=True)
+    return await _without_daemon(daemon, lambda control: control.release_all(actor))
 
 
 async def forget_without_daemon(
@@ -39,19 +40,15 @@ async def forget_without_daemon(
             f"{settings.state_dir}: no calsyncd ever ran with this state directory: it keeps nothing of anybody; if the"
             " service has another one, name it as state_dir in the settings, or in $STATE_DIRECTORY"
         )
-    return await _without_daemon(settings, path, environ, lambda control: control.forget(email, actor, reason))
+    return await _without_daemon(Daemon(settings, path, environ), lambda control: control.forget(email, actor, reason))
 
 
 async def _without_daemon(
-    settings: Settings,
-    path: Path,
-    environ: Mapping[str, str],
-    deed: Callable[[Control], Coroutine[Any, Any, dict[str, Any]]],
+    daemon: Daemon, deed: Callable[[Control], Coroutine[Any, Any, dict[str, Any]]]
 ) -> dict[str, Any]:
     """Do this with a daemon that only puts back whoever is to be put back."""
-    daemon = Daemon(settings, path, environ)
     async with contextlib.AsyncExitStack() as stack:
-        stack.callback(give_to_owner, settings.state_dir)
+        stack.callback(give_to_owner, daemon.settings.state_dir)
         journal = await stack.enter_async_context(daemon.built())
         for agent in daemon.roster.agents.values():
             agent.ready = True

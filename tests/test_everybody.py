@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -361,3 +362,29 @@ async def test_a_crowd_that_connects_is_no_news() -> None:
             company.everybody.refresh()
 
     assert [one["users"] for one in logged()] == [3, 0, 1]
+
+
+async def test_a_crowd_is_taken_up_together() -> None:
+    """The first at once, those who come meanwhile half a second later: it takes as long as there are people."""
+    consented: set[str] = set()
+    company = Company(consented)
+    people = [f"agent{user}@example.com" for user in range(1, 101)]
+    for user, email in enumerate(people, 1):
+        company.join(user, email)
+    async with company.office as office:
+        company.everybody.configure(None)
+        await office.a_while(MINUTE)
+        before, connecting = len(company.followings), []
+        for number, email in enumerate(people):
+            consented.add(email)
+            connecting.append(asyncio.create_task(company.everybody.refresh_together()))
+            if number == 0:
+                await connecting[0]
+                assert company.followed == {email: 1}
+            elif number % 50 == 0:
+                await office.a_while(1.0)
+        await office.a_while(1.0)
+
+        assert all(one.done() for one in connecting)
+        assert len(company.followed) == len(people)
+        assert len(company.followings) - before == 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +9,7 @@ from urllib.parse import quote
 import click
 
 from calsyncd.cli.common import commands, config_option, load_settings
+from calsyncd.core.matching import nearest
 from calsyncd.errors import UserError
 from calsyncd.routes import AIRCALL_INSTALL, GOOGLE_CONNECT
 
@@ -39,8 +39,8 @@ def _connect_link(email: str, settings: Any, path: Path) -> str:
         raise UserError(f"{email} is no e-mail address", exit_code=1)
     known = [agent.email.lower() for agent in settings.agents]
     if not settings.everybody and wanted not in known:
-        near = difflib.get_close_matches(wanted, known, 1)
-        meant = f"did you mean {near[0]}?" if near else "add them under agents: first"
+        near = nearest(wanted, known)
+        meant = f"did you mean {near}?" if near else "add them under agents: first"
         raise UserError(f"{email} is no agent in {path}: {meant}", exit_code=1)
     return f"{settings.server.public_url}{GOOGLE_CONNECT}?email={quote(wanted, safe='@')}"
 

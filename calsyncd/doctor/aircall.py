@@ -60,7 +60,7 @@ async def webhooks(examined: Examined) -> list[Finding]:
             note("none is used (aircall.webhooks and server.public_url): changes by hand are seen at the next look")
         ]
     try:
-        listed = await _all_webhooks(examined)
+        listed = await all_webhooks(examined)
     except ServiceError as error:
         return [_refused(error)]
     need = upkeep(listed, f"{base}{AIRCALL_WEBHOOK}")
@@ -98,7 +98,8 @@ async def all_users(examined: Examined) -> list[User]:
     return known
 
 
-async def _all_webhooks(examined: Examined) -> list[Webhook]:
+async def all_webhooks(examined: Examined) -> list[Webhook]:
+    """Aircall's webhooks, of all pages; ServiceError."""
     listed: list[Webhook] = []
     for page in range(1, MOST_PAGES):
         found, more = await examined.aircall.page_of_webhooks(page)

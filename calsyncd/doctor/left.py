@@ -108,7 +108,9 @@ class Note:
 
     def end(self) -> None:
         """The user is back."""
-        self._path.unlink(missing_ok=True)
+        for path in (self._path, self._path.with_name(f"{NAME}.new")):
+            # Half-written, where it was killed just then.
+            path.unlink(missing_ok=True)
 
 
 def _setting(body: dict[str, Any]) -> Setting:

@@ -13,13 +13,17 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from calsyncd.core.webhooks import CLOSED, OPENED, Webhook
+from calsyncd.doctor.aircall import all_webhooks
 from calsyncd.doctor.examined import Examined
 from calsyncd.doctor.public import daemon_answers
 from calsyncd.doctor.wire import Clock
 from calsyncd.errors import ServiceError
+from calsyncd.routes import AIRCALL_WEBHOOK
 from calsyncd.web.server import serve
 
 MAX_BODY = 64 * 1024
+_OURS = f"{AIRCALL_WEBHOOK}/probe-"
+"""Before the word that is each probe's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ async def listening(examined: Examined, user: int, clock: Clock) -> AsyncIterato
     if base is None or heard.why_not:
         yield heard
         return
-    path, token = f"/webhooks/aircall/probe-{secrets.token_hex(8)}", ""
+    path, token = f"{_OURS}{secrets.token_hex(8)}", ""
 
     async def take(request: web.Request) -> web.Response:
         try:
@@ -67,6 +71,7 @@ async def listening(examined: Examined, user: int, clock: Clock) -> AsyncIterato
     async with contextlib.AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(serve(app, str(examined.settings.server.listen)))
+            await sweep(examined)
             made = await _make(examined, base + path)
         except OSError as error:
             heard.why_not = f"server.listen cannot be listened at: {error.strerror}"
@@ -76,6 +81,15 @@ async def listening(examined: Examined, user: int, clock: Clock) -> AsyncIterato
             token = made.token or ""
             stack.push_async_callback(_delete, examined, made.id)
         yield heard
+
+
+async def sweep(examined: Examined) -> None:
+    """Delete the webhooks that probes which were killed have left, as far as Aircall answers; none is under way."""
+    base = examined.settings.server.public_url
+    with contextlib.suppress(ServiceError):
+        for webhook in await all_webhooks(examined) if base is not None else ():
+            if webhook.url.startswith(f"{base}{_OURS}"):
+                await _delete(examined, webhook.id)
 
 
 async def _make(examined: Examined, address: str) -> Webhook:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from calsyncd.doctor.checks import Check, Finding, failed, note
 from calsyncd.doctor.examined import Examined
 from calsyncd.doctor.left import Left, Note, notes
+from calsyncd.doctor.listener import sweep
 from calsyncd.doctor.probe import Probe
 from calsyncd.doctor.testuser import refuse_followed
 from calsyncd.doctor.wire import word
@@ -36,6 +37,7 @@ async def _undone(examined: Examined, kept: Note, left: Left) -> Finding:
     if end == "failed":
         return failed(f"{killed}, and Aircall does not take the way back", f"set them to {was} in Aircall by hand")
     kept.end()
+    await sweep(examined)
     return note(
         {
             "done": f"{killed}: they are back at {was}",

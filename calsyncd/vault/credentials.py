@@ -87,6 +87,21 @@ class Vault:
         vault._refuse_wrong(keys)
         return vault
 
+    @classmethod
+    def shut(cls, folder: Path, key_file: Path, now: Callable[[], float] = time.time) -> Vault:
+        """One whose key is lost: for whoever can do without all that was granted. Nothing can be kept in it."""
+        return cls(folder, Keys(key_file, (Fernet.generate_key(),)), now)
+
+    @property
+    def folder(self) -> Path:
+        """Where the credentials lie."""
+        return self._folder
+
+    @property
+    def key_file(self) -> Path:
+        """Where their key lies."""
+        return self._keys.path
+
     # -- credentials -----------------------------------------------------------------------------------------------
 
     def put(self, context: str, credential: Mapping[str, Any]) -> None:
@@ -126,7 +141,29 @@ class Vault:
                 said[path.name] = str(error)
         return said
 
+    def demand_folder(self) -> None:
+        """UserError if the folder, which `open` has made, is not there any more."""
+        if not is_there(self._folder):
+            raise UserError(
+                f"{self._folder}: is not there any more: put the folder of the credentials back, or restart calsyncd"
+                " and connect everybody anew"
+            )
+
     # -- keys ------------------------------------------------------------------------------------------------------
+
+    def fault_of_key(self) -> str | None:
+        """What is wrong with the key file, which the next start will need, and what to do; None if nothing is."""
+        try:
+            # A rotation by another process changes both: with its lock they fit together.
+            with contextlib.ExitStack() as stack:
+                with contextlib.suppress(UserError):
+                    stack.enter_context(locked(self._folder))
+                fresh = read_keys(self._keys.path)
+                if fresh != self._keys:
+                    self._refuse_wrong(fresh)
+        except UserError as error:
+            return str(error)
+        return None
 
     def rotate(self) -> int:
         """Encrypt everything with a new key and drop the others; how many files there are.

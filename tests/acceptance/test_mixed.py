@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
 import yaml
 
+from calsyncd.connections import file_of
 from calsyncd.routes import AIRCALL_INSTALL
 from calsyncd.sandbox.world import Sandbox
 from tests.acceptance.conftest import Launch
@@ -36,7 +38,10 @@ def reload(daemon: Running) -> None:
 
 
 async def test_consent_and_a_key(sandbox: Sandbox, launch: Launch) -> None:
-    """Held and put back; the consent is withdrawn and given again; who is listed no more is shown; a file is mended."""
+    """Held and put back; the consent is withdrawn and given again; who is listed no more is shown.
+
+    A file that was damaged is mended, and one is deleted.
+    """
     sandbox.add_agent(AMY, user_id=1)
     sandbox.add_agent(BOB, user_id=2)
     event = meeting(sandbox, AMY, -60, 3600)
@@ -74,6 +79,11 @@ async def test_consent_and_a_key(sandbox: Sandbox, launch: Launch) -> None:
     stray.unlink()
     reload(daemon)
     await daemon.logged("vault_mended", file=stray.name)
+    (folder / file_of(AMY)).unlink()
+    reload(daemon)
+    async with asyncio.timeout(5):
+        while (gone := (await daemon.agents())[AMY])["trouble"] is None:
+            await asyncio.sleep(0.05)
 
     assert waiting["trouble"]["code"] == "not_connected"
     assert (lost["trouble"]["code"], lost["trouble"]["owner"]) == ("consent_withdrawn", "the agent")
@@ -81,6 +91,27 @@ async def test_consent_and_a_key(sandbox: Sandbox, launch: Launch) -> None:
     assert [one["email"] for one in unlisted] == [BOB]
     assert f"1 connected account is no agent: {BOB}; `calsyncd forget EMAIL`" in table
     assert str(stray) in damaged["event"]
+    # Not a token's life later; what is known of the meeting goes to its end.
+    assert (gone["trouble"]["code"], gone["state"]) == ("not_connected", "held")
+
+
+async def test_a_lost_vault_key_keeps_nobody_unavailable(sandbox: Sandbox, launch: Launch) -> None:
+    """The daemon does not start without it; by Aircall's key everybody can be put back all the same."""
+    sandbox.add_agent(AMY, user_id=1)
+    meeting(sandbox, AMY, -60, 3600)
+    daemon = await launch([AMY], consent=True)
+    async with Browser(address(sandbox)) as browser:
+        await browser.through(AMY)
+        await daemon.until(AMY, state="held", trouble=None)
+    await daemon.stop()
+    (daemon.config.parent / "state-key" / "vault.key").unlink()
+    refused, _, why = await command("run", "--config", str(daemon.config))
+    ended, _, _ = await command("release", "--all", "--config", str(daemon.config))
+
+    assert (refused, "vault.key: no such file" in why) == (78, True)
+    assert ended == 0
+    assert statuses(sandbox, 1) == [("api", "unavailable"), ("api", "available")]
+    assert not (daemon.config.parent / "state-key" / "vault.key").exists()
 
 
 async def install(sandbox: Sandbox, daemon: Running, *, first: bool) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
+from cryptography.fernet import Fernet
 from structlog.testing import capture_logs
 
 from calsyncd.aircall.authorization import CONTEXT, Installation, Installed
@@ -31,9 +32,12 @@ class Watched:
             connections=company.connections,
             installed=self.installed,
             mended=self._mended,
-            changed=lambda: self.told.append("changed"),
+            changed=self._changed,
             regained=self._regained,
         )
+
+    def _changed(self, gone: Collection[str]) -> None:
+        self.told += ["changed", *(f"{email} is gone" for email in gone)]
 
     async def _mended(self, email: str) -> None:
         self.told.append(email)
@@ -91,7 +95,56 @@ async def test_a_credential_that_cannot_be_read(company: Company, browser: Brows
     assert (watched.wrong, company.connections.connected()) == ([("vault", BOB)], [AMY, BOB])
     file(company, file_of(BOB)).unlink()
     await watched.look()
-    assert (watched.wrong, watched.told, company.connections.connected()) == ([], ["changed"], [AMY])
+    assert (watched.wrong, company.connections.connected()) == ([], [AMY])
+    assert watched.told == ["changed", f"{BOB} is gone"]
+
+
+async def test_a_folder_that_cannot_be_looked_through(company: Company, browser: Browser) -> None:
+    """Nobody counts as gone with it, and somebody is told."""
+    await browser.through()
+    folder = file(company, "").resolve()
+    away = folder.with_name("away")
+    watched = Watched(company)
+    await watched.look()
+    for instead in (None, "a file"):
+        folder.rename(away)
+        if instead is not None:
+            folder.write_text(instead)
+
+        assert await watched.look() == ["vault_damaged"]
+        assert await watched.look() == []
+        assert watched.wrong == [("vault", "credentials")]
+        assert (company.connections.connected(), watched.told) == ([AMY], [])
+
+        if instead is not None:
+            folder.unlink()
+        away.rename(folder)
+        assert await watched.look() == ["vault_mended"]
+        assert (watched.wrong, company.connections.connected()) == ([], [AMY])
+
+
+async def test_a_key_that_goes_while_the_daemon_runs(company: Company, browser: Browser) -> None:
+    """Somebody is told before the next start, which could not open anything."""
+    await browser.through()
+    key = company.folder / "vault.key"
+    good = key.read_bytes()
+    watched = Watched(company)
+    await watched.look()
+    for bad in (None, b"scribbled\n", Fernet.generate_key() + b"\n"):
+        key.unlink()
+        if bad is not None:
+            key.write_bytes(bad)
+            key.chmod(0o600)
+
+        assert await watched.look() == ["vault_damaged"]
+        assert await watched.look() == []
+        assert watched.wrong == [("vault", "vault.key")]
+        assert await company.can_read(AMY)
+
+        key.write_bytes(good)
+        key.chmod(0o600)
+        assert await watched.look() == ["vault_mended"]
+        assert watched.wrong == []
 
 
 async def test_the_installation_that_can_be_read_again(company: Company) -> None:
@@ -109,6 +162,22 @@ async def test_the_installation_that_can_be_read_again(company: Company) -> None
     await watched.look()
 
     assert (watched.installed.header(), watched.told, watched.wrong) == ("Bearer token", ["aircall", "changed"], [])
+
+
+async def test_the_installation_that_is_put_back_after_it_was_deleted(company: Company) -> None:
+    """A backup takes longer to find than it takes to delete a file."""
+    await Installed(company.vault).keep(Installation("token", 7, 1.0, enabled=True))
+    path = file(company, name_of(CONTEXT))
+    good = path.read_bytes()
+    path.unlink()
+    watched = Watched(company)
+    await watched.look()
+    assert (watched.installed.header(), watched.told) == (None, [])
+
+    path.write_bytes(good)
+    await watched.look()
+
+    assert (watched.installed.header(), watched.told) == ("Bearer token", ["aircall"])
 
 
 @contextlib.asynccontextmanager

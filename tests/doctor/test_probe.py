@@ -339,16 +339,21 @@ async def undone(world: World, monkeypatch: pytest.MonkeyPatch) -> list[tuple[st
 
 @pytest.mark.parametrize("begun", [True, False], ids=["after the first start", "before it"])
 async def test_a_probe_that_is_killed(world: World, monkeypatch: pytest.MonkeyPatch, *, begun: bool) -> None:
-    """With SIGKILL in the middle the user stays changed, and the next run puts them back and says so; once."""
+    """With SIGKILL in the middle the user stays changed, and the next run puts them back and says so; once.
+
+    The webhook goes too.
+    """
     before = set(world.folder.iterdir())
     if begun:
         load(world.path, {}).state_dir.mkdir()
     await killed(world, "unavailable")
     assert world.sandbox.aircall.setting(USER).status == "unavailable"
+    assert len(world.sandbox.aircall.webhooks.by_id) == 1
 
     ((outcome, what),) = await undone(world, monkeypatch)
 
     assert outcome == "note"
+    assert world.sandbox.aircall.webhooks.by_id == {}
     assert what.startswith("the probe of 20")
     assert what.endswith(f" was killed and left {EMAIL} changed: they are back at custom")
     assert world.sandbox.aircall.setting(USER) == Setting("custom")
