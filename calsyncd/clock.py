@@ -195,6 +195,13 @@ class SystemClock:
             self._timer = None
 
 
+def booted_at() -> float:
+    """When the machine was started, epoch seconds, by its clocks as they are now; 0 where the system does not tell."""
+    if not sys.platform.startswith("linux"):
+        return 0.0
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def local_time(text: str, zone: tzinfo) -> tuple[datetime, bool]:
     """(an RFC 3339 time by the zone's clock, whether it is today there)."""
     local = datetime.fromisoformat(text).astimezone(zone)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from calsyncd.clock import booted_at
 from calsyncd.core.access import REACH
 from calsyncd.core.troubles import CODES
 
@@ -63,6 +64,16 @@ class _Registry(CollectorRegistry):
         for metric in super().collect():
             metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
             yield metric
+
+
+class OwnProcess(ProcessCollector):
+    """The `process_` metrics, also where /proc has nothing but processes, as under the unit's `ProcSubset=pid`.
+
+    The library reads from /proc/stat when the machine booted, and without that file tells nothing at all.
+    """
+
+    def _boot_time(self) -> float:
+        return booted_at()
 
 
 class Metrics:
@@ -175,7 +186,7 @@ class Metrics:
             "1 while the loop turns and the database answers, as /healthz has it.",
             registry=registry,
         )
-        ProcessCollector(registry=registry)
+        OwnProcess(registry=registry)
         build = Gauge("calsyncd_build_info", "Always 1.", ["version", "python"], registry=registry)
         build.labels(version=version, python=platform.python_version()).set(1)
         self._routes: set[str] = set()

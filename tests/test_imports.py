@@ -19,7 +19,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "clock": set(),
     "logs": {"story"},
     "story": set(),
-    "metrics": {"core"},
+    "metrics": {"clock", "core"},
     "systemd": set(),
     "state": {"errors"},
     "backup": {"core", "errors", "ledger", "state", "store", "vault"},

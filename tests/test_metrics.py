@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import REGISTRY, generate_latest
+from prometheus_client import REGISTRY, ProcessCollector, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from calsyncd.metrics import MAX_ROUTES, Metrics
+from calsyncd.metrics import MAX_ROUTES, Metrics, OwnProcess
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from prometheus_client import CollectorRegistry
 
 PROMISED: dict[str, tuple[str, set[str]]] = {
@@ -202,3 +204,15 @@ def test_a_flood_of_unforeseen_values_makes_no_flood_of_series(metrics: Metrics)
     assert not re.search(r'"[^"]*(?:service|verdict|result|kind|code|health|stance)[0-9]', exposed)
     assert value(metrics.registry, "calsyncd_alarms", code="other") == 1
     assert value(metrics.registry, "calsyncd_updates_total", result="other") == 5000
+
+
+def test_the_process_is_told_of_where_proc_has_processes_only(tmp_path: Path) -> None:
+    """The unit hides all else in /proc (`ProcSubset=pid`): what alerts ask for is there all the same, and the same."""
+    (tmp_path / "self").symlink_to("/proc/self")
+    told, plain = (
+        {sample.name: sample.value for metric in one.collect() for sample in metric.samples}
+        for one in (OwnProcess(proc=str(tmp_path), registry=None), ProcessCollector(registry=None))
+    )
+
+    assert told.keys() == plain.keys() == {name for name in PROMISED if name.startswith("process_")}
+    assert abs(told["process_start_time_seconds"] - plain["process_start_time_seconds"]) < 2
