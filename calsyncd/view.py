@@ -367,11 +367,9 @@ def _why(agent: Agent, state: str, trouble: Trouble | None, now: float, zone: tz
     if timeline is not None and timeline.span_at(now) is not None:
         return "In a meeting; their setting is being looked at."
     skipped = _skipped(timeline, now, zone)
-    return (
-        f"{skipped}No meeting ahead."
-        if start is None
-        else f"{skipped}Free until the next meeting at {clock_in(zone, start)}."
-    )
+    if start is None:
+        return f"{skipped}No meeting ahead."
+    return f"{skipped}No {'other ' if skipped else ''}meeting until {clock_in(zone, start)}."
 
 
 def _skipped(timeline: Timeline | None, now: float, zone: tzinfo) -> str:

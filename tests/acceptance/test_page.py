@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
@@ -153,6 +156,25 @@ async def test_every_button_of_an_agent(sandbox: Sandbox, launch: Launch, contex
     await page.click("#panel-close")
     await expect(page.locator("#panel")).to_be_hidden()
     assert await page.evaluate("() => [document.images.length, location.hash]") == [2, ""]
+
+
+async def test_times_are_told_once_and_by_24_hours(sandbox: Sandbox, launch: Launch, context: BrowserContext) -> None:
+    """To an American abroad: by the viewer's clock, then by the agent's, and not again in the sentence."""
+    sandbox.add_agent(AMY, user_id=1)
+    meeting(sandbox, AMY, -60, 1200)
+    daemon = await launch([AMY])
+    await daemon.until(AMY, state="held")
+    amy = (await daemon.agents())[AMY]
+    end = datetime.fromisoformat(amy["until"])
+    here, there = (f"{end.astimezone(ZoneInfo(zone)):%H:%M}" for zone in ("America/New_York", amy["zone"]))
+    assert context.browser is not None
+    abroad = await context.browser.new_context(locale="en-US", timezone_id="America/New_York")
+    page = await opened(abroad, daemon)
+
+    why = rf"(\w+,? )?{here}(:\d\d)? in \d+ min \((\w+,? )?{there}(:\d\d)? \w+\)In a meeting; then back to available\."
+    await expect(row(page, AMY).locator(".why")).to_have_text(re.compile(f"^{why}$"))
+    await row(page, AMY).locator(".why").click()
+    await expect(page.locator("#panel-why-word")).to_have_text(f"Why, by the clock of {amy['zone']}")
 
 
 async def test_everybody_at_once_and_by_keyboard_alone(

@@ -98,7 +98,7 @@ async def test_every_button_does_what_it_says(demo: tuple[str, asyncio.subproces
 
     now = page.locator("#scale text.now")
     await page.click('.paces [data-rate="0"]')
-    await expect(page.locator('.paces [data-rate="0"]')).to_have_text("go on")
+    await expect(page.locator('.paces [data-rate="0"]')).to_have_text("let time run")
     await page.wait_for_timeout(500)
     still = await now.text_content()
     await page.wait_for_timeout(2500)

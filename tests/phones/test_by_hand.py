@@ -98,7 +98,7 @@ async def test_a_meeting_is_skipped_while_it_runs() -> None:
         assert (view["state"], view["hold"], view["extended_until"]) == ("idle", None, None)
         assert view["skipped"] == [{"event": "m0", "start": stamp(office, 60), "end": stamp(office, 600)}]
         assert view["reason"] == (
-            "The meeting until 08:10:00 UTC is skipped by hand. Free until the next meeting at 08:10:00 UTC."
+            "The meeting until 08:10:00 UTC is skipped by hand. No other meeting until 08:10:00 UTC."
         )
         assert puts == [(60, "unavailable"), (100, "available")]
         assert counter.puts()[2:] == [(600, "unavailable"), (900, "available")]

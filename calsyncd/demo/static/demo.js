@@ -13,8 +13,9 @@ const DONE = {
   meet: "a meeting was added", move: "the meeting was moved", cancel: "the meeting was cancelled", decline: "the meeting was declined",
   available: "changed by hand to available", custom: "changed by hand to Auto", unavailable: "changed by hand to unavailable",
 };
+const [STOP, GO_ON] = ["stop time", "let time run"];
 const ECHO_SECONDS = 20;
-const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const rows = new Map(); // email → the row of buttons
 const refusals = new Map(); // email → {at, message}
 let state = null;
@@ -69,7 +70,7 @@ document.querySelector("main").prepend(stage);
 function drawPaces() {
   if (!paces.children.length) {
     for (const rate of state.rates) {
-      const chip = el("button", { type: "button", class: "chip", "data-rate": rate }, rate ? `${rate}×` : "pause");
+      const chip = el("button", { type: "button", class: "chip", "data-rate": rate }, rate ? `${rate}×` : STOP);
       chip.addEventListener("click", async () => {
         try { await ask("/demo/pace", { rate: rate || state.rate ? rate : 1 }); } catch { return; }
         setTimeout(() => document.dispatchEvent(new CustomEvent("calsyncd:refresh")), 80);
@@ -79,7 +80,7 @@ function drawPaces() {
   }
   for (const chip of paces.children) {
     const on = Number(chip.dataset.rate) === state.rate;
-    if (chip.dataset.rate === "0") chip.textContent = on ? "go on" : "pause";
+    if (chip.dataset.rate === "0") chip.textContent = on ? GO_ON : STOP;
     else chip.setAttribute("aria-pressed", String(on));
   }
   stage.classList.toggle("still", state.rate === 0);
@@ -94,7 +95,7 @@ function newRow({ email, name }) {
     return chip;
   });
   const phone = SETTINGS.map(([what, word]) => {
-    const chip = el("button", { type: "button", class: "chip", "data-do": what, title: "The agent changes this in Aircall's own app" }, word);
+    const chip = el("button", { type: "button", class: "chip", "data-do": what, title: `Aircall shows ${word} while this is lit; pressed, the agent changes it in Aircall's own app` }, word);
     chip.addEventListener("click", () => act(email, what));
     return chip;
   });
@@ -103,7 +104,7 @@ function newRow({ email, name }) {
     "tr", { role: "row", class: "hands" },
     el("td", { role: "cell", colspan: 5, class: "buttons" }, el(
       "div", { class: "acts" }, el("span", { class: "lead" }),
-      group(`${name}: the calendar`, calendar), el("span", { class: "by" }, "by hand:"), group(`${name}: by hand`, phone),
+      group(`${name}: the calendar`, calendar), group(`${name}: in Aircall`, [el("span", { class: "by" }, "in Aircall:"), ...phone]),
       el("span", { class: "echo", role: "status" }),
     )),
   );

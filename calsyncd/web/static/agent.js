@@ -2,12 +2,12 @@
 
 import { bodyOf, busy, choices, isBusy, post, reasonField, result } from "./acts.js";
 import { company, span } from "./company.js";
-import { $, el, redrawn } from "./dom.js";
+import { $, el, redrawn, say } from "./dom.js";
 import { History } from "./history.js";
 import { answered } from "./live.js";
 import { axis, strip } from "./strip.js";
 import { address, choose, drawStrips, focusRow, measures, narrow, troubleBox, until } from "./table.js";
-import { FOREVER, ago, at, clock, now, tick } from "./times.js";
+import { FOREVER, ago, at, clock, now, second, secondIn, tick } from "./times.js";
 import { ACCESS, PUSH, stateClass, stateMeaning, stateWord, status } from "./words.js";
 
 const AGAIN_MS = 30000; // what is told in relative times is asked for again
@@ -127,6 +127,8 @@ export function drawAgent() {
     agent.mode === "observe" ? el("span", { class: "small" }, "only observed: calsyncd changes nothing") : null,
   ]);
   redrawn($("panel-facts"), agent, () => facts(agent));
+  const other = secondIn(agent.zone, now()) !== second.format(now());
+  say($("panel-why-word"), other ? `Why, by the clock of ${agent.zone}` : "Why");
   redrawn($("panel-trouble"), agent.trouble, () => (agent.trouble ? [troubleBox(agent.trouble)] : []));
   const act = (name) => panel.querySelector(`[data-act="${name}"]`);
   act("resume").hidden = !agent.paused_until;

@@ -51,10 +51,10 @@ function push(counts) {
   const wanted = PUSH_WORST.filter((health) => counts[health]);
   const all = wanted.reduce((sum, health) => sum + counts[health], 0);
   say($("push-healthy"), (counts.healthy ?? 0).toLocaleString());
-  say($("push-of"), `of ${many(all, "calendar")} ${all === 1 ? "is" : "are"} told by push`);
+  say($("push-of"), `of ${all.toLocaleString()} by push`);
   const others = wanted.filter((health) => health !== "healthy");
   redrawn($("push-others"), others.map((health) => [health, counts[health]]), () => (
-    others.length ? others.map((health) => el("span", { class: `push ${health}`, title: PUSH[health] }, `${counts[health].toLocaleString()} ${health}`)) : ["Google tells of each change at once"]
+    others.length ? others.map((health) => el("span", { class: `push ${health}`, title: PUSH[health] }, `${counts[health].toLocaleString()} ${health}`)) : []
   ));
 }
 
@@ -93,7 +93,7 @@ export function drawOverview() {
   push(overview.push);
   if (!document.body.classList.contains("stale")) alarms(overview);
   $("paused").hidden = !overview.paused_all;
-  redrawn($("about"), [overview.version, overview.started_at, new Date(now()).toDateString()], () => [`calsyncd ${overview.version}, running since `, at(overview.started_at)]);
+  redrawn($("about"), [overview.version, overview.started_at, new Date(now()).toDateString()], () => [`calsyncd ${overview.version}, running since `, at(overview.started_at), "."]);
   switches();
 }
 

@@ -5,7 +5,8 @@ import { hour as minute, second } from "./times.js";
 import { status as setting } from "./words.js";
 
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200].map((s) => s * 1000);
-const LANES = { event: [1, 11], wanted: [15, 5], set: [23, 17] };
+const LANES = { event: [1, 12], wanted: [15, 5], set: [23, 17] };
+const FOOT = { event: 3, set: 4 }; // a word's foot, below the middle
 export const HEIGHT = 41;
 
 const percent = (at, [low, high]) => ((Math.min(Math.max(at, low), high) - low) / (high - low)) * 100;
@@ -18,7 +19,7 @@ function bar(one, span, lane, name, says, word, most = 0) {
   const [y, height] = LANES[lane];
   const box = { x: `${from}%`, width: `${Math.max(width, 0.15)}%`, y, height };
   const found = [svg("rect", { ...box, rx: 2.5, class: `${lane} ${name}` }, svg("title", {}, says))];
-  if (word && (width / 100) * most > word.length * 6.6 + 8) found.push(svg("text", { x: `${from}%`, dx: 5, y: y + height / 2 + 4, class: `word ${name}` }, word));
+  if (word && (width / 100) * most > word.length * 6.6 + 8) found.push(svg("text", { x: `${from}%`, dx: 5, y: y + height / 2 + FOOT[lane], class: `word ${name}` }, word));
   return found;
 }
 

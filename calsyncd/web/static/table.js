@@ -4,7 +4,7 @@
 import { company, span } from "./company.js";
 import { $, el, many, redrawn } from "./dom.js";
 import { axis, strip } from "./strip.js";
-import { FOREVER, ago, clock, exactly, now, rate, tick } from "./times.js";
+import { FOREVER, ago, clock, clockIn, exactly, now, rate, secondIn, tick } from "./times.js";
 import { ORDER, PUSH, PUSH_WORST, stateClass, stateMeaning, stateWord, status } from "./words.js";
 
 const SLICE_MS = 8;
@@ -32,11 +32,32 @@ function setting(value) {
   return shown;
 }
 
+const ends = (agent) => (agent.paused_until && agent.state === "paused" ? agent.paused_until : agent.until);
+
+// The agent's sentence tells times by the agent's clock, such as "10:30:00 CET".
+const TOLD = /\b\d\d:\d\d:\d\d ([A-Z]{2,5}\b|[+-]\d{2,4}\b)/;
+
 export function until(agent) {
-  const iso = agent.paused_until && agent.state === "paused" ? agent.paused_until : agent.until;
+  const iso = ends(agent);
   const at = Date.parse(iso);
   if (!iso || at >= FOREVER) return agent.state === "paused" ? el("span", { class: "until" }, "until resumed") : null;
-  return el("span", { class: "until" }, el("b", { title: exactly(at) }, clock(at)), " ", ago(iso));
+  const [, abbreviation] = TOLD.exec(agent.reason ?? "") ?? [];
+  const theirs = abbreviation && clockIn(agent.zone, at);
+  const differs = theirs && theirs !== clock(at);
+  return el(
+    "span", { class: "until" }, el("b", { title: exactly(at) }, clock(at)), " ", ago(iso),
+    ...(differs ? [" ", el("span", { class: "theirs", title: `by the agent's clock, ${agent.zone}` }, `(${theirs} ${abbreviation})`)] : []),
+  );
+}
+
+// Why, without the time that stands before it.
+function sentence(agent) {
+  const said = agent.reason ?? "";
+  const at = Date.parse(ends(agent));
+  const [, abbreviation] = TOLD.exec(said) ?? [];
+  if (!abbreviation || !(at < FOREVER)) return said;
+  const [before, ...after] = said.split(` until ${secondIn(agent.zone, at)} ${abbreviation}`);
+  return after.reduce((text, rest) => `${text}${/^[;,] then\b/.test(rest) ? "" : " until then"}${rest}`, before);
 }
 
 function calendars({ calendars: all }) {
@@ -78,7 +99,7 @@ function mainRow(agent, picture) {
       "In Aircall", agent.state === "pending" ? "differs" : "", setting(agent.setting),
       differs ? el("span", { class: "small" }, `wanted: ${status(wanted)}`) : null,
     ),
-    cell("Until, and why", "why", until(agent), el("span", { class: "small" }, agent.reason ?? "")),
+    cell("Until, and why", "why", until(agent), el("span", { class: "small" }, sentence(agent))),
     el("td", { role: "cell", class: "day" }, picture, calendars(agent)),
   );
 }

@@ -6,12 +6,29 @@ import { el } from "./dom.js";
 export const DAY_MS = 86400000;
 export const FOREVER = Date.parse("9999-01-01T00:00:00Z"); // what ends later has no end
 
-export const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-export const second = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const weekday = new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "2-digit", minute: "2-digit" });
-const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
-const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+// By 24 hours in every language: so do the daemon's sentences tell times, and they stand beside these.
+const MINUTE = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const format = (options) => new Intl.DateTimeFormat(undefined, options);
+
+// What shows an instant by a zone's clock, the viewer's if none is named.
+const forms = (timeZone) => ({
+  hour: format({ ...MINUTE, timeZone }),
+  second: format({ ...MINUTE, second: "2-digit", timeZone }),
+  weekday: format({ ...MINUTE, weekday: "short", timeZone }),
+  date: format({ ...MINUTE, day: "numeric", month: "short", timeZone }),
+});
+const mine = forms();
+export const { hour, second } = mine;
+const whole = format({ dateStyle: "full", timeStyle: "long", hourCycle: "h23" });
 export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const others = new Map(); // zone → its forms; the viewer's, where this browser does not know the zone
+
+function formsIn(name) {
+  if (!others.has(name)) {
+    try { others.set(name, forms(name)); } catch { others.set(name, mine); }
+  }
+  return others.get(name);
+}
 
 let told = { now: Date.now(), at: performance.now(), stands: true };
 
@@ -31,11 +48,15 @@ export function goOn(pace) {
   document.body.dataset.rate = pace;
 }
 
-export function clock(at) {
+function shown(at, form) {
   if (at >= FOREVER) return "no end";
-  if (new Date(at).toDateString() === new Date(now()).toDateString()) return (at % 60000 ? second : hour).format(at);
-  return Math.abs(at - now()) < 6 * DAY_MS ? weekday.format(at) : date.format(at);
+  if (new Date(at).toDateString() === new Date(now()).toDateString()) return (at % 60000 ? form.second : form.hour).format(at);
+  return (Math.abs(at - now()) < 6 * DAY_MS ? form.weekday : form.date).format(at);
 }
+
+export const clock = (at) => shown(at, mine);
+export const clockIn = (name, at) => shown(at, formsIn(name));
+export const secondIn = (name, at) => formsIn(name).second.format(at);
 
 export function length(ms) {
   const seconds = Math.max(0, Math.round(ms / 1000));
