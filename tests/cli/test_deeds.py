@@ -90,9 +90,10 @@ def test_who_asks_is_told(recorder: Recorder, deed: tuple[str, ...]) -> None:
 def test_who_releases_everybody_is_told(recorder: Recorder) -> None:
     """As with the other deeds."""
     recorder.said = '{"released": [], "still_held": []}'
-    recorder.run("release", "--all", "--actor", "lena")
+    said = recorder.run("release", "--all", "--actor", "lena")
 
     assert recorder.sent == [{"actor": "lena"}]
+    assert said.startswith("Nobody was held.\nAll agents are paused")
 
 
 def test_times_are_by_the_agents_clock_and_name_it(recorder: Recorder) -> None:
