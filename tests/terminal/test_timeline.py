@@ -164,6 +164,7 @@ def test_every_width_is_kept(width: int) -> None:
     for why in ("shown as free", "declined", "outside of the working hours"):
         assert why in plain
     assert "\x1b[" in coloured
+    assert "\x1b[31m" not in coloured, "red is for trouble"
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
 
 
