@@ -19,6 +19,7 @@ from calsyncd.core.past import Stretch, stretches, unbroken
 from calsyncd.core.plan import Held, StandingBack
 from calsyncd.core.rules import Rules, Verdict
 from calsyncd.core.timeline import Timeline, build, verdict
+from calsyncd.core.wording import status_word
 from calsyncd.phones import FOREVER, Agent
 
 
@@ -414,4 +415,4 @@ def _setting(setting: Setting | None) -> dict[str, str | None] | None:
 
 
 def _word(setting: Setting) -> str:
-    return {"custom": "Auto", "available": "available"}.get(setting.availability_status, setting.availability_status)
+    return status_word(setting.availability_status)

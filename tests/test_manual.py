@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from calsyncd.cli import commands
 from calsyncd.cli.examples import EXAMPLES
@@ -40,6 +41,15 @@ def test_examples_parse(line: str) -> None:
     assert program == "calsyncd"
     with commands.commands[name].make_context(name, arguments, resilient_parsing=False) as context:
         assert context.info_name == name
+
+
+def test_each_command_has_one_whole_line_in_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal of 80 columns: no sentence is cut."""
+    monkeypatch.setenv("COLUMNS", "80")
+    told = CliRunner().invoke(commands, ["--help"]).output.partition("Commands:\n")[2].splitlines()
+
+    assert [line.split()[0] for line in told] == sorted(commands.commands)
+    assert all(line.endswith(".") and not line.endswith("..") and len(line) < 80 for line in told)
 
 
 def test_help_shows_them() -> None:

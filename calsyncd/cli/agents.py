@@ -11,6 +11,7 @@ import click
 
 from calsyncd.clock import local_time
 from calsyncd.core.alarms import COMPANY
+from calsyncd.core.wording import status_word
 from calsyncd.terminal.paper import Paper
 from calsyncd.terminal.times import zone_of
 
@@ -19,12 +20,12 @@ DISPENSABLE = ("LAST SYNC", "WANTED")
 """Columns that are left out, one after the other, where a terminal is too narrow for all; --json has them."""
 
 STATE_COLOURS = {
-    "held": "red",
+    "held": "blue",
     "pending": "yellow",
     "overridden": "magenta",
     "kept": "cyan",
     "left_alone": "magenta",
-    "paused": "blue",
+    "paused": "cyan",
     "suspended": "bright_red",
     "unsynced": "yellow",
     "idle": "green",
@@ -154,7 +155,8 @@ def _setting_word(setting: dict[str, str | None] | None) -> str:
     if setting is None:
         return "-"
     substatus = setting["substatus"]
-    shown = setting["availability_status"] or "-"
+    status = setting["availability_status"]
+    shown = status_word(status) if status else "-"
     return (
         f"{shown} ({substatus})"
         if substatus and shown == "unavailable" and not substatus.startswith("always")

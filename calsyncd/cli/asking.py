@@ -23,7 +23,7 @@ from calsyncd.core.moments import DAYS, Moment
 from calsyncd.errors import UserError
 
 
-@commands.command()
+@commands.command(short_help="Show every agent as it is, and what is wrong.")
 @config_option
 @admin_option
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
@@ -54,7 +54,7 @@ def _alarms(config_path: Path | None, admin: str | None) -> list[dict[str, Any]]
     return alarms
 
 
-@commands.command()
+@commands.command(short_help="Show an agent's day: planned, and what was really set.")
 @click.argument("email")
 @click.option(
     "--day", default="today", metavar="D", help="2026-11-21, today, tomorrow or yesterday, of the agent's zone."
@@ -82,7 +82,7 @@ def timeline(email: str, day: str, config_path: Path | None, admin: str | None, 
         click.echo("\n".join((drawing.picture if paper.terminal else drawing.lines)(body, paper)))
 
 
-@commands.command()
+@commands.command(short_help="Show every change made or left alone, and why.")
 @click.argument("email", required=False)
 @click.option(
     "--since",
@@ -143,7 +143,7 @@ def history(
         click.echo("\n".join(table(records, zones, Paper.of(sys.stdout, os.environ))))
 
 
-@commands.command()
+@commands.command(short_help="Say why an agent is set so, or was, or will be.")
 @click.argument("email")
 @click.option(
     "--at", metavar="TIME", help='10:15, "yesterday 10:15", 2026-11-23T10:15 by the agent\'s clock; or with an offset.'
@@ -163,8 +163,12 @@ def explain(email: str, at: str | None, config_path: Path | None, admin: str | N
         instant = moment.instant if moment.instant is not None else _instant(moment, body["zone"], body["now"])
         stamp = datetime.fromtimestamp(instant, UTC).isoformat().replace("+00:00", "Z")
         body = ask(config_path, admin, "GET", f"{path}?at={stamp}")
+    if as_json:
+        click.echo(json.dumps(body, indent=2))
+        return
     paper = Paper.of(sys.stdout, os.environ)
-    click.echo(json.dumps(body, indent=2) if as_json else "\n".join(map(paper.text, body["sentences"])))
+    for sentence in body["sentences"]:
+        click.echo(paper.wrapped(paper.text(sentence), rest="  "))
 
 
 @contextlib.contextmanager

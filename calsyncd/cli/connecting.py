@@ -14,7 +14,7 @@ from calsyncd.errors import UserError
 from calsyncd.routes import AIRCALL_INSTALL, GOOGLE_CONNECT
 
 
-@commands.command()
+@commands.command(short_help="Print the link by which a calendar or Aircall is connected.")
 @click.argument("email", required=False)
 @click.option("--aircall", is_flag=True, help="The link by which an Aircall admin installs the app, for seven days.")
 @config_option

@@ -22,7 +22,7 @@ from calsyncd.cli.common import (
 )
 
 
-@commands.command()
+@commands.command(short_help="Read an agent's calendars now, or everybody's.")
 @click.argument("email", required=False)
 @config_option
 @admin_option
@@ -36,7 +36,7 @@ def sync(email: str | None, config_path: Path | None, admin: str | None) -> None
         sys.exit(1)
 
 
-@commands.command()
+@commands.command(short_help="Put everybody back who is held, and leave all paused.")
 @actor_option
 @config_option
 @admin_option
@@ -57,6 +57,8 @@ def release(actor: str, config_path: Path | None, admin: str | None, *, everybod
         click.echo(f"{email}: put back")
     for email in outcome["still_held"]:
         click.echo(f"{email}: still held; run this again when Aircall answers", err=True)
+    if not outcome["released"] and not outcome["still_held"]:
+        click.echo("Nobody was held.")
     if "unwritten" in outcome:
         click.echo(f"The pauses could not be written and end with the daemon: {outcome['unwritten']}", err=True)
     else:
@@ -65,7 +67,7 @@ def release(actor: str, config_path: Path | None, admin: str | None, *, everybod
         sys.exit(1)
 
 
-@commands.command()
+@commands.command(short_help="Put an agent back who is held, and leave them alone.")
 @click.argument("email", required=False)
 @click.option("--all", "everybody", is_flag=True, help="Everybody, at once: the incident switch.")
 @click.option(
@@ -94,7 +96,7 @@ def pause(
         click.echo(f"{agent['email']}: paused until {until}{held}")
 
 
-@commands.command()
+@commands.command(short_help="Follow a paused agent's calendar again.")
 @click.argument("email", required=False)
 @click.option("--all", "everybody", is_flag=True, help="Everybody who is paused.")
 @reason_option
@@ -111,7 +113,7 @@ def resume(
         click.echo(f"{one}: followed again")
 
 
-@commands.command()
+@commands.command(short_help="Leave an agent available in this meeting, or the next.")
 @click.argument("email")
 @click.option(
     "--for", "length", metavar="D", callback=duration, help="All meetings of the next 2h or so; else only this one."
@@ -132,7 +134,7 @@ def skip(
     click.echo(f"{agent['email']}: {f'skipped {meetings}' if meetings else 'not extended any more'}{held}")
 
 
-@commands.command()
+@commands.command(short_help="Keep an agent unavailable for longer than the meeting.")
 @click.argument("email")
 @click.option(
     "--for", "length", metavar="D", callback=duration, required=True, help="For so much longer: 90s, 15m, 2h."

@@ -29,7 +29,7 @@ _WIDTH = 12
 _MARKS = {"good": "good", "note": "note", "failed": "FAIL"}
 
 
-@commands.command()
+@commands.command(short_help="Look at all that calsyncd needs, and say what to mend.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option(
     "--probe", "email", metavar="EMAIL", help="Instead: try what is not established about Aircall with this test user."
@@ -60,15 +60,22 @@ def doctor(
     if yes or spend_minute:
         raise click.UsageError("--yes and --spend-minute go with --probe EMAIL")
     report = wait_for(_examined(config_path, quiet=as_json))
-    failures = sum(one["outcome"] == "failed" for check in report for one in check["findings"])
+    found = [one for check in report for one in check["findings"]]
+    failures = sum(one["outcome"] == "failed" for one in found)
     if as_json:
         click.echo(json.dumps({"ok": not failures, "checks": report}, indent=2))
-    elif failures:
-        click.echo(f"\n{failures} to mend.")
     else:
-        click.echo("\nAll is well.")
+        click.echo(f"\n{_verdict(found)}")
     if failures:
         sys.exit(1)
+
+
+def _verdict(found: list[dict[str, Any]]) -> str:
+    """What it comes to: all is well only where nothing asks for anything."""
+    failures = sum(one["outcome"] == "failed" for one in found)
+    if failures:
+        return f"{failures} to mend."
+    return "Nothing to mend; see the notes above." if any(one["do"] for one in found) else "All is well."
 
 
 def _probe(config_path: Path | None, email: str, report_path: Path, *, ask: bool, spend: bool, as_json: bool) -> None:

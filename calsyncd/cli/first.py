@@ -19,10 +19,10 @@ class _Terminal:
     """The terminal that the command was called in."""
 
     def ask(self, question: str, default: str | None, *, hidden: bool) -> str:
-        """Ask until something is typed, or the default is taken; Ctrl-D and Ctrl-C end the command."""
+        """Ask once: what is typed, or the default, or nothing; Ctrl-D and Ctrl-C end the command."""
         text = question if default is None else f"{question} [{default}]"
         text = _paper().wrapped(text, rest="  ")
-        return str(click.prompt(text, default=default, show_default=False, hide_input=hidden)).strip()
+        return str(click.prompt(text, default=default or "", show_default=False, hide_input=hidden)).strip()
 
     def say(self, line: str) -> None:
         """Print a line."""
@@ -39,7 +39,7 @@ def _say(line: str) -> None:
     click.echo(line if _TO_COPY.match(line) else _paper().wrapped(line.lstrip(), indent, indent))
 
 
-@commands.command()
+@commands.command(short_help="Ask a few questions; write settings and secrets.")
 @click.option("--config", metavar="FILE", help="Where to write the settings.")
 @click.option(
     "--google-file", metavar="FILE", help="A service account's key or an OAuth client, as Google gives it out."

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from calsyncd.backup import Manifest
 
 
-@commands.command()
+@commands.command(short_help="Copy database, ledger and credentials into a file.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @config_option
@@ -58,7 +58,7 @@ def backup(file: Path, config_path: Path | None, *, force: bool) -> None:
         )
 
 
-@commands.command()
+@commands.command(short_help="Fill the empty state directory from a backup.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--without-database", is_flag=True, help="Leave the database out: the history is lost, nothing else.")
 @config_option
@@ -84,7 +84,7 @@ def restore(file: Path, config_path: Path | None, *, without_database: bool) -> 
     click.echo("Start calsyncd now. It must not run anywhere else with what this backup was made from.")
 
 
-@commands.command()
+@commands.command(short_help="Erase all that is kept of somebody who is no agent.")
 @click.argument("email")
 @reason_option
 @actor_option

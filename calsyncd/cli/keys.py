@@ -27,7 +27,7 @@ everything with the first line when it starts:
 Once `calsyncd doctor` finds the vault in order, delete the lines below the first and restart again."""
 
 
-@commands.command("rotate-key")
+@commands.command("rotate-key", short_help="Encrypt what was granted with a new key.")
 @config_option
 def rotate_key(config_path: Path | None) -> None:
     """Encrypt what agents and Aircall granted with a new key, and drop the old one. A running daemon goes on."""

@@ -13,7 +13,7 @@ import click
 from calsyncd.cli.common import commands, config_option, load_settings, settings_if_any, wait_for, zone_name
 
 
-@commands.command()
+@commands.command(short_help="Run the daemon in the foreground.")
 @config_option
 def run(config_path: Path | None) -> None:
     """Run the daemon in the foreground, until SIGTERM or SIGINT."""
@@ -25,15 +25,17 @@ def run(config_path: Path | None) -> None:
     wait_for(daemon.run(settings, path, os.environ))
 
 
-@commands.command()
+@commands.command(short_help="Show all faults of the settings; asks no network.")
 @config_option
 def check(config_path: Path | None) -> None:
     """Show all faults of the settings; asks no network."""
     settings, path = load_settings(config_path)
-    click.echo(f"{path}: good, {'everybody' if settings.everybody else f'{len(settings.agents)} agents'}")
+    number = len(settings.agents)
+    who = "everybody" if settings.everybody else f"{number} agent{'' if number == 1 else 's'}"
+    click.echo(f"{path}: good, {who}")
 
 
-@commands.command()
+@commands.command(short_help="Show what a day of events would do under the rules.")
 @click.option(
     "--events", type=click.Path(path_type=Path), metavar="FILE", help="What events.list answered, or an .ics."
 )
@@ -87,8 +89,8 @@ def simulate(
         click.echo(room.as_text(outcome), nl=False)
 
 
-@commands.command()
-@click.option("--seconds", type=click.FloatRange(min=1), help="End by itself after so many seconds.")
+@commands.command(short_help="Run the daemon against the built-in sandbox.")
+@click.option("--seconds", type=click.FloatRange(min=1), metavar="N", help="End by itself after so many seconds.")
 def demo(seconds: float | None) -> None:
     """Run the daemon against the built-in sandbox, with eight agents whose day is packed into minutes."""
     from calsyncd.demo import show
@@ -96,7 +98,7 @@ def demo(seconds: float | None) -> None:
     sys.exit(wait_for(show.demo(seconds)))
 
 
-@commands.command()
+@commands.command(short_help="Run the sandbox alone: a Google and an Aircall.")
 @click.option(
     "--dir",
     "folder",

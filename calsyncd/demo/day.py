@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 from calsyncd.sandbox.google_times import second
@@ -19,6 +20,9 @@ MINUTES = 480.0
 
 DEFAULT_SECONDS = 180.0
 """How long it takes by default."""
+
+NEXT_AT = 360.0
+"""At this minute the calendars hold the next day too: there is always something ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +108,14 @@ STEPS: tuple[Step, ...] = (
     Move("amy@example.com", "interview", 280, 400, at=310),
     Meeting("ben@example.com", "workshop", 64, 200),
     Meeting("ben@example.com", "one-to-one", 96, 136),
+    Meeting("ben@example.com", "handover", 436, 472),
     Meeting("chloe@example.com", "newsletter", 40, 120, extra=_invitation("chloe@example.com", "declined")),
     Meeting("chloe@example.com", "review", 160, 220, extra=_invitation("chloe@example.com", "accepted")),
     Meeting("chloe@example.com", "retrospective", 300, 420, extra=_invitation("chloe@example.com", "needsAction")),
     Answer("chloe@example.com", "retrospective", "declined", at=360),
     Meeting("dan@example.com", "birthday cake", 56, 150, extra={"transparency": "transparent"}),
     Meeting("dan@example.com", "sales call", 180, 240, extra={"status": "tentative"}),
+    Meeting("dan@example.com", "follow-up", 408, 448),
     Meeting("eve@example.com", "dentist", 110, 290, extra={"eventType": "outOfOffice"}),
     Meeting("eve@example.com", "budget", 140, 180),
     Meeting("finn@example.com", "escalation", 90, 190, at=110),
@@ -118,6 +124,7 @@ STEPS: tuple[Step, ...] = (
     Cancel("finn@example.com", "training", at=380),
     Meeting("grace@example.com", "supplier", 100, 160),
     Meeting("henri@example.com", "coaching", 130, 210),
+    Meeting("henri@example.com", "feedback", 424, 462),
 )
 
 
@@ -163,12 +170,16 @@ class Day:
 
     async def run(
         self, now: Callable[[], float] = time.time, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    ) -> None:
-        """Do the rest of the steps when their time comes; returns at the end of the day."""
-        for step in sorted((step for step in self.steps if step.at > 0), key=lambda step: step.at):
-            await sleep(max(0.0, self.instant(step.at) - now()))
-            self.perform(step)
+    ) -> Day:
+        """Do the rest of the steps when their time comes; at the end of the day, the next one, whose early are done."""
+        following = replace(self, opened=self.closed, ids={})
+        deeds: list[tuple[float, Callable[[], None]]] = [(NEXT_AT, following.perform_early)]
+        deeds += [(step.at, partial(self.perform, step)) for step in self.steps if step.at > 0]
+        for at, do in sorted(deeds, key=lambda deed: deed[0]):
+            await sleep(max(0.0, self.instant(at) - now()))
+            do()
         await sleep(max(0.0, self.closed - now()))
+        return following
 
     def _times(self, start: float, end: float) -> dict[str, Any]:
         return {"start": {"dateTime": second(self.instant(start))}, "end": {"dateTime": second(self.instant(end))}}

@@ -192,9 +192,7 @@ async def _until_over(
 
 async def _days(day: Day, pace: Pace) -> None:
     while True:
-        await day.run(pace.now, pace.sleep)
-        day = Day(day.sandbox, pace.now(), day.seconds)
-        day.perform_early()
+        day = await day.run(pace.now, pace.sleep)
 
 
 async def _cancelled(task: asyncio.Task[Any]) -> None:

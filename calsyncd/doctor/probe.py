@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from calsyncd import __version__
 from calsyncd.core.model import CUSTOM, UNAVAILABLE, Setting
+from calsyncd.core.wording import status_word
 from calsyncd.doctor.budget import spend_minute
 from calsyncd.doctor.examined import Examined
 from calsyncd.doctor.left import Left, Note
@@ -386,7 +387,7 @@ class Probe:
         if self._before is None or not self._wrote:
             return True
         self._returning = True
-        self._say(f"putting the user back to {word(self.before)}")
+        self._say(f"putting the user back to {status_word(word(self.before))}")
         versions = sorted(VERSIONS, key=lambda version: version != self._version)
         reason = self._before.substatus if self._is_unavailable() else None
         wanted = Setting(self.before, reason if reason in SUBSTATUSES else None)
@@ -398,7 +399,7 @@ class Probe:
                 if write.works:
                     return True
             await self._clock.sleep(min(2.0**attempt, 15.0))
-        self._say(f"the user could NOT be put back: set them to {word(self.before)} in Aircall by hand")
+        self._say(f"the user could NOT be put back: set them to {status_word(word(self.before))} in Aircall by hand")
         return False
 
     def _tell(self, point: str, way: str) -> None:

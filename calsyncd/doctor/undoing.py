@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calsyncd.core.wording import status_word
 from calsyncd.doctor.checks import Check, Finding, failed, note
 from calsyncd.doctor.examined import Examined
 from calsyncd.doctor.left import Left, Note, notes
@@ -27,7 +28,7 @@ async def undo(examined: Examined) -> list[Finding]:
 
 
 async def _undone(examined: Examined, kept: Note, left: Left) -> Finding:
-    was = word(left.before.availability_status)
+    was = status_word(word(left.before.availability_status))
     killed = f"the probe of {left.since} was killed and left {left.email} changed"
     try:
         await refuse_followed(examined, left.email)

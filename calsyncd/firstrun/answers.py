@@ -85,6 +85,10 @@ class Answers:
             elif text is None:
                 self.faults.append(f"{question.flag}: is missing ({question.text})")
                 return None
+            if self.asker is not None and not text and question.default is None:
+                self.say("  an answer is required")
+                text = None
+                continue
             try:
                 return accept(text)
             except (Problem, ServiceError) as error:

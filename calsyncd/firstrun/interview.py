@@ -185,7 +185,8 @@ class _Interview:
 
         def listener(text: str) -> Listen:
             where = values.listen(text, Surroundings(Path.cwd(), {}))
-            trials.free(where)
+            if not trials.free(where):
+                self._say(f"  a calsyncd listens at {where} now: end it before this one is started")
             return where
 
         def admin(text: str) -> Listen:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from http.client import HTTPConnection, HTTPException
 from typing import Any, TypeVar
 
 from google.auth import crypt
@@ -27,6 +29,9 @@ T = TypeVar("T")
 
 MOST_STRANGERS = 5
 """So many Aircall users without a Google account are passed over in search of one with a calendar."""
+
+ANSWER_SECONDS = 2.0
+"""So long a listener on this machine has to show that it is a calsyncd."""
 
 
 class _Nobody:
@@ -158,14 +163,14 @@ def _said(error: ServiceError) -> str:
     return f"{error}; try again"
 
 
-def free(address: Listen) -> None:
-    """Nobody listens at the address, and it is one of this machine.
+def free(address: Listen) -> bool:
+    """Whether nobody listens at the address of this machine; false where a calsyncd does, which will give way.
 
     Raises:
-        Problem: otherwise.
+        Problem: it is no address of this machine, or somebody else listens there.
     """
     if not isinstance(address, TcpListen):
-        return
+        return True
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError:
@@ -177,10 +182,26 @@ def free(address: Listen) -> None:
                 probe.bind(place)
                 probe.listen(1)
             except OSError as error:
+                if error.errno == errno.EADDRINUSE and _is_calsyncd(address):
+                    return False
                 raise Problem(
                     f"port {address.port} cannot be listened on ({error.strerror}); choose another, or end what listens"
-                    " there (a calsyncd that runs already?)"
+                    " there"
                 ) from None
+    return True
+
+
+def _is_calsyncd(address: TcpListen) -> bool:
+    """Whether what listens there answers as a calsyncd does, whichever of its listeners that is."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104 - asked, not listened on
+    connection = HTTPConnection(host, address.port, timeout=ANSWER_SECONDS)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().headers.get("Server") == "calsyncd"
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def known_users(emails: Sequence[str], users: Sequence[str]) -> None:

@@ -57,7 +57,8 @@ class Agent:
     `left` is an `unavailable` of ours without a debt, if history tells of one; `drift` what the list showed otherwise
     than we believe, while it lasts.
     `observe` while nothing is put for this agent; `would` is then the hold that would be. `kept` is why the coverage
-    floor keeps the agent.
+    floor keeps the agent. `unextended` is when an extension by hand would have ended that the last word by
+    hand took back or replaced.
     """
 
     email: str
@@ -99,6 +100,16 @@ class Agent:
     observe: bool = False
     would: Held | None = None
     kept: Kept | None = None
+    unextended: float | None = None
+
+    def why_moved(self, before: Held, after: Held, now: float) -> str:
+        """What gave a hold another end: somebody's word, or the calendar."""
+        extension = self.timeline.extension_at(now) if self.timeline is not None else None
+        if extension is not None and (after.until == extension.end or before.until < extension.end <= after.until):
+            return "extended by hand"
+        if self.unextended is not None and after.until < self.unextended <= before.until:
+            return "not extended any more"
+        return "the calendar says another end"
 
     @property
     def serving(self) -> bool:

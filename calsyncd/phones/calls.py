@@ -19,6 +19,7 @@ from calsyncd.core.plan import DOUBT_LIMIT_SECONDS, SETTLE_SECONDS, Decision, Do
 from calsyncd.core.retry import backoff
 from calsyncd.core.sync import rfc3339
 from calsyncd.core.timeline import Timeline
+from calsyncd.core.wording import status_word
 from calsyncd.errors import (
     CREDENTIALS,
     NOT_INSTALLED,
@@ -237,7 +238,7 @@ class Calls:
         sentence = (
             f"{agent.email} is still unavailable by calsyncd's doing, and no debt was written down: it is put back"
             if kind == "hold_left"
-            else f"{agent.email} should be unavailable and is {shown}: it is looked at again"
+            else f"{agent.email} should be unavailable and is {status_word(shown)}: it is looked at again"
         )
         log.warning(sentence, action="drift_found", agent=agent.email, kind=kind)
         self._record.history(agent, outcome="drift", why=sentence, from_=shown)
@@ -271,7 +272,7 @@ class Calls:
         else:
             why, actor = "changed in Aircall", "aircall"
             log.info(
-                f"{agent.email} is {seen.status} now: that was not calsyncd's doing",
+                f"{agent.email} is {status_word(seen.status)} now: that was not calsyncd's doing",
                 action="changed_in_aircall",
                 agent=agent.email,
                 was=known,
@@ -344,8 +345,8 @@ class Calls:
     def _not_taken(self, agent: Agent, put: Put, shown: Setting) -> None:
         self._metrics.update("mismatch")
         log.warning(
-            f"Aircall accepted {put.setting.availability_status} for {agent.email}"
-            f" and shows {shown.availability_status}",
+            f"Aircall accepted {status_word(put.setting.availability_status)} for {agent.email}"
+            f" and shows {status_word(shown.availability_status)}",
             action="update_not_taken",
             agent=agent.email,
         )
@@ -365,7 +366,7 @@ class Calls:
         self._metrics.wrong_state("ringing" if put.releases else "unreachable", early)
         if put.releases:
             action, from_, why = "released", held.put, _why_released(agent, put, held, now)
-            sentence = f"{agent.email} is back to {put.setting.availability_status}"
+            sentence = f"{agent.email} is back to {status_word(put.setting.availability_status)}"
         elif put.enforces:
             changed = Setting(agent.status) if agent.status is not None else held.back
             action, from_, why = (
@@ -374,7 +375,7 @@ class Calls:
                 "changed by hand in a meeting, which the settings do not let stand",
             )
             sentence = (
-                f"{agent.email} changed the setting to {changed.availability_status} in a meeting:"
+                f"{agent.email} changed the setting to {status_word(changed.availability_status)} in a meeting:"
                 f" unavailable again until {rfc3339(held.until)}"
             )
         else:

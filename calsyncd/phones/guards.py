@@ -170,7 +170,7 @@ class Guards:
         elif agent.would.put != before.put:
             self._observed(agent, agent.would, before.put, agent.would.put, "would have another reason")
         elif agent.would.until != before.until:
-            why = "the calendar says another end"
+            why = agent.why_moved(before, agent.would, now)
             self._record.history(agent, outcome="moved", why=why, event=agent.would.event, until=agent.would.until)
         decision = plan.decide(agent.stance, replace(orders, may_begin=False), agent.facts, now)
         ends = agent.would.until if agent.would is not None else None

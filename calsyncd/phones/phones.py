@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from calsyncd.core import dispatch, looks, plan
+from calsyncd.core import dispatch, looks, plan, wishes
 from calsyncd.core.budget import MARK_MARGIN_SECONDS, Budget
 from calsyncd.core.coming import Boundary
 from calsyncd.core.guard import Floor
@@ -21,6 +21,7 @@ from calsyncd.core.plan import FREE, Action, Decision, Held, Look, Orders, Put, 
 from calsyncd.core.prices import MINUTE_SECONDS, Counts, Early, Prices
 from calsyncd.core.sync import rfc3339
 from calsyncd.core.timeline import Timeline
+from calsyncd.core.wording import status_word
 from calsyncd.logs import get_logger
 from calsyncd.metrics import Metrics, StanceName
 from calsyncd.phones.agent import FOREVER, Agent, Foreseen
@@ -246,14 +247,18 @@ class Phones:
         said = (
             "followed again" if until is None else f"paused until {'resumed' if until == FOREVER else rfc3339(until)}"
         )
+        paused, now = self._roster.paused(), self._clock.now()
         for email in emails:
             self._roster.pause(email, until)
             agent = self._roster.agents.get(email)
+            # Where only a word by hand is taken back, the history says that, and no pause is over.
+            is_told = until is None and email not in paused and wishes.in_force(self._roster.by_hand(email), now)
             if agent is not None:
+                self.touch(email)
+            if agent is not None and not is_told:
                 why = f"{said}: {reason}" if reason else said
                 kind = "resumed" if until is None else "paused"
                 self._record.history(agent, outcome=kind, why=why, actor=actor, until=until)
-                self.touch(email)
         await self._record.pause(emails, until, LEDGER_PATIENCE_SECONDS)
 
     # -- what others ask -------------------------------------------------------------------------------------------
@@ -471,18 +476,19 @@ class Phones:
             seen = agent.facts.seen.status if agent.facts.seen is not None else "unknown"
             if after.why == "override":
                 self._metrics.override()
-                sentence = f"{agent.email} changed the setting to {seen}: we stand back until the meeting ends"
+                sentence = (
+                    f"{agent.email} changed the setting to {status_word(seen)}: we stand back until the meeting ends"
+                )
             else:
-                sentence = f"{agent.email} is {seen} by their own choice: left alone"
+                sentence = f"{agent.email} is {status_word(seen)} by their own choice: left alone"
             log.info(sentence, action=after.why, agent=agent.email, until=rfc3339(after.until))
             self._record.history(agent, outcome=after.why, why=sentence, from_=seen, until=after.until)
         elif isinstance(before, Held) and after == FREE:
             log.info(f"{agent.email} is not held any more", action="hold_closed", agent=agent.email)
             self._record.history(agent, outcome="closed", why="the agent's own choice stands", event=before.event)
         elif isinstance(before, Held) and isinstance(after, Held) and before.until != after.until:
-            self._record.history(
-                agent, outcome="moved", why="the calendar says another end", event=after.event, until=after.until
-            )
+            why = agent.why_moved(before, after, self._clock.now())
+            self._record.history(agent, outcome="moved", why=why, event=after.event, until=after.until)
         elif isinstance(before, StandingBack) and self._clock.now() < before.until:
             self._record.history(agent, outcome="over", why="something else is wanted now: left alone no longer")
 

@@ -117,7 +117,9 @@ class Roster:
 
     def say(self, email: str, by_hand: ByHand) -> None:
         """This is said by hand of the agent's meetings; it is remembered by the e-mail address."""
-        self._said.pop(email, None)
+        before, agent = self._said.pop(email, NOTHING), self.agents.get(email)
+        if agent is not None:
+            agent.unextended = before.extension.until if before.extension is not None else None
         if by_hand != NOTHING:
             self._said[email] = by_hand
 

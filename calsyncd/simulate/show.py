@@ -10,6 +10,7 @@ from calsyncd.core.hours import zone_of
 from calsyncd.core.model import Event, Setting
 from calsyncd.core.rules import Verdict
 from calsyncd.core.simulate import KeptOut, Simulated, differences, otherwise
+from calsyncd.core.wording import status_word
 from calsyncd.simulate.command import Outcome
 from calsyncd.view import time_out
 
@@ -216,7 +217,8 @@ def _verdict(said: Verdict) -> str:
 def _word(setting: Setting | None) -> str:
     if setting is None:
         return "free"
-    return f"{setting.availability_status} ({setting.substatus})" if setting.substatus else setting.availability_status
+    word = status_word(setting.availability_status)
+    return f"{word} ({setting.substatus})" if setting.substatus else word
 
 
 def _count(number: int, noun: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from calsyncd.core.wording import status_word
 from calsyncd.terminal.paper import Paper
 from calsyncd.terminal.times import is_twice, local, offset, zone_of
 
@@ -70,8 +71,9 @@ def _row(one: dict[str, Any], at: datetime, alike: bool, paper: Paper) -> tuple[
 
 def _change(one: dict[str, Any], paper: Paper) -> str:
     if one["to"] is None:
-        return one["from"] or "-"
-    return f"{one['from'] or '?'} {paper.sign('→', '->')} {one['to']}"
+        return status_word(one["from"]) if one["from"] else "-"
+    before = status_word(one["from"]) if one["from"] else "?"
+    return f"{before} {paper.sign('→', '->')} {status_word(one['to'])}"
 
 
 def _late(one: dict[str, Any]) -> str:
@@ -82,4 +84,6 @@ def _late(one: dict[str, Any]) -> str:
 
 
 def _why(one: dict[str, Any]) -> str:
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in one["why"]).split())
+    """The reason in one line, without the agent's address before it: that stands in a column of its own."""
+    why = " ".join("".join(letter if letter.isprintable() else " " for letter in one["why"]).split())
+    return why.removeprefix(f"{one['agent']} ")

@@ -14,6 +14,7 @@ from itertools import chain, groupby, repeat
 from textwrap import wrap
 from typing import Any
 
+from calsyncd.core.wording import status_word
 from calsyncd.terminal.paper import EN_DASH, Paper
 from calsyncd.terminal.times import clock, local, spelt, zone_of
 
@@ -43,7 +44,7 @@ class Ink:
 COUNTS = Ink("count", "█", "#", "cyan", solid=True)
 NOT_COUNTED = Ink("do not count", "░", ":", dim=True)
 WANTED = Ink("wanted", "█", "#", "yellow", solid=True)
-PUT = Ink("unavailable by calsyncd", "█", "#", "red", solid=True)
+PUT = Ink("unavailable by calsyncd", "█", "#", "blue", solid=True)
 BY_HAND = Ink("unavailable by others", "▓", "%", "magenta")
 ON = Ink("available or Auto", "─", "-", "green")
 
@@ -62,7 +63,7 @@ def lines(body: dict[str, Any], paper: Paper) -> list[str]:
     for one in body["set"]:
         by = f"  by {one['actor']}" if one["actor"] else ""
         why = f": {one['why']}" if by and one.get("why") else ""
-        facts.append(("set", day.between(one), f"{one['availability_status'] or 'not known'}{by}{why}"))
+        facts.append(("set", day.between(one), f"{status_word(one['availability_status'])}{by}{why}"))
     if day.is_today:
         facts.append(("now", clock(day.now), ""))
     kind, when = (max((len(fact[column]) for fact in facts), default=0) for column in (0, 1))
@@ -351,7 +352,8 @@ def _importance(one: dict[str, Any]) -> int:
 
 def _setting(setting: dict[str, Any]) -> str:
     substatus = setting["substatus"]
-    return f"{setting['availability_status']} ({substatus})" if substatus else str(setting["availability_status"])
+    word = status_word(setting["availability_status"])
+    return f"{word} ({substatus})" if substatus else word
 
 
 def _at(text: str) -> float:

@@ -61,7 +61,7 @@ async def test_consent_and_app(sandbox: Sandbox, tmp_path: Path) -> None:
             assert init == "calsyncd init"
             told = await asyncio.to_thread(dialogue, sandbox, tmp_path, f"127.0.0.1:{port}", f"127.0.0.1:{admin}")
             config = settle(sandbox, tmp_path)
-            assert "good, 1 agents" in user.run(check)
+            assert "good, 1 agent" in user.run(check)
             user.run(service)
             daemon = Running(config, f"http://127.0.0.1:{admin}")
             await daemon.answers()

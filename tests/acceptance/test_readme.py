@@ -105,7 +105,7 @@ async def test_the_ten_steps(user: NewUser, sandbox: Sandbox) -> None:
     config["aircall"] |= {"api_id": sandbox.aircall.api_id, "api_url": sandbox.aircall_url}
     config["state_dir"] = str(user.root / "var" / "lib" / "calsyncd")
     (etc / "config.yaml").write_text(yaml.safe_dump(config))
-    assert "good, 1 agents" in user.run(check)
+    assert "good, 1 agent" in user.run(check)
 
     user.run(service)
     daemon = Running(etc / "config.yaml", f"http://127.0.0.1:{admin}")

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from calsyncd.cli.asking import _instant, _moment, explain
+from calsyncd.terminal.paper import Paper
 
 NOW = "2026-11-23T09:30:00.000Z"
 """10:30 in Paris."""
@@ -57,6 +58,19 @@ class Answering(BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: object) -> None:
         """Nothing."""
+
+
+def test_long_sentences_are_broken_between_words_on_a_terminal(daemon: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `status` breaks them."""
+    paper = Paper(terminal=True, width=30)
+    monkeypatch.setattr(Paper, "of", lambda *_: paper)
+    result = CliRunner().invoke(explain, ["amy@example.com", "--admin", daemon])
+
+    assert result.output.splitlines() == [
+        "Auto (10:00\N{EN DASH}10:30, event",
+        "  …x7f).",
+        "To do (operator):  [2Jcafé.",
+    ]
 
 
 @pytest.fixture

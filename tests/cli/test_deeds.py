@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from calsyncd.cli import commands
+from calsyncd.cli.agents import STATE_COLOURS
 from calsyncd.cli.api import Admin, NoDaemonError, send
 from calsyncd.errors import UserError
 
@@ -90,9 +91,10 @@ def test_who_asks_is_told(recorder: Recorder, deed: tuple[str, ...]) -> None:
 def test_who_releases_everybody_is_told(recorder: Recorder) -> None:
     """As with the other deeds."""
     recorder.said = '{"released": [], "still_held": []}'
-    recorder.run("release", "--all", "--actor", "lena")
+    said = recorder.run("release", "--all", "--actor", "lena")
 
     assert recorder.sent == [{"actor": "lena"}]
+    assert said.startswith("Nobody was held.\nAll agents are paused")
 
 
 def test_times_are_by_the_agents_clock_and_name_it(recorder: Recorder) -> None:
@@ -111,6 +113,23 @@ def test_the_table_has_one_clock(recorder: Recorder) -> None:
     line = recorder.run("status", TZ="America/New_York").splitlines()[1]
 
     assert re.search(r"(Sat 17:17|17:17:36) CET .* until 17:17:36 CET", line)
+
+
+def test_red_is_for_trouble() -> None:
+    """The usual states have calm colours."""
+    assert [state for state, colour in STATE_COLOURS.items() if "red" in colour] == ["suspended"]
+
+
+def test_settings_are_called_as_in_aircalls_app(recorder: Recorder) -> None:
+    """Auto in the table; the API's word with --json."""
+    auto = {"availability_status": "custom", "substatus": None}
+    recorder.said = json.dumps({"agents": [{**EVE, "trouble": None, "calendars": [], **HELD, "setting": auto}]})
+
+    table, as_json = recorder.run("status"), recorder.run("status", "--json")
+
+    assert "  Auto  " in table
+    assert "custom" not in table
+    assert '"custom"' in as_json
 
 
 def test_the_companys_alarms_stand_above_the_table(recorder: Recorder) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
 from calsyncd.demo.day import MINUTES, PEOPLE, STEPS, Day, Meeting, add_people
-from calsyncd.demo.day_check import Report, check, clipped, length, minus, union
+from calsyncd.demo.day_check import Report, check, clipped, length, minus, true_busy, union
 from calsyncd.sandbox.world import Sandbox
 from tests.sandbox.clients import AMY, meeting
 
@@ -136,15 +137,37 @@ async def test_the_whole_day_runs(clock: Clock) -> None:
     assert clock.at == day.closed
     assert busy == {
         "amy": [(24, 80), (280, 400)],
-        "ben": [(64, 200)],
+        "ben": [(64, 200), (436, 472)],
         "chloe": [(160, 220), (300, 360)],
-        "dan": [(180, 240)],
+        "dan": [(180, 240), (408, 448)],
         "eve": [(110, 290)],
         "finn": [(110, 240), (320, 380)],
         "grace": [(100, 160)],
-        "henri": [(130, 210)],
+        "henri": [(130, 210), (424, 462)],
     }
     assert (found["grace"].ringing, found["grace"].unreachable) == (0, 0)
+
+
+async def test_somebody_changes_all_the_time_and_a_meeting_is_always_ahead(clock: Clock) -> None:
+    """Round after round: no two changes are more than 45 minutes apart, and the next day is known before this ends."""
+    sandbox = Sandbox(now=clock.now)
+    add_people(sandbox)
+    day = Day(sandbox, ZERO, MINUTES)
+    day.perform_early()
+    ahead: list[bool] = []
+
+    async def sleep(seconds: float) -> None:
+        calendars = sandbox.google.calendars.values()
+        ahead.append(any(start > clock.at for calendar in calendars for start, _ in true_busy(calendar)))
+        await clock.sleep(seconds)
+
+    following = await day.run(clock.now, sleep)
+    await following.run(clock.now, sleep)
+    changes = sorted({b.at for one in check(sandbox, ZERO, following.closed) for b in one.boundaries})
+
+    assert following.opened == day.closed
+    assert max(later - at for at, later in pairwise([ZERO, *changes, following.closed])) <= 45
+    assert all(ahead)
 
 
 async def test_the_day_goes_on_when_a_spectator_interferes(clock: Clock) -> None:

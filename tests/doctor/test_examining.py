@@ -426,6 +426,15 @@ async def test_the_command(world: Sandbox, tmp_path: Path) -> None:
     assert all(secret not in out + as_json + err for secret in (world.aircall.api_token, "PRIVATE KEY"))
 
 
+async def test_a_note_that_asks_for_something_is_not_all_well(public: Public) -> None:
+    """The last line does not say the contrary of one above it."""
+    run = await asyncio.to_thread(CliRunner().invoke, commands, ["doctor", "--config", str(public.path)])
+
+    assert run.exit_code == 0
+    assert "-> operator: start calsyncd" in run.stdout
+    assert run.stdout.endswith("\nNothing to mend; see the notes above.\n")
+
+
 def test_faulty_settings(tmp_path: Path) -> None:
     """Each fault is a line; nothing else is looked at."""
     path = tmp_path / "config.yaml"

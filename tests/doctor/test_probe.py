@@ -215,7 +215,7 @@ async def test_a_way_back_that_fails(world: World) -> None:
     result = await world.probe()
 
     assert not result.put_back
-    assert "set them to custom in Aircall by hand" in world.said[-1]
+    assert "set them to Auto in Aircall by hand" in world.said[-1]
 
 
 async def test_a_user_in_a_call_is_left_alone(world: World) -> None:
@@ -306,7 +306,7 @@ async def test_ctrl_c(world: World) -> None:
     status, _, err = await run(world, "--probe", EMAIL, "--yes", interrupt=b"Auto")
 
     assert status == 1
-    assert "putting the user back to custom" in err
+    assert "putting the user back to Auto" in err
     assert "Traceback" not in err
     assert world.sandbox.aircall.setting(USER) == Setting("custom")
     assert world.sandbox.aircall.webhooks.by_id == {}
@@ -355,7 +355,7 @@ async def test_a_probe_that_is_killed(world: World, monkeypatch: pytest.MonkeyPa
     assert outcome == "note"
     assert world.sandbox.aircall.webhooks.by_id == {}
     assert what.startswith("the probe of 20")
-    assert what.endswith(f" was killed and left {EMAIL} changed: they are back at custom")
+    assert what.endswith(f" was killed and left {EMAIL} changed: they are back at Auto")
     assert world.sandbox.aircall.setting(USER) == Setting("custom")
     assert await undone(world, monkeypatch) == []
     assert set(world.folder.iterdir()) - before <= {load(world.path, {}).state_dir}

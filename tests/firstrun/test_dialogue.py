@@ -68,7 +68,7 @@ class Terminal:
 
 
 async def test_dialogue(sandbox: Sandbox, tmp_path: Path) -> None:
-    """From the first question to settings that `check` accepts, past three wrong answers."""
+    """From the first question to settings that `check` accepts, past four wrong answers."""
     sandbox.add_agent("amy@example.com")
     sandbox.add_agent("bob@example.com")
     sandbox.write_credentials(tmp_path)
@@ -79,6 +79,8 @@ async def test_dialogue(sandbox: Sandbox, tmp_path: Path) -> None:
         ("Where to write the settings?", "old.yaml"),
         ("is there already. Replace it?", "no"),
         ("Where to write the settings?", "new/config.yaml"),
+        ("Google's JSON file", ""),
+        ("an answer is required", None),
         ("Google's JSON file", "aircall-token"),
         ("not JSON", None),
         ("Google's JSON file", "google.json"),

@@ -17,7 +17,10 @@ from calsyncd import config
 from calsyncd.cli import commands
 from calsyncd.firstrun import Given, Incomplete, first_run
 from calsyncd.sandbox.google_consent import Client
+from calsyncd.web.gate import Gate
 from tests.acceptance.running import free_port
+from tests.web.test_admin import Desk
+from tests.web.test_gate import listening
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -172,6 +175,14 @@ async def test_all_faults_at_once(newcomer: Newcomer) -> None:
     assert "must begin with https://" in faults[3]
     assert f"port {port} cannot be listened on (Address already in use)" in faults[4]
     assert not newcomer.settings.parent.exists()
+
+
+async def test_beside_a_running_calsyncd(newcomer: Newcomer) -> None:
+    """Its ports are good for the one that will take its place, and it is said that it has to go."""
+    async with listening(Desk(), "127.0.0.1:0", Gate()) as running:
+        assert await newcomer.run(admin_listen=running) == []
+
+    assert f"  a calsyncd listens at {running} now: end it before this one is started" in newcomer.said
 
 
 async def test_the_services_other_addresses(newcomer: Newcomer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -225,6 +226,31 @@ async def test_the_operators_later_word_counts() -> None:
         assert done.late_ms in range(300)
         assert (done.why, done.event) == ("extended by hand", EXTENSION)
         assert (done.begins, done.ends) == (office.opened + 300, office.opened + 2300)
+
+
+@pytest.mark.parametrize("observe", [False, True])
+async def test_the_history_says_what_gave_a_hold_another_end(*, observe: bool) -> None:
+    """An extension, its end by hand, and the calendar are three; and an extension that ends is no end of a pause."""
+    async with Office([replace(amy(), observe=observe)]) as office:
+        counter = Counter(office)
+        await counter.meet(AMY, (60, 2000))
+        await office.until(100)
+        await counter.extend(600)
+        await office.until(200)
+        await office.phones.resume(AMY, "lena")
+        await counter.wishes.take_back(AMY, "lena", "")
+        await office.until(300)
+        await counter.meet(AMY, (60, 2500))
+        await office.until(400)
+
+        told = [(row.why, row.until) for row in office.journal.rows if row.outcome == "moved"]
+        assert told == [
+            ("extended by hand", office.opened + 2600),
+            ("not extended any more", office.opened + 2000),
+            ("the calendar says another end", office.opened + 2500),
+        ]
+        resumed = [row.why for row in office.journal.rows if row.outcome == "resumed"]
+        assert resumed == ["what was skipped or extended is taken back"]
 
 
 @pytest.mark.parametrize("deed", ["skip", "resume"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
+
 from calsyncd.core.plan import StandingBack
 from calsyncd.core.rules import Rules
 from calsyncd.phones import Agent
@@ -24,8 +26,13 @@ def counted(office: Office, name: str, **labels: str) -> float:
     return office.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
-async def test_a_change_in_a_meeting_stands_and_nothing_is_touched_at_its_end() -> None:
-    """Neither at the end of the meeting, nor because another begins in it; the one after it counts anew."""
+async def test_a_change_in_a_meeting_stands_and_nothing_is_touched_at_its_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Neither at the end of the meeting, nor because another begins in it; the one after it counts anew.
+
+    The log calls the setting as Aircall's app does.
+    """
     async with Office([amy()]) as office:
         office.meet(AMY, (60, 2000), (2400, 3000))
         await office.until(400)
@@ -40,6 +47,10 @@ async def test_a_change_in_a_meeting_stands_and_nothing_is_touched_at_its_end() 
         assert before == ["unavailable"]
         assert [one.status for one in office.aircall.of("update")] == ["unavailable", "unavailable", "custom"]
         assert [row.outcome for row in office.journal.rows if row.outcome == "override"] == ["override"]
+    told = capsys.readouterr().out
+    assert f"{AMY} changed the setting to Auto: we stand back" in told
+    assert f"{AMY} is back to Auto" in told
+    assert "to custom" not in told
 
 
 async def test_unavailable_by_hand_before_a_meeting_is_left_alone_at_both_ends() -> None:

@@ -47,10 +47,10 @@ def test_one_agents_table_needs_neither_name_nor_offset() -> None:
     told = table([record("09:00:00.213"), record("09:10:00.600", **ASIDE)], ZONES, TERMINAL)
 
     assert told == [
-        "TIME (Europe/Paris)  CHANGE                OUTCOME   LATE    BY        WHY",
-        "2026-11-21 10:00:00  custom → unavailable  done      213 ms  calsyncd  a meeting",
-        "2026-11-21 10:10:01  custom                override  -       calsyncd  Amy changed it: we stand back until it",
-        "                                                                       ends",
+        "TIME (Europe/Paris)  CHANGE              OUTCOME   LATE    BY        WHY",
+        "2026-11-21 10:00:00  Auto → unavailable  done      213 ms  calsyncd  a meeting",
+        "2026-11-21 10:10:01  Auto                override  -       calsyncd  Amy changed it: we stand back until it",
+        "                                                                     ends",
     ]
 
 
@@ -60,11 +60,17 @@ def test_several_agents_have_their_own_clocks() -> None:
 
     assert [re.split(r"  +", line.strip()) for line in told] == [
         ["TIME", "AGENT", "CHANGE", "OUTCOME", "LATE", "BY"],
-        ["2026-11-21 10:00:00+01:00", AMY, "custom → unavailable", "done", "213 ms", "calsyncd"],
+        ["2026-11-21 10:00:00+01:00", AMY, "Auto → unavailable", "done", "213 ms", "calsyncd"],
         ["a meeting"],
-        ["2026-11-21 04:00:00-05:00", BEN, "custom → unavailable", "done", "-61.5 s", "calsyncd"],
+        ["2026-11-21 04:00:00-05:00", BEN, "Auto → unavailable", "done", "-61.5 s", "calsyncd"],
         ["a meeting"],
     ]
+
+
+def test_the_reason_does_not_repeat_whose_it_is() -> None:
+    """The address has a column of its own; somebody else's stays."""
+    for why, shown in ((f"{AMY} is unavailable", "is unavailable"), (f"{BEN} is unavailable", f"{BEN} is unavailable")):
+        assert table([record("09:00:00", why=why)], ZONES, Paper())[1].endswith(f"calsyncd  {shown}")
 
 
 def test_a_time_that_comes_twice_says_which_it_is() -> None:
@@ -82,8 +88,8 @@ def test_elsewhere_a_record_is_a_line() -> None:
 
     assert [re.split(r"  +", line) for line in told] == [
         ["TIME", "AGENT", "CHANGE", "OUTCOME", "LATE", "BY", "WHY"],
-        ["2026-11-21T10:00:00+01:00", AMY, "custom → unavailable", "done", "213 ms", "calsyncd", "paused: [2J lunch"],
-        ["2026-11-21T04:10:00-05:00", BEN, "custom", "override", "-", "calsyncd", ASIDE["why"]],
+        ["2026-11-21T10:00:00+01:00", AMY, "Auto → unavailable", "done", "213 ms", "calsyncd", "paused: [2J lunch"],
+        ["2026-11-21T04:10:00-05:00", BEN, "Auto", "override", "-", "calsyncd", ASIDE["why"]],
     ]
 
 

@@ -114,11 +114,11 @@ wanted  2026-11-20 22:00-01:30  unavailable
 wanted  10:00-10:30             unavailable
 wanted  15:20-15:50             unavailable
 set     00:00-01:30             unavailable  by calsyncd: a meeting
-set     01:30-10:00             custom  by calsyncd: a meeting
+set     01:30-10:00             Auto  by calsyncd: a meeting
 set     10:00-10:30             unavailable  by calsyncd: a meeting
-set     10:30-12:00             custom  by calsyncd: a meeting
+set     10:30-12:00             Auto  by calsyncd: a meeting
 set     12:00-13:00             unavailable  by aircall
-set     13:00-15:20             custom  by aircall
+set     13:00-15:20             Auto  by aircall
 set     15:20-15:32             unavailable  by calsyncd: a meeting
 now     15:32
 """
@@ -164,6 +164,7 @@ def test_every_width_is_kept(width: int) -> None:
     for why in ("shown as free", "declined", "outside of the working hours"):
         assert why in plain
     assert "\x1b[" in coloured
+    assert "\x1b[31m" not in coloured, "red is for trouble"
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
 
 
