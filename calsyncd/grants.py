@@ -112,7 +112,7 @@ class Grants:
         return faults, contexts
 
     def wrong(self, agents: Iterable[str]) -> Iterator[Wrong]:
-        """What is wrong now: with whom of the `agents` it is, or with Aircall's installation, else by the file's name."""
+        """What is wrong now: with one of the `agents`, or with Aircall's installation, else by the file's name."""
         if self._faults:
             whose = {name_of(CONTEXT): INSTALLATION, **{file_of(email): email for email in agents}}
             for name, (fault, since) in self._faults.items():
