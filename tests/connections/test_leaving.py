@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from calsyncd.connections import forget_grant
 from calsyncd.sandbox.world import Sandbox
 from calsyncd.vault import name_of
 
@@ -215,6 +216,17 @@ async def test_who_leaves_while_the_credential_is_damaged_has_left_through_resta
     assert (await browser.through()).status == 200
     company.start()
     assert company.connections.connected() == [AMY]
+
+
+async def test_who_is_forgotten_leaves_no_mark(company: Company, browser: Browser) -> None:
+    """The mark holds their address."""
+    await browser.through()
+    (company.folder / "credentials" / name_of(f"google:{AMY}")).write_bytes(b"damaged")
+    await browser.through(what="disconnect")
+    assert company.vault.contexts() == [f"leaving:{AMY}"]
+
+    assert forget_grant(company.vault, AMY) == 1
+    assert (company.vault.contexts(), company.vault.faults()) == ([], {})
 
 
 async def test_who_connects_anew_after_that_is_not_leaving(company: Company, browser: Browser) -> None:
