@@ -35,6 +35,7 @@ from calsyncd.vault import name_of
 from calsyncd.web.connect import Place, Shown
 from calsyncd.web.cookies import Started
 from calsyncd.web.pages import CONNECT, DISCONNECT, Facts, Page
+from calsyncd.web.tally import Tally
 
 if TYPE_CHECKING:
     from calsyncd.clock import Clock
@@ -113,6 +114,9 @@ class Connections:
         self._marked: set[str] = set()
         self._unmarked: set[str] = set()
         self._unreadable = frozenset(vault.faults())
+        self._made_up = Tally(
+            _log.info, "Answers came that are not Google's, or old ones of it", action="connect_refused"
+        )
         for email in self._kept(_CONTEXT):
             with contextlib.suppress(UserError):
                 credential = vault.get(_CONTEXT + email)
@@ -260,6 +264,9 @@ class Connections:
             account = ""
             if page is Page.FAILED:
                 _failed(asked, error)
+            elif page is Page.EXPIRED:
+                # Whoever makes codes up has chosen the address, too.
+                self._made_up.add(why=error.code)
             else:
                 _not_connected(error.code, asked)
         except (Unavailable, TimeoutError) as error:
