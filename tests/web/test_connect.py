@@ -292,6 +292,20 @@ async def test_codes_that_are_made_up_are_soon_taken_to_google_no_more(company: 
     assert all("agent" not in line for line in told)
 
 
+async def test_others_cookies_leave_room_for_flows(company: Company, browser: Browser) -> None:
+    """What stands under the same name sets cookies too; three flows of each kind are under way beside them."""
+    for _ in range(3):
+        await browser.begin("a" * 64 + "@" + "b" * 180 + ".example")
+    flows = sum(len(f"{name}={value}; ") for name, value in browser.cookies.items())
+    others = {f"other{number}": "x" * 1000 for number in range(4)}
+    link = await browser.consent(await browser.begin())
+    browser.cookies = {**browser.cookies, **others, "of_aircalls_flows": "x" * 1000}
+
+    assert flows > 2000
+    assert (await browser.send("GET", link)).status == 200
+    assert company.connections.connected() == [AMY]
+
+
 async def test_slow_forms_take_no_places_from_google_and_from_who_is_finishing(browser: Browser, pages: str) -> None:
     """Only so many are waited for; notifications are taken, the page is shown, and who was at Google is connected."""
     back = await browser.consent(await browser.begin())
