@@ -237,11 +237,11 @@ def test_what_has_a_day_is_raised_through_restarts(numbers: Collection[int]) -> 
     assert days.alarms.pending == pending
     days.doubted.clear()
     assert days.show(80.0, *wrong) == [("raised", "not_connected", who)]
-    assert days.alarms.pending == ()
+    assert not days.alarms.pending
 
     days.alarms = Alarms((), pending)
     days.show(2 * AWAY_SECONDS)
-    assert days.alarms.pending == ()
+    assert not days.alarms.pending
 
 
 def test_what_lasts_for_minutes_begins_anew_at_a_restart() -> None:
@@ -250,8 +250,8 @@ def test_what_lasts_for_minutes_begins_anew_at_a_restart() -> None:
     days.show(30.0, *of("delegation", 1), *of("not_connected", 2))
     assert [one.key for one in days.alarms.pending] == [("not_connected", "a2@example.com")]
     assert days.alarms.forget("a2@example.com") == 0
-    assert days.alarms.pending == ()
-    assert Alarms((), [Pending("delegation", AMY, 50.0)]).pending == ()
+    assert not days.alarms.pending
+    assert not Alarms((), [Pending("delegation", AMY, 50.0)]).pending
 
 
 def test_what_is_not_known_stays_as_it_is() -> None:
