@@ -11,7 +11,9 @@ Disconnecting survives a crash at each step, since it is begun again from what i
 2. the channels are stopped and the hold is released, which the ledger remembers by itself;
 3. the grant is revoked at Google, which may have happened before;
 4. the credential is deleted.
-Whoever is marked is taken through 2 to 4 again at the next start, and every five minutes until it has succeeded.
+Whoever is marked is taken through 2 to 4 again at the next start, and every five minutes until it has succeeded. Where
+the credential cannot be read, a file beside it is the mark, reading ends and the hold is released all the same; the
+grant waits until somebody has put the credential back, or ends with its file.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from calsyncd.vault import name_of
 from calsyncd.web.connect import Place, Shown
 from calsyncd.web.cookies import Started
 from calsyncd.web.pages import CONNECT, DISCONNECT, Facts, Page
+from calsyncd.web.tally import Tally
 
 if TYPE_CHECKING:
     from calsyncd.clock import Clock
@@ -62,6 +65,9 @@ _ERRORS = frozenset(
 """What may stand in the log of an answer's `error`: RFC 6749 4.1.2.1, and what Google adds."""
 
 _CONTEXT = "google:"
+_LEAVES = "leaving:"
+"""Under this name the vault keeps that an account is leaving whose credential cannot be marked."""
+
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
 
@@ -105,12 +111,19 @@ class Connections:
         self._work: set[asyncio.Task[bool]] = set()
         self._connected: set[str] = set()
         self._leaving: dict[str, float] = {}
+        self._marked: set[str] = set()
+        self._unmarked: set[str] = set()
         self._unreadable = frozenset(vault.faults())
-        for email in self._kept():
+        self._made_up = Tally(
+            _log.info, "Answers came that are not Google's, or old ones of it", action="connect_refused"
+        )
+        for email in self._kept(_CONTEXT):
             with contextlib.suppress(UserError):
                 credential = vault.get(_CONTEXT + email)
                 if credential is not None:
                     self._take(email, credential)
+        for email in self._kept(_LEAVES):
+            self._take_mark(email)
 
     # -- who is connected ------------------------------------------------------------------------------------------
 
@@ -151,8 +164,8 @@ class Connections:
                 if credential is None:
                     if email in known:
                         gone.append(email)
-                    self._connected.discard(email)
-                    self._leaving.pop(email, None)
+                    self._forget(email)
+                    self._unmark(email)
                 elif email not in known:
                     self._take(email, credential)
                     back.append(email)
@@ -163,6 +176,30 @@ class Connections:
             self._leaving[email] = float(credential.get("leaving_since", self._clock.now()))
         else:
             self._connected.add(email)
+
+    def _take_mark(self, email: str) -> None:
+        """Whoever is marked by a file of its own is leaving, unless they have connected since."""
+        credential: Mapping[str, Any] | None = None
+        try:
+            since = float((self._vault.get(_LEAVES + email) or {})["since"])
+            credential = self._vault.get(_CONTEXT + email)
+        except (UserError, KeyError, TypeError, ValueError):
+            since = self._clock.now()
+        self._marked.add(email)
+        if credential is None or credential.get("leaving") or credential.get("connected_at", 0) < since:
+            self._connected.discard(email)
+            self._leaving[email] = since
+
+    def _forget(self, email: str) -> None:
+        self._connected.discard(email)
+        self._leaving.pop(email, None)
+        self._unmarked.discard(email)
+
+    def _unmark(self, email: str) -> None:
+        """Delete the mark beside the credential, if there is one. UserError: it cannot be deleted."""
+        if email in self._marked:
+            self._vault.remove(_LEAVES + email)
+            self._marked.discard(email)
 
     def grant(self, email: str) -> str | None:
         """The refresh token of this account, also while it is leaving; None: it has none. As `grant_in`."""
@@ -175,7 +212,7 @@ class Connections:
     async def disconnect(self, email: str) -> bool:
         """Take this account out, in the order above; False: Google could not be told yet, and will be.
 
-        UserError: the vault cannot be written.
+        UserError: the credential cannot be read or marked. It is read no more all the same, and tried again.
         """
         email = email.lower()
         async with self._locks[email]:
@@ -227,6 +264,9 @@ class Connections:
             account = ""
             if page is Page.FAILED:
                 _failed(asked, error)
+            elif page is Page.EXPIRED:
+                # Whoever makes codes up has chosen the address, too.
+                self._made_up.add(why=error.code)
             else:
                 _not_connected(error.code, asked)
         except (Unavailable, TimeoutError) as error:
@@ -271,25 +311,23 @@ class Connections:
                 return False
             credential = {"refresh_token": token, "connected_at": int(self._clock.now())}
             await asyncio.to_thread(self._vault.put, _CONTEXT + email, credential)
-            self._leaving.pop(email, None)
+            self._forget(email)
             self._connected.add(email)
+            await asyncio.to_thread(self._unmark, email)
             await self._followed(email)
         _log.info(f"The calendar of {email} is connected", action="agent_connected", agent=email)
         return True
 
     async def _signed_out(self, email: str) -> tuple[int, Page, str]:
         if email not in self._connected and email not in self._leaving:
-            try:
-                known = await asyncio.to_thread(self._vault.get, _CONTEXT + email)
-            except UserError as error:
-                # There is one, and it may open again: to say that there is none would be a lie.
-                _failed(email, error)
-                return 503, Page.FAILED, email
-            if known is None:
-                return 200, Page.ABSENT, email
+            # One that cannot be read is there, and may open again: to say that there is none would be a lie.
+            with contextlib.suppress(UserError):
+                if await asyncio.to_thread(self._vault.get, _CONTEXT + email) is None:
+                    return 200, Page.ABSENT, email
         if await self._told(email, self.disconnect(email)):
             return 200, Page.DISCONNECTED, email
-        return (200, Page.LEAVING, email) if email in self._leaving else (503, Page.FAILED, email)
+        is_leaving = email in self._leaving and email not in self._unmarked
+        return (200, Page.LEAVING, email) if is_leaving else (503, Page.FAILED, email)
 
     async def _told(self, email: str, work: Coroutine[Any, Any, bool]) -> bool:
         """Whether this work came to its good end soon; it is not hurt by a browser that goes away."""
@@ -309,16 +347,21 @@ class Connections:
     async def _leave(self, email: str) -> bool:
         """Steps 1 to 4, under the account's lock."""
         context = _CONTEXT + email
-        credential = await asyncio.to_thread(self._vault.get, context)
-        if credential is None:
-            self._connected.discard(email)
-            self._leaving.pop(email, None)
-            return True
         since = self._leaving.get(email, float(int(self._clock.now())))
-        if not credential.get("leaving"):
-            leaving = {**credential, "leaving": True, "leaving_since": since}
-            await asyncio.to_thread(self._vault.put, context, leaving)
+        try:
+            credential = await asyncio.to_thread(self._vault.get, context)
+            if credential is None:
+                self._forget(email)
+                await asyncio.to_thread(self._unmark, email)
+                return True
+            if not credential.get("leaving"):
+                leaving = {**credential, "leaving": True, "leaving_since": since}
+                await asyncio.to_thread(self._vault.put, context, leaving)
+        except UserError:
+            await self._stop_reading(email, since)
+            raise
         self._connected.discard(email)
+        self._unmarked.discard(email)
         self._leaving[email] = since
         try:
             await self._let_go(email)
@@ -331,10 +374,28 @@ class Connections:
             )
             return False
         await asyncio.to_thread(self._vault.remove, context)
+        await asyncio.to_thread(self._unmark, email)
         self._leaving.pop(email, None)
         self._left(email)
         _log.info(f"The calendar of {email} is disconnected", action="agent_disconnected", agent=email)
         return True
+
+    async def _stop_reading(self, email: str, since: float) -> None:
+        """Steps 1 and 2, where the credential is not to be had."""
+        self._connected.discard(email)
+        self._leaving[email] = since
+        if email not in self._marked:
+            try:
+                await asyncio.to_thread(self._vault.put, _LEAVES + email, {"since": since})
+                self._marked.add(email)
+            except UserError:
+                # It lasts as long as this process.
+                self._unmarked.add(email)
+            else:
+                self._unmarked.discard(email)
+        # Without a token Google is told of the channels by nobody: they end by themselves.
+        with contextlib.suppress(Unavailable):
+            await self._let_go(email)
 
     async def _revoke(self, email: str, credential: Mapping[str, Any]) -> None:
         # Counted before it is sent: what is lost on the way may have landed.
@@ -353,8 +414,8 @@ class Connections:
             self._revocations += 1
             self._revoked[email] = self._revocations
 
-    def _kept(self) -> list[str]:
-        return [context.removeprefix(_CONTEXT) for context in self._vault.contexts() if context.startswith(_CONTEXT)]
+    def _kept(self, kind: str) -> list[str]:
+        return [context.removeprefix(kind) for context in self._vault.contexts() if context.startswith(kind)]
 
 
 def _not_connected(why: str, email: str) -> None:
@@ -391,7 +452,10 @@ def forget_grant(vault: Vault, email: str) -> int:
     """
     context = _CONTEXT + email
     try:
-        if context not in vault.contexts() and name_of(context) not in vault.faults():
+        known, faults = vault.contexts(), vault.faults()
+        if _LEAVES + email in known or name_of(_LEAVES + email) in faults:
+            vault.remove(_LEAVES + email)
+        if context not in known and name_of(context) not in faults:
             return 0
         vault.remove(context)
     except UserError as error:

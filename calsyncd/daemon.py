@@ -22,7 +22,7 @@ from calsyncd.alarms import Command, Kept, Looking, Outbox, Post, Watch
 from calsyncd.calendars import Others, Push, Syncer
 from calsyncd.clock import SystemClock
 from calsyncd.config import ConfigError, Settings
-from calsyncd.connections import Connections, forget_grant
+from calsyncd.connections import Connections, file_of, forget_grant
 from calsyncd.control import Control
 from calsyncd.core.budget import Budget
 from calsyncd.core.lateness import Latenesses
@@ -601,7 +601,10 @@ class Daemon:
 
     async def _ungrant(self, email: str) -> int:
         """End what this account has granted, at Google too where we can; how many grants that were."""
-        if self.connections is not None and email in {*self.connections.connected(), *self.connections.leaving()}:
+        known = {*self.connections.connected(), *self.connections.leaving()} if self.connections is not None else set()
+        if self._vault is not None and file_of(email) in self._vault.faults():
+            known.clear()
+        if self.connections is not None and email in known:
             if not await self.connections.disconnect(email):
                 raise Unavailable(
                     "Google could not be told that the grant is over", service="google", code="revoke", landed=False

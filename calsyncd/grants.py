@@ -11,13 +11,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 
-from calsyncd.aircall.authorization import Installed
+from calsyncd.aircall.authorization import CONTEXT, Installed
 from calsyncd.clock import Clock
 from calsyncd.connections import Connections, file_of
 from calsyncd.core.alarms import Wrong
 from calsyncd.errors import UserError
 from calsyncd.logs import get_logger
-from calsyncd.vault import Vault, is_credential
+from calsyncd.vault import Vault, is_credential, name_of
+
+INSTALLATION = "Aircall's installation"
+"""Whose a fault of its file is."""
 
 LOOK_SECONDS = 300.0
 DISCONNECT_SECONDS = 3600.0
@@ -109,9 +112,9 @@ class Grants:
         return faults, contexts
 
     def wrong(self, agents: Iterable[str]) -> Iterator[Wrong]:
-        """What is wrong now: with one of the `agents` by whom it is theirs, else by the file's name."""
+        """What is wrong now: with one of the `agents`, or with Aircall's installation, else by the file's name."""
         if self._faults:
-            whose = {file_of(email): email for email in agents}
+            whose = {name_of(CONTEXT): INSTALLATION, **{file_of(email): email for email in agents}}
             for name, (fault, since) in self._faults.items():
                 who = whose.get(name, f"credentials/{name}" if is_credential(name) else name)
                 yield Wrong("vault", who, since, who, fault)

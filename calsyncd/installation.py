@@ -118,6 +118,9 @@ class AppInstaller:
         is_invited = key is not None and self._invited(key)
         if not is_invited and not self.is_open:
             return Finished(pages.WAITING if key is None else pages.LINK_REFUSED)
+        if self._authorization.blocks():
+            # The vault overwrites nothing that it cannot read: a consent would be spent for nothing.
+            return Finished(pages.BLOCKED)
         state, cookie = self._flows.begin(self._purpose, by="link" if is_invited else "")
         return Started(install.authorization_url(self.app, state), state, cookie)
 

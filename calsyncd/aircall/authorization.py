@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from calsyncd.errors import CREDENTIALS, NOT_INSTALLED, UNINSTALLED, UserError
+from calsyncd.errors import CREDENTIALS, NOT_INSTALLED, UNINSTALLED, UNREADABLE, UserError
 
 CONTEXT = "aircall"
 """Under this name the vault keeps the installation."""
@@ -93,15 +92,28 @@ class Installed:
         self._vault = vault
         self._learned = learned
         self._current: Installation | None = None
+        self._is_unread = False
         self.reread()
 
     def reread(self) -> bool:
         """Take up what the vault holds, while nothing is known; whether something is now."""
-        # What cannot be read is as if it were not there: an admin can install the app, once the file is out of the way.
-        with contextlib.suppress(UserError):
-            self._current = self._current or _read(self._vault.get(CONTEXT))
+        self._is_unread = False
+        if self._current is None:
+            try:
+                self._current = _read(self._vault.get(CONTEXT))
+            except UserError:
+                # As if it were not there, but that nothing can take its place before the file is out of the way.
+                self._is_unread = True
         self._learn()
         return self._current is not None
+
+    def blocks(self) -> bool:
+        """Whether there is an installation's file that cannot be read now: `keep` would be refused."""
+        try:
+            self._vault.get(CONTEXT)
+        except UserError:
+            return True
+        return False
 
     @property
     def current(self) -> Installation | None:
@@ -115,8 +127,10 @@ class Installed:
 
     @property
     def refused(self) -> str:
-        """Whose app was never installed is told another thing than whose app was removed."""
-        return NOT_INSTALLED if self._current is None else UNINSTALLED
+        """It is told apart whether the app was never installed, was removed, or the vault's file cannot be read."""
+        if self._current is not None:
+            return UNINSTALLED
+        return UNREADABLE if self._is_unread else NOT_INSTALLED
 
     async def keep(self, installation: Installation) -> None:
         """This is the installation from now on; on disk when this returns. Raises what the vault raises."""
@@ -128,7 +142,7 @@ class Installed:
             "removed_at": installation.removed_at,
         }
         await asyncio.to_thread(self._vault.put, CONTEXT, credential)
-        self._current = installation
+        self._current, self._is_unread = installation, False
         self._learn()
 
     def _learn(self) -> None:

@@ -330,7 +330,7 @@ class AircallApi:
         authorization = self._authorization.header()
         if authorization is None:
             refused = self._authorization.refused
-            raise Refused(f"{route} was not asked: no app is installed", service="aircall", code=refused)
+            raise Refused(f"{route} was not asked: there is no token of an app", service="aircall", code=refused)
         answer = await self._http.request(
             "aircall",
             route,

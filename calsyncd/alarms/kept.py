@@ -1,17 +1,18 @@
-"""The file of alarms: what is raised, and what of it is still to be sent to whom.
+"""The file of alarms: what is raised, what of it is still to be sent to whom, and what will be raised if it lasts.
 
-It is written whole at each change. Lost or damaged, it costs that what is wrong is raised once more.
+It is written whole at each change. Lost or damaged, it costs that what is wrong is raised once more, or a day later.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from calsyncd.core.alarms import Alarm
+from calsyncd.core.alarms import Alarm, Pending
 from calsyncd.logs import get_logger
 from calsyncd.state import replace_file
 from calsyncd.view import time_out
@@ -23,10 +24,11 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was written down: the raised alarms, and for each way of sending the messages that have not gone."""
+    """What was written down: the raised alarms, the messages that have not gone, by way of sending, and what pends."""
 
     alarms: tuple[Alarm, ...] = ()
     unsent: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
+    pending: tuple[Pending, ...] = ()
 
 
 class Kept:
@@ -51,13 +53,26 @@ class Kept:
 
     def write(self, known: Known) -> None:
         """Put this in its place. OSError if that cannot be written."""
-        body = {"alarms": [asdict(alarm) for alarm in known.alarms], "unsent": dict(known.unsent)}
+        body = {
+            "alarms": [asdict(alarm) for alarm in known.alarms],
+            "unsent": dict(known.unsent),
+            "pending": [asdict(one) for one in known.pending],
+        }
         replace_file(self._path, json.dumps(body, indent=1).encode())
 
 
 def _known(body: dict[str, Any]) -> Known:
     unsent = {str(name): [dict(message) for message in messages] for name, messages in body["unsent"].items()}
-    return Known(tuple(_alarm(one) for one in body["alarms"]), unsent)
+    # A file that an older version wrote has none.
+    pending = tuple(_pending(one) for one in body.get("pending", ()))
+    return Known(tuple(_alarm(one) for one in body["alarms"]), unsent, pending)
+
+
+def _pending(body: dict[str, Any]) -> Pending:
+    seconds = float(body["seconds"])
+    if not math.isfinite(seconds) or seconds < 0:
+        raise ValueError("no time that a trouble can have lasted")
+    return Pending(str(body["code"]), str(body["who"]), seconds)
 
 
 def _alarm(body: dict[str, Any]) -> Alarm:

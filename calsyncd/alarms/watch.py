@@ -11,13 +11,15 @@ from calsyncd.alarms.kept import Kept, Known
 from calsyncd.alarms.looking import Seen
 from calsyncd.alarms.sending import Message, Outbox
 from calsyncd.clock import Clock
-from calsyncd.core.alarms import Alarm, Alarms, Change
+from calsyncd.core.alarms import Alarm, Alarms, Change, Pending
 from calsyncd.logs import get_logger
 from calsyncd.metrics import Metrics
 from calsyncd.view import time_out
 
 LOOK_SECONDS = 5.0
 WRITE_AGAIN_SECONDS = 30.0
+WRITE_PENDING_SECONDS = 3600.0
+"""So much of what pends for a day a kill may cost; what begins and ends, and an orderly stop, is written at once."""
 
 log = get_logger(__name__)
 
@@ -42,7 +44,8 @@ class Watch:
         self._outboxes = outboxes
         self._company = company
         known = kept.load()
-        self._alarms = Alarms(known.alarms)
+        self._alarms = Alarms(known.alarms, known.pending)
+        self._pending, self._pending_at = known.pending, clock.monotonic()
         self._changed = asyncio.Event()
         self._unwritten = False
         self._file = asyncio.Lock()
@@ -96,7 +99,16 @@ class Watch:
                 outbox.put([message])
         if changes:
             self._measure()
+        if changes or self._pending_is_old():
             self._changed.set()
+
+    def _pending_is_old(self) -> bool:
+        """Whether what the file says of what pends should be written anew."""
+        pending = self._alarms.pending
+        if pending == self._pending:
+            return False
+        is_due = self._clock.monotonic() - self._pending_at >= WRITE_PENDING_SECONDS
+        return is_due or _keys(pending) != _keys(self._pending)
 
     def _measure(self) -> None:
         raised = Counter(code for code, _ in self._alarms.raised)
@@ -111,7 +123,7 @@ class Watch:
                 if self._unwritten:
                     await self._clock.sleep(WRITE_AGAIN_SECONDS)
         finally:
-            if self._changed.is_set():
+            if self._changed.is_set() or self._alarms.pending != self._pending:
                 await self._write_once()
 
     async def _write_once(self) -> None:
@@ -121,7 +133,8 @@ class Watch:
 
     async def _write_it(self) -> None:
         self._changed.clear()
-        known = Known(tuple(self._alarms.raised.values()), {outbox.name: outbox.waiting for outbox in self._outboxes})
+        unsent = {outbox.name: outbox.waiting for outbox in self._outboxes}
+        known = Known(tuple(self._alarms.raised.values()), unsent, self._alarms.pending)
         writing = asyncio.ensure_future(asyncio.to_thread(self._kept.write, known))
         try:
             await asyncio.shield(writing)
@@ -141,6 +154,7 @@ class Watch:
             self._changed.set()
         else:
             self._unwritten = False
+            self._pending, self._pending_at = known.pending, self._clock.monotonic()
 
     def _message(self, change: Change) -> Message:
         alarm = change.alarm
@@ -155,6 +169,10 @@ class Watch:
             "at": time_out(change.at),
             "company": self._company,
         }
+
+
+def _keys(pending: Sequence[Pending]) -> list[tuple[str, str]]:
+    return [one.key for one in pending]
 
 
 def _view(alarm: Alarm) -> dict[str, Any]:

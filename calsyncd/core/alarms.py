@@ -12,6 +12,7 @@ needs no counterpart in the rooms that find troubles, and one that ended while n
    are. It falls apart into single ones again only when far fewer have it.
 
 Presence is counted by what passes between two shows, at most LONGEST_STEP_SECONDS: a clock that is set raises nothing.
+What has to last for hours would never be told of where restarts come as often: that presence outlives the process.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ crowd."""
 
 AWAY_SECONDS = 120.0
 LONGEST_STEP_SECONDS = 30.0
+PENDING_SECONDS = 3600.0
+"""The presence of what has to last so long, or longer, is to be kept through restarts."""
+
 SINGLES = 10
 """So many alarms of a code are read one by one; more are one of the company's."""
 
@@ -75,6 +79,20 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """What is wrong and no alarm yet: it was there for so many `seconds`."""
+
+    code: str
+    who: str
+    seconds: float
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """As that of the alarm which it may become."""
+        return self.code, self.who
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """An alarm was raised or cleared at `at`."""
 
@@ -94,7 +112,7 @@ def lasts(code: str) -> float:
 
 
 @dataclass(slots=True)
-class _Pending:
+class _Presence:
     present: float = 0.0
     away: float = 0.0
 
@@ -116,13 +134,16 @@ class _Level:
 
 
 class Alarms:
-    """What is raised. `raised` is what was so when it was last written down."""
+    """What is raised. `raised` and `pending` are what was so when it was last written down."""
 
-    def __init__(self, raised: Iterable[Alarm] = ()) -> None:
+    def __init__(self, raised: Iterable[Alarm] = (), pending: Iterable[Pending] = ()) -> None:
         self.raised: dict[tuple[str, str], Alarm] = {alarm.key: alarm for alarm in raised}
-        self._pending: dict[tuple[str, str], _Pending] = {}
+        self._pending = {
+            one.key: _Presence(one.seconds) for one in pending if _outlives(one.code) and one.key not in self.raised
+        }
         self._away: dict[tuple[str, str], float] = {}
-        self._together = {code for code, who in self.raised if who == COMPANY and not is_everybodys(code)}
+        known = (*self.raised, *self._pending)
+        self._together = {code for code, who in known if who == COMPANY and not is_everybodys(code)}
         self._shown_at: float | None = None
 
     def show(
@@ -141,11 +162,18 @@ class Alarms:
         self._shown_at = now
         present = self._levels(wrong, agents, doubted)
         changes = [*self._raise(present, passed, now, agents), *self._clear(present, passed, now, doubted)]
-        for key in [key for key in self._pending if key not in present]:
+        for key in [key for key in self._pending if key not in present and not self._is_doubted(key, doubted)]:
             self._pending[key].away += passed
             if self._pending[key].away >= AWAY_SECONDS:
                 del self._pending[key]
         return changes
+
+    @property
+    def pending(self) -> tuple[Pending, ...]:
+        """What is to be kept through a restart of what is no alarm yet, sorted."""
+        return tuple(
+            Pending(*key, presence.present) for key, presence in sorted(self._pending.items()) if _outlives(key[0])
+        )
 
     def forget(self, who: str) -> int:
         """Drop what is raised of them and what names them, unsaid; how many that were."""
@@ -154,7 +182,7 @@ class Alarms:
         for key in gone:
             del self.raised[key]
         for known in (self._pending, self._away):
-            for key in [key for key in known if key in gone or key[1] == who]:
+            for key in [key for key in known if key in gone or name.search(key[1])]:
                 del known[key]
         return len(gone)
 
@@ -198,7 +226,7 @@ class Alarms:
         """The company's alarm is as old as the oldest of those that it takes in."""
         waited = [self._pending.pop((code, who)).present for who in list(found) if (code, who) in self._pending]
         if waited and (code, COMPANY) not in self._pending:
-            self._pending[code, COMPANY] = _Pending(max(waited))
+            self._pending[code, COMPANY] = _Presence(max(waited))
 
     # -- raised and cleared ----------------------------------------------------------------------------------------
 
@@ -211,7 +239,7 @@ class Alarms:
                 continue
             pending = self._pending.get(key)
             if pending is None:
-                pending = self._pending[key] = _Pending()
+                pending = self._pending[key] = _Presence()
             elif not pending.away:
                 pending.present += passed
             pending.away = 0.0
@@ -228,13 +256,22 @@ class Alarms:
         doubted: Callable[[str], Collection[str]],
     ) -> Iterable[Change]:
         for key, alarm in list(self.raised.items()):
-            code, who = key
-            if key in present or (code in self._together and who == COMPANY) or who in doubted(code):
+            if key in present or self._is_doubted(key, doubted):
                 continue
             away = self._away[key] = self._away.get(key, -passed) + passed
             if away >= AWAY_SECONDS:
                 del self.raised[key], self._away[key]
                 yield Change("cleared", alarm, now)
+
+    def _is_doubted(self, key: tuple[str, str], doubted: Callable[[str], Collection[str]]) -> bool:
+        """Whether it may be there, though it is not shown."""
+        code, who = key
+        return (code in self._together and who == COMPANY) or who in doubted(code)
+
+
+def _outlives(code: str) -> bool:
+    """Whether the presence of such a trouble is kept through restarts."""
+    return lasts(code) >= PENDING_SECONDS
 
 
 def _alarm(code: str, who: str, level: _Level, now: float, agents: int) -> Alarm:

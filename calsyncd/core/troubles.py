@@ -257,6 +257,16 @@ KINDS: dict[str, Kind] = {
         lost=True,
         wait=0.0,
     ),
+    "aircall_vault": Kind(
+        "company",
+        "aircall",
+        _OPERATOR,
+        "the file of Aircall's installation in the vault cannot be read: credentials/da8cf409f2500dee3e35afdb26e48473",
+        "put that file back from a backup, or the key that it needs, which the log's vault_damaged names; or delete the"
+        " file and install the app again by the link that `calsyncd connect --aircall` prints",
+        lost=True,
+        wait=0.0,
+    ),
     "aircall_uninstalled": Kind(
         "company",
         "aircall",

@@ -24,6 +24,7 @@ from calsyncd.errors import (
     CREDENTIALS,
     NOT_INSTALLED,
     UNINSTALLED,
+    UNREADABLE,
     USER_GONE,
     RateLimited,
     Refused,
@@ -50,6 +51,7 @@ ACCESS_TROUBLES = {
     CREDENTIALS: "aircall_credentials",
     NOT_INSTALLED: NOT_INSTALLED,
     UNINSTALLED: UNINSTALLED,
+    UNREADABLE: UNREADABLE,
 }
 """What the whole company's trouble is, by the code of a request that was refused for its credentials."""
 

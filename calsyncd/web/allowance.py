@@ -15,6 +15,7 @@ PER_SECOND = 200.0
 PEER_BURST = 600
 PEER_PER_SECOND = 50.0
 MAX_PEERS = 4096
+FAILURES, FAILURES_PER_SECOND = 30, 0.5
 IPV6_NETWORK = 64
 """Whoever has an IPv6 address has as many as they like within such a network."""
 
@@ -24,10 +25,13 @@ class _Bucket:
     level: float
     at: float
 
-    def take(self, now: float, burst: int, per_second: float) -> bool:
+    def fill(self, now: float, burst: int, per_second: float) -> float:
         self.level = min(float(burst), self.level + max(0.0, now - self.at) * per_second)
         self.at = now
-        if self.level < 1.0:
+        return self.level
+
+    def take(self, now: float, burst: int, per_second: float) -> bool:
+        if self.fill(now, burst, per_second) < 1.0:
             return False
         self.level -= 1.0
         return True
@@ -62,6 +66,35 @@ class Allowance:
             if not bucket.take(now, self._peer_burst, self._peer_per_second):
                 return False
         return self._all.take(now, self._burst, self._per_second)
+
+
+class Failures:
+    """How often an address may fail: `burst` times at once, and `per_second` in the long run.
+
+    What fails is known only when it has ended: what more have failed at once than were granted is owed. Peers on this
+    machine are not counted: one of them could keep out all who come by the same proxy.
+    """
+
+    def __init__(self, burst: int = FAILURES, per_second: float = FAILURES_PER_SECOND) -> None:
+        self._burst, self._per_second = burst, per_second
+        self._peers: OrderedDict[str, _Bucket] = OrderedDict()
+
+    def may(self, peer: str | None, now: float) -> bool:
+        """Whether whoever has this address may try once more at `now`, in seconds."""
+        bucket = self._peers.get(_network(peer) or "")
+        return bucket is None or bucket.fill(now, self._burst, self._per_second) >= 1.0
+
+    def add(self, peer: str | None, now: float) -> None:
+        """Somebody with this address has failed at `now`."""
+        key = _network(peer)
+        if key is None:
+            return
+        bucket = self._peers.pop(key, None) or _Bucket(float(self._burst), now)
+        bucket.fill(now, self._burst, self._per_second)
+        bucket.level -= 1.0
+        self._peers[key] = bucket
+        if len(self._peers) > MAX_PEERS:
+            self._peers.popitem(last=False)
 
 
 def _network(peer: str | None) -> str | None:

@@ -17,6 +17,7 @@ import structlog
 from aiohttp import web
 
 from calsyncd.routes import GOOGLE_CALLBACK, GOOGLE_CONNECT
+from calsyncd.web.allowance import Failures
 from calsyncd.web.cookies import Cookies, Started
 from calsyncd.web.frame import headers
 from calsyncd.web.pages import CONNECT, DISCONNECT, Facts, Page, render
@@ -41,6 +42,8 @@ _ANSWER = ("state", "code", "error", "iss")
 """What is read of a callback; each may be there once."""
 
 _MAX_VALUE = 2048
+_MADE_UP = frozenset({400, 502})
+"""How flows end whose answer was not Google's, or that Google would not end: a request or a line of the log each."""
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
@@ -115,14 +118,20 @@ def add_ways(
     """Add the pages' routes to the public application; `expect` answers an `Expect` header.
 
     `opening` grants the page and its form, `finishing` the way back: a crowd that opens the page keeps nobody from
-    ending what they have begun, and so it is with the places in which requests are worked at.
+    ending what they have begun, and so it is with the places in which requests are worked at. Whoever brings one
+    made-up answer after the other is soon told to wait: each may cost a request to Google in our name.
     """
     place, cookies = ways.place, ways.place.cookies
+    failures = Failures()
     limited = Tally(_log.warning, "Too many asked for the pages to connect", action="pages_limited")
 
     def shown(status: int, page: Page, facts: Facts) -> web.Response:
         body = render(page, facts, place.site)
         return web.Response(status=status, text=body, content_type="text/html", headers=place.headers)
+
+    def busy(request: web.Request) -> web.Response:
+        limited.add()
+        return _later(request, shown(503, Page.BUSY, Facts()))
 
     def guarded(handler: Handler, allowance: Allowance) -> Handler:
         working = 0
@@ -130,13 +139,7 @@ def add_ways(
         async def handle(request: web.Request) -> web.Response:
             nonlocal working
             if working >= MAX_AT_ONCE or not allowance.take(peer_of(request), asyncio.get_running_loop().time()):
-                limited.add()
-                response = shown(503, Page.BUSY, Facts())
-                response.headers["Retry-After"] = "3"
-                if request.method == "GET":
-                    # A browser comes again by itself: what Google sent with it counts for minutes.
-                    response.headers["Refresh"] = "3"
-                return response
+                return busy(request)
             working += 1
             try:
                 return await handler(request)
@@ -173,9 +176,13 @@ def add_ways(
                 return shown(400, Page.EXPIRED, Facts())
             if values:
                 query[name] = values[0]
-        state = query.get("state", "")
+        state, peer, now = query.get("state", ""), peer_of(request), asyncio.get_running_loop().time
+        if not failures.may(peer, now()):
+            return busy(request)
         result = await ways.finish(cookies.read(request, state), query)
         response = shown(result.status, result.page, result.facts)
+        if result.ended and result.status in _MADE_UP:
+            failures.add(peer, now())
         if result.ended:
             cookies.drop(response, state)
         return response
@@ -183,6 +190,15 @@ def add_ways(
     app.router.add_get(GOOGLE_CONNECT, guarded(show, opening), allow_head=False, expect_handler=expect)
     app.router.add_post(GOOGLE_CONNECT, guarded(begin, opening), expect_handler=expect)
     app.router.add_get(GOOGLE_CALLBACK, guarded(end, finishing), allow_head=False, expect_handler=expect)
+
+
+def _later(request: web.Request, response: web.Response) -> web.Response:
+    """Ask whoever is answered so to come again."""
+    response.headers["Retry-After"] = "3"
+    if request.method == "GET":
+        # A browser does by itself: what Google sent with it counts for minutes.
+        response.headers["Refresh"] = "3"
+    return response
 
 
 def _email(values: list[str]) -> str:

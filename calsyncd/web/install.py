@@ -38,6 +38,7 @@ CLIENT_REFUSED = "client_refused"
 OTHER_COMPANY = "other_company"
 UNAVAILABLE = "unavailable"
 NOT_KEPT = "not_kept"
+BLOCKED = "blocked"
 
 _HOW = (
     " Whoever runs calsyncd prints a link with `calsyncd connect --aircall` and sends it to you, or puts your"
@@ -108,6 +109,15 @@ _PAGES: dict[str, tuple[int, str, str, bool]] = {
         503,
         "Not installed",
         "Aircall could not be asked just now. Nothing was changed; please try again in a few minutes.",
+        True,
+    ),
+    BLOCKED: (
+        503,
+        "calsyncd cannot be installed just now",
+        (
+            "It cannot read what Aircall granted it before, and does not overwrite that. Whoever runs calsyncd finds in"
+            " its log which file to put back, or to delete. Aircall was not asked, and nothing was changed."
+        ),
         True,
     ),
     NOT_KEPT: (

@@ -39,8 +39,12 @@ GRACE_SECONDS = 1.0
 """A connection younger than this is not given up, for a newcomer or at the end: its request may be under way."""
 
 MAX_LINE = 4096
-MAX_FIELD = 4096
+MAX_FIELD = 8192
+"""All cookies of a browser are one field: 3 KB of flows that are under way, and what others under the same name have
+set. nginx, Apache and Node let in as much."""
+
 MAX_HEADERS = 64
+"""A connection that never ends its header costs about a megabyte, for as long as it lives."""
 
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\n"

@@ -10,7 +10,8 @@ import pytest
 
 from calsyncd.aircall.authorization import ApiKey, Authorization, Installation, Installed
 from calsyncd.aircall.client import AircallApi
-from calsyncd.errors import CREDENTIALS, NOT_INSTALLED, UNINSTALLED, Refused, Unavailable
+from calsyncd.core.troubles import trouble
+from calsyncd.errors import CREDENTIALS, NOT_INSTALLED, UNINSTALLED, UNREADABLE, Refused, Unavailable
 from calsyncd.http import Http
 from calsyncd.sandbox.world import Sandbox
 from calsyncd.vault import Vault
@@ -116,11 +117,16 @@ def test_what_is_odd_in_the_vault_is_no_token(vault: Vault, odd: dict[str, objec
 
 
 async def test_what_cannot_be_read_is_no_token(vault: Vault, tmp_path: Path) -> None:
-    """The app is as not installed: its page can be opened, and the file stays as it is."""
+    """It is told apart from an app that was never installed; the file stays as it is until somebody deletes it."""
     await Installed(vault).keep(Installation("a-token-of-aircall", 7, 1.0))
     file = next(path for path in (tmp_path / "credentials").iterdir() if len(path.name) == 32)
     file.write_bytes(b"damaged")
 
     app = Installed(vault)
-    assert (app.current, app.header(), app.refused) == (None, None, NOT_INSTALLED)
+    assert (app.current, app.header(), app.refused) == (None, None, UNREADABLE)
+    assert trouble(UNREADABLE, 0.0).message.endswith(f"credentials/{file.name}")
     assert file.read_bytes() == b"damaged"
+
+    file.unlink()
+    assert not app.reread()
+    assert app.refused == NOT_INSTALLED

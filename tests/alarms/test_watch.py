@@ -362,6 +362,39 @@ async def test_a_restart_neither_repeats_nor_forgets(tmp_path: Path) -> None:
     assert company.heard == [("cleared", "delegation", "a2@x")]
 
 
+async def test_who_does_not_connect_is_told_of_though_we_restart_each_day(tmp_path: Path) -> None:
+    """A stop keeps what was counted to the second, a kill all but the last hour."""
+    faults = {"a1@x": Refused("no", service="google", code="not_connected")}
+
+    async def kept(least: float, most: float) -> bool:
+        """Whether so many seconds are on disk, or soon will be."""
+        for _ in range(500):
+            with contextlib.suppress(FileNotFoundError):
+                (one,) = json.loads((tmp_path / "alarms.json").read_text())["pending"]
+                if least <= one["seconds"] <= most:
+                    return (one["code"], one["who"]) == ("not_connected", "a1@x")
+            await asyncio.sleep(0.01)
+        return False
+
+    async with Company(tmp_path, 2) as first:
+        first.faults = faults
+        await first.begin()
+        await first.a_while(30)
+        assert await kept(0, 30)
+        await first.a_while(HOUR)
+        assert await kept(HOUR - 60, HOUR + 60)
+        await first.a_while(11 * HOUR - 60)
+    assert await kept(12 * HOUR - 60, 12 * HOUR)
+
+    async with Company(tmp_path, 2, after=13 * HOUR) as second:
+        second.faults = faults
+        await second.begin()
+        await second.a_while(11.8 * HOUR)
+        assert second.heard == []
+        await second.a_while(0.4 * HOUR)
+        assert second.heard == [("raised", "not_connected", "a1@x")]
+
+
 async def test_who_is_followed_no_more_has_no_alarm(tmp_path: Path) -> None:
     """Removed from the settings while we were away."""
     async with Company(tmp_path) as before:
@@ -422,7 +455,11 @@ async def test_whoever_is_forgotten_is_in_no_file_and_in_no_message(tmp_path: Pa
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", '{"alarms": [{}], "unsent": {}}', '{"alarms": 5, "unsent": {}}', '{"alarms": []}', "\xff\xfe"],
+    [
+        *("", "{", "[]", '{"alarms": [{}], "unsent": {}}', '{"alarms": 5, "unsent": {}}', '{"alarms": []}', "\xff\xfe"),
+        '{"alarms": [], "unsent": {}, "pending": [{"code": "not_connected", "who": "a@x", "seconds": NaN}]}',
+        '{"alarms": [], "unsent": {}, "pending": [{"code": "not_connected", "who": "a@x"}]}',
+    ],
 )
 def test_a_damaged_file_is_started_anew(tmp_path: Path, text: str) -> None:
     """And that is said; a time that cannot be shown is damage too."""
@@ -431,7 +468,7 @@ def test_a_damaged_file_is_started_anew(tmp_path: Path, text: str) -> None:
     with capture_logs() as logs:
         known = Kept(tmp_path).load()
 
-    assert (known.alarms, dict(known.unsent)) == ((), {})
+    assert (known.alarms, dict(known.unsent), known.pending) == ((), {}, ())
     assert [one["action"] for one in logs] == ["alarms_lost"]
 
 

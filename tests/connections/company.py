@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,7 @@ from calsyncd.sandbox.world import Sandbox
 from calsyncd.vault import Vault
 from calsyncd.web.allowance import Allowance
 from calsyncd.web.connect import Place
+from calsyncd.web.peer import Trusted
 from calsyncd.web.public import public_app
 from calsyncd.web.server import serve
 from tests.web.wire import Google
@@ -190,7 +191,11 @@ def company_of(sandbox: Sandbox, http: Http, folder: Path, *, public_url: str = 
 
 @contextlib.asynccontextmanager
 async def visited(
-    company: Company, allowance: Allowance | None = None, *, listen: str | list[socket.socket] = "127.0.0.1:0"
+    company: Company,
+    allowance: Allowance | None = None,
+    *,
+    listen: str | list[socket.socket] = "127.0.0.1:0",
+    trusted: Sequence[Trusted] = (),
 ) -> AsyncIterator[str]:
     """The company's pages on a socket: yields its address."""
     owner = Google()
@@ -201,6 +206,7 @@ async def visited(
         prove=owner.prove,
         ways=company.connections,
         allowance=allowance,
+        trusted=trusted,
     )
     async with serve(app, listen) as addresses:
         yield addresses[0]

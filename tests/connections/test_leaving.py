@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from calsyncd.connections import forget_grant
 from calsyncd.sandbox.world import Sandbox
 from calsyncd.vault import name_of
 
@@ -169,11 +170,92 @@ async def _until(is_so: Callable[[], bool]) -> None:
 async def test_whose_credential_cannot_be_read_is_not_told_that_there_is_none(
     company: Company, sandbox: Sandbox, browser: Browser
 ) -> None:
-    """It may open again with its key, so the page says that it did not work; nothing is overwritten."""
+    """It may open again with its key, so nothing is overwritten; but their calendar is let go of at once."""
     path = company.folder / "credentials" / name_of(f"google:{AMY}")
     company.vault.put(f"google:{AMY}", {"refresh_token": "1//x"})
     path.write_bytes(path.read_bytes()[:80])
     answer = await browser.through(what="disconnect")
 
-    assert (answer.status, answer.title) == (503, "That did not work")
+    assert (answer.status, answer.title) == (200, "Your calendar is being disconnected")
+    assert company.happened == [("let go", AMY)]
     assert path.exists()
+
+
+@pytest.mark.parametrize("ending", ["put back", "deleted"])
+async def test_who_leaves_while_the_credential_is_damaged_has_left_through_restarts(
+    company: Company, sandbox: Sandbox, browser: Browser, ending: str
+) -> None:
+    """Only the grant at Google waits for whoever mends the file; put back from before, it is revoked."""
+    await browser.through()
+    path = company.folder / "credentials" / name_of(f"google:{AMY}")
+    good = path.read_bytes()
+    path.write_bytes(b"damaged")
+    company.happened.clear()
+    company.clock.ahead = 10.0
+    answer = await browser.through(what="disconnect")
+
+    assert (answer.status, answer.title) == (200, "Your calendar is being disconnected")
+    assert company.happened == [("let go", AMY)]
+    company.start()
+    connections = company.connections
+    assert (connections.connected(), connections.leaving(), connections.accounts([AMY])) == ([], [AMY], [])
+    assert path.read_bytes() == b"damaged"
+
+    if ending == "put back":
+        path.write_bytes(good)
+    else:
+        path.unlink()
+    company.start()
+    assert company.connections.connected() == []
+    keeping = asyncio.create_task(company.connections.keep())
+    await _until(lambda: company.vault.contexts() == [])
+    await _until(lambda: company.connections.leaving() == [])
+    keeping.cancel()
+    revoked = [request for request in sandbox.google.requests if request.path == "/revoke"]
+    assert len(revoked) == (ending == "put back")
+    assert (await browser.through()).status == 200
+    company.start()
+    assert company.connections.connected() == [AMY]
+
+
+async def test_who_is_forgotten_leaves_no_mark(company: Company, browser: Browser) -> None:
+    """The mark holds their address."""
+    await browser.through()
+    (company.folder / "credentials" / name_of(f"google:{AMY}")).write_bytes(b"damaged")
+    await browser.through(what="disconnect")
+    assert company.vault.contexts() == [f"leaving:{AMY}"]
+
+    assert forget_grant(company.vault, AMY) == 1
+    assert (company.vault.contexts(), company.vault.faults()) == ([], {})
+
+
+async def test_who_connects_anew_after_that_is_not_leaving(company: Company, browser: Browser) -> None:
+    """Not even if we crash before the mark is deleted."""
+    await browser.through()
+    path = company.folder / "credentials" / name_of(f"google:{AMY}")
+    path.write_bytes(b"damaged")
+    await browser.through(what="disconnect")
+    mark = company.folder / "credentials" / name_of(f"leaving:{AMY}")
+    kept = mark.read_bytes()
+    path.unlink()
+    assert (await browser.through()).status == 200
+    assert not mark.exists()
+    mark.write_bytes(kept)
+
+    company.start()
+    assert (company.connections.connected(), company.connections.leaving()) == ([AMY], [])
+
+
+async def test_a_wish_to_leave_that_cannot_be_written_down_is_no_success(company: Company, browser: Browser) -> None:
+    """The calendar is read no more for now; after a restart it would be."""
+    await browser.through()
+    key = company.folder / "vault.key"
+    link = await browser.consent(await browser.begin(what="disconnect"))
+    key.rename(key.with_name("away"))
+    answer = await browser.send("GET", link)
+
+    assert (answer.status, answer.title) == (503, "That did not work")
+    assert (company.connections.connected(), company.happened[-1]) == ([], ("let go", AMY))
+    key.with_name("away").rename(key)
+    assert await company.connections.disconnect(AMY)
+    assert company.vault.contexts() == []

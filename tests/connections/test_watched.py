@@ -156,7 +156,9 @@ async def test_the_installation_that_can_be_read_again(company: Company) -> None
     watched = Watched(company)
     await watched.look()
     assert watched.installed.header() is None
-    assert watched.wrong == [("vault", f"credentials/{name_of(CONTEXT)}")]
+    assert watched.wrong == [("vault", "Aircall's installation")]
+    (wrong,) = watched.grants.wrong([])
+    assert str(path) in wrong.detail
 
     path.write_bytes(good)
     await watched.look()

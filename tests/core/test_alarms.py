@@ -11,6 +11,7 @@ from calsyncd.core.alarms import (
     COMPANY,
     Alarm,
     Alarms,
+    Pending,
     Wrong,
     is_everybodys,
     lasts,
@@ -217,6 +218,41 @@ def test_a_restart_neither_repeats_nor_forgets() -> None:
     after = Days(raised=list(days.alarms.raised.values()))
 
     assert after.show(2 * AWAY_SECONDS, *of("delegation", 1)) == [("cleared", "delegation", "a2@example.com")]
+
+
+@pytest.mark.parametrize("numbers", [(1,), range(1, 8)])
+def test_what_has_a_day_is_raised_through_restarts(numbers: Collection[int]) -> None:
+    """What was counted before counts on, also the company's; and nothing does once it was away."""
+    wrong = of("not_connected", *numbers)
+    who = wrong[0].who if len(wrong) == 1 else COMPANY
+    days = Days()
+    assert days.show(CONNECTS_SECONDS - 60.0, *wrong) == []
+    pending = days.alarms.pending
+    assert list(pending) == [Pending("not_connected", who, CONNECTS_SECONDS - 60.0 - STEP)]
+
+    days.alarms = Alarms((), pending)
+    # Nothing was read yet: nobody knows.
+    days.doubted["not_connected"] = [f"a{number}@example.com" for number in range(1, 11)]
+    assert days.show(2 * AWAY_SECONDS) == []
+    assert days.alarms.pending == pending
+    days.doubted.clear()
+    assert days.show(80.0, *wrong) == [("raised", "not_connected", who)]
+    assert not days.alarms.pending
+
+    over = Days()
+    over.alarms = Alarms((), pending)
+    over.show(2 * AWAY_SECONDS)
+    assert not over.alarms.pending
+
+
+def test_what_lasts_for_minutes_begins_anew_at_a_restart() -> None:
+    """And whoever is forgotten is in no file."""
+    days = Days()
+    days.show(30.0, *of("delegation", 1), *of("not_connected", 2))
+    assert [one.key for one in days.alarms.pending] == [("not_connected", "a2@example.com")]
+    assert days.alarms.forget("a2@example.com") == 0
+    assert not days.alarms.pending
+    assert not Alarms((), [Pending("delegation", AMY, 50.0)]).pending
 
 
 def test_what_is_not_known_stays_as_it_is() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from calsyncd.web.allowance import MAX_PEERS, Allowance
+from calsyncd.web.allowance import MAX_PEERS, Allowance, Failures
 
 
 def taken(allowance: Allowance, peer: str | None, times: int, now: float) -> int:
@@ -54,3 +54,28 @@ def test_what_is_remembered_is_bounded() -> None:
 
     assert len(allowance._peers) == MAX_PEERS
     assert not allowance.take("10.0.16.40", 50.0)
+
+
+def test_who_fails_too_often_waits() -> None:
+    """What was tried at once before it failed is owed; others are not hurt, and a proxy of this machine never."""
+    failures = Failures(burst=3, per_second=0.5)
+    for peer in ("192.0.2.1", "127.0.0.1"):
+        assert failures.may(peer, 10.0)
+        for _ in range(5):
+            failures.add(peer, 10.0)
+
+    assert [failures.may("192.0.2.1", at) for at in (10.0, 15.0, 16.0)] == [False, False, True]
+    assert failures.may("192.0.2.2", 10.0)
+    assert failures.may("127.0.0.1", 10.0)
+    assert failures.may(None, 10.0)
+
+
+def test_of_failures_as_many_are_remembered() -> None:
+    """Strangers cost no memory."""
+    failures = Failures(burst=1, per_second=0.001)
+    for number in range(MAX_PEERS + 100):
+        failures.add(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 0.0)
+
+    assert len(failures._peers) == MAX_PEERS
+    assert failures.may("10.0.0.0", 1.0)
+    assert not failures.may("10.0.16.0", 1.0)

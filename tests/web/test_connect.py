@@ -7,15 +7,17 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from hashlib import sha256
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
+from structlog.testing import capture_logs
 
 from calsyncd.http import Http
 from calsyncd.sandbox.world import Sandbox
-from calsyncd.web.allowance import Allowance
+from calsyncd.web.allowance import FAILURES, Allowance
 from calsyncd.web.connect import MAX_AT_ONCE
 from calsyncd.web.frame import STYLE_SOURCE
 from tests.connections.company import AMY, Answer, Browser, Company, company_of, visited
@@ -260,6 +262,48 @@ async def test_too_many_are_asked_to_wait_and_google_is_not(sandbox: Sandbox, ht
             assert status(await send(address, request(NOTIFY, GOOGLE))) == 200
             assert status(await send(address, message())) == 200
         assert status(await send(address, request("/healthz", {}, method="GET"))) == 200
+
+
+async def test_codes_that_are_made_up_are_soon_taken_to_google_no_more(company: Company, sandbox: Sandbox) -> None:
+    """Neither do they fill the log, or say there what a stranger likes; another address is connected meanwhile."""
+    async with visited(company, trusted=(ip_network("127.0.0.0/8"),)) as address, Browser(address) as browser:
+
+        async def bring(peer: str, code: str = "") -> Answer:
+            back = await browser.consent(await browser.begin())
+            if code:
+                back = re.sub("code=[^&]*", f"code={code}", back)
+            return await browser.send("GET", back, headers={"X-Forwarded-For": peer})
+
+        with capture_logs() as lines:
+            answers = [await bring("198.51.100.66", f"made-up-{number}") for number in range(FAILURES + 15)]
+            other = await bring("198.51.100.7")
+
+    assert [one.status for one in answers[:FAILURES]] == [400] * FAILURES
+    # Some may have been granted anew meanwhile.
+    waiting = [one for one in answers[FAILURES:] if one.status == 503]
+    assert len(waiting) >= 3
+    assert {one.headers["Refresh"] for one in waiting} == {"3"}
+    # The other one's code is exchanged, and the calendar is read.
+    assert [one.path for one in sandbox.google.requests].count("/token") == len(answers) - len(waiting) + 2
+    assert (other.status, company.connections.connected()) == (200, [AMY])
+    told = [line for line in lines if line["action"] == "connect_refused"]
+    assert 1 <= len(told) <= 5
+    assert told[0]["why"] == "code_refused"
+    assert all("agent" not in line for line in told)
+
+
+async def test_others_cookies_leave_room_for_flows(company: Company, browser: Browser) -> None:
+    """What stands under the same name sets cookies too; three flows of each kind are under way beside them."""
+    for _ in range(3):
+        await browser.begin("a" * 64 + "@" + "b" * 180 + ".example")
+    flows = sum(len(f"{name}={value}; ") for name, value in browser.cookies.items())
+    others = {f"other{number}": "x" * 1000 for number in range(4)}
+    link = await browser.consent(await browser.begin())
+    browser.cookies = {**browser.cookies, **others, "of_aircalls_flows": "x" * 1000}
+
+    assert flows > 2000
+    assert (await browser.send("GET", link)).status == 200
+    assert company.connections.connected() == [AMY]
 
 
 async def test_slow_forms_take_no_places_from_google_and_from_who_is_finishing(browser: Browser, pages: str) -> None:

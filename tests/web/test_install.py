@@ -521,6 +521,23 @@ async def test_a_vault_that_cannot_be_written_is_told(admin: Browser, site: Site
     assert str(tmp_path) not in answer[2]
 
 
+async def test_an_installation_that_cannot_be_read_is_told_before_aircall_is_asked(
+    admin: Browser, site: Site, sandbox: Sandbox
+) -> None:
+    """Whoever follows the link spends no consent in vain; once the file is deleted, the link works."""
+    await admin.get(await admin.consent())
+    (file,) = (site.folder / "credentials").glob("?" * 32)
+    file.write_bytes(b"damaged")
+    status, url, page = await admin.get("https://calsyncd.example.com" + site.link)
+
+    assert (status, url, word(page), admin.cookies) == (503, "", "blocked", {})
+    assert file.name not in page
+    assert file.read_bytes() == b"damaged"
+
+    file.unlink()
+    assert (await admin.get(await admin.consent()))[0] == 303
+
+
 async def test_another_company_is_told_that_it_is_not_served(admin: Browser, site: Site, sandbox: Sandbox) -> None:
     """And nothing of the one that is."""
     await admin.get(await admin.consent())
