@@ -115,6 +115,15 @@ def test_nomad_runs_one_and_never_two() -> None:
     assert fields["canary"] == "0"
     assert int(fields["kill_timeout"].strip('"s')) > STOP_SECONDS + 5
     assert fields["path"].strip('"') == LIVENESS
+    secrets = re.findall(r"template \{(.*?)\n      \}", HCL, re.DOTALL)
+    assert len(secrets) == 2
+    for secret in secrets:
+        assert re.findall(r"(uid|gid|perms) += (\S+)", secret) == [
+            ("perms", '"0400"'),
+            ("uid", "var.uid"),
+            ("gid", "var.gid"),
+        ]
+    assert set(re.findall(r"var\.(\w+)", HCL)) == set(re.findall(r'^variable "(\w+)"', HCL, re.MULTILINE))
     admin = Server().admin_listen
     (port,) = re.findall(r'port "admin" \{\s*static\s+= (\d+)\s+host_network = "loopback"', HCL)
     assert str(admin) == f"127.0.0.1:{port}"
