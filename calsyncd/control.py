@@ -282,7 +282,7 @@ class Control:
         await _written(self._phones.pause_all(until, actor, reason))
 
     async def resume_all(self, actor: str, reason: str) -> list[str]:
-        """Follow everybody again; says who was paused."""
+        """Follow everybody again; says who was paused. What was said of single agents' meetings before stays."""
         log.warning("Everybody is followed again", action="resumed", actor=actor, why=reason)
         self._webhooks.keep()
         return await _written(self._phones.resume_all(actor, reason))

@@ -237,7 +237,7 @@ def _operations(files: Sequence[str]) -> list[tuple[str, str, Operation]]:
         (
             f"{agent}/resume",
             "post",
-            _post("resume", "Said", "Agent", "Follow their calendars again, and nothing else.", of_agent=True),
+            _post("resume", "Said", "Agent", "Follow their calendars again; no skip, no extension.", of_agent=True),
         ),
         (
             f"{agent}/skip",
@@ -260,7 +260,11 @@ def _operations(files: Sequence[str]) -> list[tuple[str, str, Operation]]:
             "post",
             _post("pauseAll", "Pause", "Agents", "Put all back, leave them alone.", example=timed),
         ),
-        ("/api/v1/resume", "post", _post("resumeAll", "Said", "Resumed", "Follow everybody again.")),
+        (
+            "/api/v1/resume",
+            "post",
+            _post("resumeAll", "Said", "Resumed", "End every pause; skips and extensions stay."),
+        ),
         (
             "/api/v1/release",
             "post",
