@@ -66,11 +66,18 @@ class Archive(Protocol):
         ...
 
 
+class Well(Protocol):
+    """What is wrong with the loop or the database, or `of_loop` alone; nothing if all is well."""
+
+    def __call__(self, *, of_loop: bool = False) -> str:
+        """In a sentence."""
+        ...
+
+
 class Control:
     """Answers and obeys operators.
 
-    `well` says what is wrong with the loop or the database, or nothing; `alarms` tells those that are raised;
-    `matching` tells who has no counterpart, in the API's shape.
+    `alarms` tells those that are raised; `matching` tells who has no counterpart, in the API's shape.
     """
 
     def __init__(
@@ -89,7 +96,7 @@ class Control:
         budget: Budget,
         lateness: Latenesses,
         version: str,
-        well: Callable[[], str],
+        well: Well,
         alarms: Callable[[], list[dict[str, Any]]],
         origin: Origin,
         horizon: float,
@@ -275,7 +282,7 @@ class Control:
         await _written(self._phones.pause_all(until, actor, reason))
 
     async def resume_all(self, actor: str, reason: str) -> list[str]:
-        """Follow everybody again; says who was paused."""
+        """Follow everybody again; says who was paused. What was said of single agents' meetings before stays."""
         log.warning("Everybody is followed again", action="resumed", actor=actor, why=reason)
         self._webhooks.keep()
         return await _written(self._phones.resume_all(actor, reason))
@@ -315,9 +322,9 @@ class Control:
         """Why an agent is, was or will be set as they are at an instant, now if None; ServiceError without database."""
         return await self._explainer.explain(self._roster.agents[email], at)
 
-    def health(self) -> Health:
-        """Whether the loop turns and the database answers."""
-        reason = self._well()
+    def health(self, *, of_loop: bool = False) -> Health:
+        """Whether the loop turns and the database answers; `of_loop`: only the former."""
+        reason = self._well(of_loop=of_loop)
         return Health(ok=not reason, reason=reason)
 
     def ready(self) -> tuple[bool, list[str]]:

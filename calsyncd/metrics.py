@@ -145,7 +145,9 @@ class Metrics:
             "calsyncd_syncs_total", "Reads of a calendar, by kind and result.", ["kind", "result"], registry=registry
         )
         self._calendar_age = Gauge(
-            "calsyncd_calendar_age_seconds", "Since the read of the calendar read longest ago.", registry=registry
+            "calsyncd_calendar_age_seconds",
+            "Since the read of the calendar read longest ago, those suspended left out.",
+            registry=registry,
         )
         self._suspended = Gauge(
             "calsyncd_suspended_calendars",
@@ -284,7 +286,7 @@ class Metrics:
         self._syncs.labels(kind=_known(kind, _SYNC_KINDS), result=_known(result, _SYNCS)).inc()
 
     def calendar_age(self, seconds: float) -> None:
-        """The calendar read longest ago was read so long ago."""
+        """Of the calendars that are not suspended, the one read longest ago was read so long ago."""
         self._calendar_age.set(max(0.0, seconds))
 
     def suspended(self, numbers: Mapping[str, int]) -> None:

@@ -66,11 +66,10 @@ class Vitals:
         """Whether the loop is blocked again and again."""
         return self._lag.lasts()
 
-    def ill(self) -> str:
-        """What is wrong with the loop or the database; nothing if both are well."""
-        now = self._clock.monotonic()
-        if now - self._scheduler.turned_at > LOOP_STALL_SECONDS:
+    def ill(self, *, of_loop: bool = False) -> str:
+        """What is wrong with the loop or the database, or `of_loop` alone; nothing if all is well."""
+        if self._clock.monotonic() - self._scheduler.turned_at > LOOP_STALL_SECONDS:
             return "the loop does not turn"
-        if not self.database_answers():
+        if not of_loop and not self.database_answers():
             return "the database does not answer"
         return ""

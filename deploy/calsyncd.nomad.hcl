@@ -1,6 +1,20 @@
 # One company under Nomad: one process, its state on a host volume. docs/living.md says what was tested of this and what
 # not. The client that has the volume also has calsyncd in /opt/calsyncd and the settings in /etc/calsyncd; its chroot_env
-# names /opt/calsyncd beside Nomad's defaults, without which the exec driver does not find it.
+# names /opt/calsyncd beside Nomad's defaults, without which the exec driver does not find it. For the check, which asks on
+# 127.0.0.1, its client block has: host_network "loopback" { interface = "lo" }
+#
+#   nomad job run -var uid=$(id -u calsyncd) -var gid=$(id -g calsyncd) calsyncd.nomad.hcl     (on that client)
+
+variable "uid" {
+  type        = number
+  description = "The number of the user calsyncd on the client: the rendered secrets are theirs."
+}
+
+variable "gid" {
+  type        = number
+  description = "The number of the group calsyncd on the client."
+}
+
 job "calsyncd" {
   type = "service"
 
@@ -39,17 +53,29 @@ job "calsyncd" {
       port "public" {
         static = 8770
       }
+      # server.admin_listen, as it is where the settings do not say otherwise.
+      port "admin" {
+        static       = 8771
+        host_network = "loopback"
+      }
     }
 
     service {
       name     = "calsyncd"
       port     = "public"
       provider = "nomad"
+    }
 
-      # Not /readyz, which is red while Aircall is away: a restart does not help then.
+    service {
+      name     = "calsyncd-admin"
+      port     = "admin"
+      provider = "nomad"
+
+      # Only for a loop that does not turn a restart helps: neither where the database does not answer, since what is in
+      # memory stays in force, nor while Aircall is away, when /readyz is red.
       check {
         type     = "http"
-        path     = "/healthz"
+        path     = "/healthz?only=loop"
         interval = "20s"
         timeout  = "5s"
         check_restart {
@@ -77,11 +103,14 @@ job "calsyncd" {
         destination = "/state"
       }
 
-      # The settings name aircall-token without a slash: it is looked for here first, as with systemd.
+      # The settings name aircall-token without a slash: it is looked for here first, as with systemd. A rendered file is
+      # the Nomad agent's, which is root as a rule, unless it is given to the user that is to read it.
       template {
         data        = "{{ with nomadVar \"nomad/jobs/calsyncd\" }}{{ .aircall_token }}{{ end }}"
         destination = "secrets/aircall-token"
         perms       = "0400"
+        uid         = var.uid
+        gid         = var.gid
         change_mode = "signal"
         change_signal = "SIGHUP"
       }
@@ -89,6 +118,8 @@ job "calsyncd" {
         data        = "{{ with nomadVar \"nomad/jobs/calsyncd\" }}{{ .google_json }}{{ end }}"
         destination = "secrets/google.json"
         perms       = "0400"
+        uid         = var.uid
+        gid         = var.gid
         change_mode = "signal"
         change_signal = "SIGHUP"
       }

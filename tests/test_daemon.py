@@ -176,6 +176,7 @@ async def test_a_loop_that_stands_still(life: Life) -> None:
     await life.leap(6)
 
     assert await life.health() == (503, 503, "the loop does not turn")
+    assert (await life.asked("/healthz?only=loop"))[0] == 503
     assert not await life.fed()
     assert await life.value("calsyncd_healthy") == 0
 
@@ -196,6 +197,7 @@ async def test_a_database_that_does_not_answer(life: Life) -> None:
         await life.leap(6)
 
         assert await life.health() == (503, 503, "the database does not answer")
+        assert (await life.asked("/healthz?only=loop"))[0] == 200
         assert await life.fed(), "what is in memory stays in force, and a restart would lose the history too"
         assert await life.value("calsyncd_healthy") == 0
         neighbour.execute("ROLLBACK")

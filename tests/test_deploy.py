@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from aiohttp import web
 
 from calsyncd.config import check
+from calsyncd.config.models import Server
 from calsyncd.daemon import STOP_SECONDS
+from calsyncd.web.server import serve
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 HCL = (DEPLOY / "calsyncd.nomad.hcl").read_text(encoding="utf-8")
-ROUTES = {"/healthz"}
+ROUTE = "/healthz"
 """What a probe from outside can ask for: the public listener has it."""
+
+LIVENESS = "/healthz?only=loop"
+"""What restarts by: the admin listener has it."""
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +70,36 @@ def test_kubernetes_names_fit_together(objects: dict[str, Any], tmp_path: Path) 
     (port,) = container["ports"]
     assert settings["server"]["listen"] == f"0.0.0.0:{port['containerPort']}"
     assert settings["server"]["admin_listen"].startswith("127.0.0.1:")
-    for probe in ("livenessProbe", "readinessProbe"):
-        assert container[probe]["httpGet"]["path"] in ROUTES
-        assert container[probe]["httpGet"]["port"] == port["name"]
+    assert container["readinessProbe"]["httpGet"] == {"path": ROUTE, "port": port["name"]}
+
+
+async def test_kubernetes_restarts_for_the_loop_alone(objects: dict[str, Any]) -> None:
+    """The probe's own command asks the admin listener of the settings; it ends with 0 at 200, else with another."""
+    (container,) = objects["StatefulSet"]["spec"]["template"]["spec"]["containers"]
+    settings = yaml.safe_load(objects["ConfigMap"]["data"]["config.yaml"])
+    probe = container["livenessProbe"]
+    program, flag, code = probe["exec"]["command"]
+    url = f"http://{settings['server']['admin_listen']}{LIVENESS}"
+    asked = []
+
+    async def healthz(request: web.Request) -> web.Response:
+        asked.append(request.path_qs)
+        return web.Response(status=200 if len(asked) == 1 else 503)
+
+    assert (program, flag) == ("python", "-c")
+    assert url in code
+    app = web.Application()
+    app.router.add_get(ROUTE, healthz)
+    async with serve(app, "127.0.0.1:0") as (address,):
+        here = code.replace(settings["server"]["admin_listen"], address.removeprefix("http://"))
+        ends = []
+        for _ in range(2):
+            done = await asyncio.create_subprocess_exec(sys.executable, flag, here, stderr=subprocess.DEVNULL)
+            ends.append(await done.wait())
+
+    assert ends == [0, 1]
+    assert asked == [LIVENESS, LIVENESS]
+    assert float(re.findall(r"timeout=(\d+)", code)[0]) < probe["timeoutSeconds"]
 
 
 def test_nomad_runs_one_and_never_two() -> None:
@@ -78,7 +114,21 @@ def test_nomad_runs_one_and_never_two() -> None:
     assert fields["count"] == "1"
     assert fields["canary"] == "0"
     assert int(fields["kill_timeout"].strip('"s')) > STOP_SECONDS + 5
-    assert fields["path"].strip('"') in ROUTES
+    assert fields["path"].strip('"') == LIVENESS
+    secrets = re.findall(r"template \{(.*?)\n      \}", HCL, re.DOTALL)
+    assert len(secrets) == 2
+    for secret in secrets:
+        assert re.findall(r"(uid|gid|perms) += (\S+)", secret) == [
+            ("perms", '"0400"'),
+            ("uid", "var.uid"),
+            ("gid", "var.gid"),
+        ]
+    assert set(re.findall(r"var\.(\w+)", HCL)) == set(re.findall(r'^variable "(\w+)"', HCL, re.MULTILINE))
+    admin = Server().admin_listen
+    (port,) = re.findall(r'port "admin" \{\s*static\s+= (\d+)\s+host_network = "loopback"', HCL)
+    assert str(admin) == f"127.0.0.1:{port}"
+    checked = re.findall(r'port\s+= "(\w+)"\s+provider = "nomad"\s+(?:#[^\n]*\s+)*check \{', HCL)
+    assert checked == ["admin"]
     assert fields["kill_signal"] == '"SIGTERM"'
     assert fields["change_signal"] == '"SIGHUP"'
 

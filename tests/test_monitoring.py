@@ -15,7 +15,7 @@ import yaml
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from calsyncd.core.troubles import CODES
+from calsyncd.core.troubles import CODES, KINDS
 from calsyncd.metrics import Metrics
 
 ROOT = Path(__file__).parent.parent
@@ -103,6 +103,20 @@ def test_each_alert_says_what_is_wrong_and_what_to_do(name: str) -> None:
     assert alert["labels"]["severity"] in {"critical", "warning"}
     assert set(alert["annotations"]) == {"summary", "description", "runbook"}
     assert "$labels.instance" in alert["annotations"]["summary"] or "absent(" in alert["expr"]
+
+
+def test_what_stops_the_company_wakes_somebody() -> None:
+    """A trouble that is everybody's and an alarm at once is critical, any other a warning: never both."""
+    urgent = {code for code, kind in KINDS.items() if kind.reach == "company" and not kind.wait}
+    ((_, named),) = asked(ALERTS["CalsyncdAlarmUrgent"]["expr"])
+    ((_, others),) = asked(ALERTS["CalsyncdAlarmRaised"]["expr"])
+    how, codes = named["code"]
+
+    assert (how, set(codes.split("|"))) == ("=~", urgent)
+    assert others["code"] == ("!~", codes)
+    assert ALERTS["CalsyncdAlarmUrgent"]["labels"]["severity"] == "critical"
+    # Those that are single agents' are raised late enough, or have an alert of their own.
+    assert {code for code, kind in KINDS.items() if not kind.wait} - urgent == {"updates_owed", "disconnect_waits"}
 
 
 def test_the_dashboard_parses(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -258,7 +259,23 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
         (tmp_path / unit.name).write_text(text)
 
     assert len(units) == 6
-    assert tool("systemd-analyze", "verify", *(tmp_path / unit.name for unit in units)) == ""
+    # The manual's page is not installed on a machine that tests.
+    assert tool("systemd-analyze", "verify", "--man=no", *(tmp_path / unit.name for unit in units)) == ""
+
+
+@pytest.mark.parametrize(
+    "unit", sorted([*FOLDER.glob("*.service"), *FOLDER.glob("*.socket")]), ids=lambda path: path.name
+)
+def test_units_name_a_page_that_is_installed(unit: Path) -> None:
+    """`systemctl status` shows where to read on, and `systemctl help` opens it: a page that the package has."""
+    (page,) = (value for name, value in directives(unit) if name == "Documentation")
+    named = re.fullmatch(r"man:(\S+)\((\d)\)", page)
+    shipped = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"][
+        "wheel"
+    ]
+
+    assert named is not None, page
+    assert "share/man/man{1}/{0}.{1}".format(*named.groups()) in shipped["shared-data"].values()
 
 
 @pytest.mark.parametrize("unit", [UNIT, TEMPLATE], ids=lambda path: path.name)

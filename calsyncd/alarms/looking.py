@@ -192,6 +192,7 @@ class Looking:
         if self._webhooks.failing_since is not None and company is None:
             yield Wrong("aircall_webhook", COMPANY, self._webhooks.failing_since)
         facts = self._facts
+        public_url = facts.public_url() or ("", "")
         found = {
             # A disk that hangs fails no write: that shows in the agents for whom nothing could be written down.
             "ledger": facts.ledger_writable() is False,
@@ -200,9 +201,9 @@ class Looking:
             "clock_skewed": bool(facts.clock_skew()),
             "clock_not_credible": not facts.clock_credible(),
             "loop_lag": facts.loop_lags(),
-            "public_url": any(facts.public_url() or ()),
+            "public_url": any(public_url),
         }
-        told = {"public_url": facts.public_url() or ("", "")}
+        told = {"public_url": public_url}
         for code, wrong in found.items():
             if wrong:
                 yield Wrong(code, COMPANY, self._since.setdefault(code, now), *(None, *told.get(code, ())))

@@ -671,10 +671,12 @@ class Syncer:
 
     def measure(self, now: float) -> None:
         """Bring the gauges up to date."""
-        ages = [now - one.synced_at for one in self.calendars.values() if one.synced_at is not None]
-        self._metrics.calendar_age(max(ages, default=0.0))
+        calendars = self.calendars.values()
+        # Those that only a human can bring back are told by number: beside their age no other's would be seen.
+        read = [one.synced_at for one in calendars if one.synced_at is not None and not one.suspended]
+        self._metrics.calendar_age(now - min(read, default=now))
         counts: dict[Health, int] = dict.fromkeys(("healthy", "unverified", "expired", "silent", "off"), 0)
-        for calendar in self.calendars.values():
+        for calendar in calendars:
             counts[self._push.health(calendar, now)] += 1
         self._metrics.channels(counts)
         self._metrics.suspended(self.losses.counts())

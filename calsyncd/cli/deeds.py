@@ -106,7 +106,10 @@ def pause(
 def resume(
     email: str | None, reason: str, actor: str, config_path: Path | None, admin: str | None, *, everybody: bool
 ) -> None:
-    """Follow a paused agent's calendar again."""
+    """Follow a paused agent's calendar again.
+
+    Of one agent it takes back what was skipped or extended by hand, too; --all ends pauses only.
+    """
     path = _deed(email, "resume", everybody=everybody)
     body = ask(config_path, admin, "POST", path, {"reason": reason, "actor": actor})
     for one in body.get("resumed", [email]):

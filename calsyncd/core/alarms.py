@@ -128,7 +128,8 @@ class _Level:
 
     def add(self, one: Wrong) -> None:
         self.since = min(self.since, one.since)
-        self.detail, self.do = self.detail or one.detail, self.do or one.do
+        if not (self.detail or self.do):
+            self.detail, self.do = one.detail, one.do
         if one.agent is not None:
             self.agents.add(one.agent)
 
@@ -205,11 +206,10 @@ class Alarms:
                 if not shared or (code, who) in self.raised:
                     levels[code, who] = level
             if shared:
-                levels[code, COMPANY] = _Level(
-                    min(level.since for level in found.values()),
-                    troubled,
-                    next((level.detail for level in found.values() if level.detail), ""),
-                )
+                since = min(level.since for level in found.values())
+                # What was seen and what to do about just that are one's: never one's words with another's remedy.
+                told = next((level for level in found.values() if level.detail or level.do), _Level(since))
+                levels[code, COMPANY] = _Level(since, troubled, told.detail, told.do)
                 self._inherit(code, found)
         return levels
 

@@ -136,8 +136,8 @@ class Operator(Protocol):
     def matching(self) -> dict[str, Any]:
         """Who of Aircall's users and of the Google accounts has no counterpart, and why, from memory."""
 
-    def health(self) -> Health:
-        """Whether the loop turns and the database answers."""
+    def health(self, *, of_loop: bool = False) -> Health:
+        """Whether the loop turns and the database answers; `of_loop`: only the former."""
 
     def ready(self) -> tuple[bool, list[str]]:
         """Whether all is done that should be; if not, why, in sentences."""
@@ -215,7 +215,11 @@ class _Api:
     # -- what is so --------------------------------------------------------------------------------------------------
 
     async def healthz(self, request: web.Request) -> web.Response:
-        health = self._operator.health()
+        check_query(request.query, ("only",))
+        only = request.query.get("only")
+        if only not in (None, "loop"):
+            raise Fault(400, "bad_request", "only can be loop: the database is not asked then")
+        health = self._operator.health(of_loop=only is not None)
         return await tell(request, {"ok": health.ok, "reason": health.reason}, 200 if health.ok else 503)
 
     async def readyz(self, request: web.Request) -> web.Response:

@@ -113,6 +113,9 @@ _PARAMETERS: dict[str, Any] = {
         explode=True,
     ),
     "actor": _query("actor", "Only what they did.", {"type": "string", "maxLength": 200}, example="calsyncd"),
+    "only": _query(
+        "only", "Only whether the loop turns: where it does, no restart helps.", {"type": "string", "enum": ["loop"]}
+    ),
 }
 _PAGE = ("limit", "cursor")
 _WINDOW = ("day", "from", "to")
@@ -164,14 +167,15 @@ def _post(name: str, body: str, shape: str, says: str, *, of_agent: bool = False
     }
 
 
-def _service(name: str, says: str, responses: dict[str, Any], *, free: bool = False) -> Operation:
-    denied = {"403"} if free else {"401", "403"}
+def _service(name: str, says: str, responses: dict[str, Any], *parameters: str, free: bool = False) -> Operation:
+    denied = {"403"} | ({"400"} if parameters else set()) | (set() if free else {"401"})
     failures = {code: what for code, what in _failures().items() if code in denied}
     return {
         "operationId": name,
         "tags": ["service"],
         "summary": says,
         **({"security": []} if free else {}),
+        **({"parameters": [{"$ref": f"#/components/parameters/{one}"} for one in parameters]} if parameters else {}),
         "responses": {**responses, **failures},
     }
 
@@ -233,7 +237,7 @@ def _operations(files: Sequence[str]) -> list[tuple[str, str, Operation]]:
         (
             f"{agent}/resume",
             "post",
-            _post("resume", "Said", "Agent", "Follow their calendars again, and nothing else.", of_agent=True),
+            _post("resume", "Said", "Agent", "Follow their calendars again; no skip, no extension.", of_agent=True),
         ),
         (
             f"{agent}/skip",
@@ -256,7 +260,11 @@ def _operations(files: Sequence[str]) -> list[tuple[str, str, Operation]]:
             "post",
             _post("pauseAll", "Pause", "Agents", "Put all back, leave them alone.", example=timed),
         ),
-        ("/api/v1/resume", "post", _post("resumeAll", "Said", "Resumed", "Follow everybody again.")),
+        (
+            "/api/v1/resume",
+            "post",
+            _post("resumeAll", "Said", "Resumed", "End every pause; skips and extensions stay."),
+        ),
         (
             "/api/v1/release",
             "post",
@@ -283,7 +291,8 @@ def _operations(files: Sequence[str]) -> list[tuple[str, str, Operation]]:
             _service(
                 "health",
                 "Whether the loop turns and the database answers.",
-                {"200": _json("Health", "All is well."), "503": _json("Health", "Restart it.")},
+                {"200": _json("Health", "All is well."), "503": _json("Health", "It is not, and why.")},
+                "only",
                 free=True,
             ),
         ),

@@ -266,7 +266,7 @@ SHOW = '() => { away = false; document.dispatchEvent(new Event("visibilitychange
 async def test_it_outlives_the_daemon(sandbox: Sandbox, launch: Launch, context: BrowserContext) -> None:
     """Without it the page says since when; with it again all is shown as it is then. Without a free stream it asks.
 
-    A page that nobody looks at lets the stream go, and does not call what it shows live.
+    A page that nobody looks at lets the stream go, and does not call what it shows live; nor does one that slept.
     """
     for user, email in ((1, AMY), (2, BOB)):
         sandbox.add_agent(email, user_id=user)
@@ -291,6 +291,8 @@ async def test_it_outlives_the_daemon(sandbox: Sandbox, launch: Launch, context:
     await expect(page.locator("#panel-state")).to_contain_text("held")
     await expect(page.locator("#panel-strip rect.event")).to_have_count(1)
 
+    # The clock is the browser's: of all its pages.
+    await page.close()
     rested = await context.new_page()
     await rested.clock.install()
     await rested.goto(daemon.admin)
@@ -311,6 +313,11 @@ async def test_it_outlives_the_daemon(sandbox: Sandbox, launch: Launch, context:
         await late.goto(daemon.admin)
         await expect(late.locator("#link-text")).to_contain_text("not live")
         await state(late, AMY, "held")
+
+    # The machine sleeps with the page in sight, and wakes before the silence of a dead stream would have told.
+    async with rested.expect_response("**/api/v1/stream"):
+        await rested.clock.fast_forward(13_000)
+    await expect(rested.locator("#link-text")).to_have_text("live")
 
 
 async def test_it_can_be_read_by_everybody(sandbox: Sandbox, launch: Launch, context: BrowserContext) -> None:

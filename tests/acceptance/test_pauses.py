@@ -33,10 +33,14 @@ def window() -> str:
 
 
 async def test_the_incident_switch_and_back(sandbox: Sandbox, launch: Launch) -> None:
-    """One command puts everybody back and leaves them alone, also after `kill -9`; another follows them again."""
+    """One command puts everybody back and leaves them alone, also after `kill -9`; another follows them again.
+
+    What was said of one of them before stands after it.
+    """
     daemon = await both_held(sandbox, launch)
     where = ("--config", str(daemon.config))
-
+    await command("extend", BOB, "--for", "15m", *where)
+    extended = (await daemon.until(BOB, state="held"))["extended_until"]
     status, out, _ = await command("pause", "--all", "--for", "2h", "--reason", "outage", "--actor", "lena", *where)
     for email in (AMY, BOB):
         await daemon.until(email, state="paused")
@@ -48,9 +52,11 @@ async def test_the_incident_switch_and_back(sandbox: Sandbox, launch: Launch) ->
     await daemon.start()
     paused = await daemon.until(AMY, state="paused")
     resumed = await command("resume", "--all", *where)
-    for email in (AMY, BOB):
-        await daemon.until(email, state="held")
+    await daemon.until(AMY, state="held")
+    bob = await daemon.until(BOB, state="held")
 
+    assert extended is not None
+    assert bob["extended_until"] == extended
     assert status == 0
     assert f"{AMY}: paused until 20" in out
     assert released == ["available"] * 2

@@ -149,6 +149,7 @@ class Diary:
         self._with_push = push
         self.clock = VirtualClock()
         self.scheduler = Scheduler(self.clock)
+        self.metrics = Metrics("test")
         self.google = ModelGoogle(self.clock)
         self.told: dict[str, tuple[Timeline | None, bool]] = {}
         self.tellings = 0
@@ -173,7 +174,7 @@ class Diary:
             google=self.google,
             cache=self.shelf,
             push=self.push,
-            metrics=Metrics("test"),
+            metrics=self.metrics,
             told=self._told,
             pace=Pace(horizon=14 * 86400.0, with_push=None, without_push=120.0, requests_per_day=500_000),
             chance=lambda: 0.5,

@@ -125,6 +125,37 @@ async def test_a_restart_while_access_is_lost(tmp_path: Path) -> None:
         assert diary.told[AMY] == diary.told[BOB] == (None, False)
 
 
+async def test_a_lost_calendar_hides_no_other_that_grows_old(tmp_path: Path) -> None:
+    """The age of those that should be read is told, and how many are lost by number."""
+    async with Diary(tmp_path) as diary:
+        diary.follow(AMY, BOB)
+        await diary.a_while(MINUTE)
+        out = {AMY}
+        diary.google.shut_out = lambda email: refused("no_access") if email in out else None
+        await diary.a_while(4 * HOUR)
+
+        def told(name: str) -> float:
+            diary.syncer.measure(diary.clock.now())
+            value = diary.metrics.registry.get_sample_value(name, {"code": "no_access"} if "suspended" in name else {})
+            assert value is not None
+            return value
+
+        assert told("calsyncd_suspended_calendars") == 1
+        assert told("calsyncd_calendar_age_seconds") <= HOUR
+        diary.google.shut_out = lambda email: (
+            refused("no_access") if email in out else Unavailable("503", service="google", code="server", status=503)
+        )
+        await diary.a_while(3 * HOUR)
+        assert told("calsyncd_suspended_calendars") == 1
+        assert 3 * HOUR <= told("calsyncd_calendar_age_seconds") <= 4 * HOUR
+
+        out.clear()
+        diary.google.shut_out = lambda _: None
+        await diary.a_while(HOUR)
+        assert told("calsyncd_suspended_calendars") == 0
+        assert told("calsyncd_calendar_age_seconds") <= HOUR
+
+
 async def test_the_one_who_was_to_ask_for_all_is_dropped(tmp_path: Path) -> None:
     """In the middle of the probe: the next one asks."""
     async with Diary(tmp_path) as diary:

@@ -300,3 +300,17 @@ def test_what_was_seen_is_told_with_what_to_do_about_it() -> None:
     assert alarm.message == "no message can arrive through the public URL: calendars are polled: https://x answers 502"
     assert alarm.do == "start it"
     assert Days().show(LASTS_SECONDS + STEP, Wrong("public_url", COMPANY, NOW)) == [("raised", "public_url", COMPANY)]
+
+
+def test_what_was_seen_and_what_to_do_about_it_stay_together_in_the_companys() -> None:
+    """Of one of those who have it, whole: the first of whom more is known than the trouble's own words."""
+    days = Days(4)
+    seen = [("", ""), ("amy.age is no credential", "put amy.age back"), ("bob.age is empty", "put bob.age back")]
+    wrong = [Wrong("vault", f"a{number}", NOW, f"a{number}", *more) for number, more in enumerate(seen)]
+
+    days.show(LASTS_SECONDS + 2 * STEP, *wrong)
+
+    (alarm,) = days.alarms.raised.values()
+    assert alarm.who == COMPANY
+    assert alarm.message.endswith("cannot be read: amy.age is no credential")
+    assert alarm.do == "put amy.age back"

@@ -11,6 +11,8 @@ const LONGEST_MS = 8000;
 const POLL_FIRST_MS = 1000;
 const POLL_MS = 10000;
 const HIDDEN_MS = 60000; // nobody looks: the daemon has better to do
+const TICK_MS = 1000;
+const SLEPT_MS = 10000; // a tick that is later by so much: the machine slept, and the stream may have died meanwhile
 
 const wait = (ms, wake) => new Promise((go) => { const timer = setTimeout(go, ms); wake(() => { clearTimeout(timer); go(); }); });
 
@@ -57,6 +59,7 @@ export function follow({ load, news, link }) {
   let wake = () => {};
   let failures = 0;
   let polls = 0; // loads in place of a stream, one after the other
+  let slept = false; // that is why the stream was let go
 
   async function listen() {
     const mine = controller = new AbortController();
@@ -109,8 +112,9 @@ export function follow({ load, news, link }) {
           if (polls > 1) link("polling");
           pause = Math.min(POLL_FIRST_MS * 2 ** (polls - 1), error.ms);
         } catch (why) {
-          // Nobody looked, so that it was let go: what is shown then is old until it is loaded again.
-          link(document.hidden && !failures ? "waiting" : "lost", why);
+          // It was let go by us: what is shown then is old until it is loaded again.
+          link((document.hidden || slept) && !failures ? "waiting" : "lost", why);
+          slept = false;
           failures += 1;
           // Many pages come back to one daemon that restarts: not all at the same instant.
           pause = Math.min(FIRST_MS * 2 ** (failures - 1), LONGEST_MS) * (0.7 + Math.random() * 0.6);
@@ -128,5 +132,15 @@ export function follow({ load, news, link }) {
     else wake();
   });
   addEventListener("online", () => wake());
+  let ticked = Date.now();
+  setInterval(() => {
+    const now = Date.now();
+    if (now - ticked > TICK_MS + SLEPT_MS) {
+      slept = !controller.signal.aborted;
+      controller.abort();
+      wake();
+    }
+    ticked = now;
+  }, TICK_MS);
   go();
 }
