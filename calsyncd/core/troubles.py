@@ -374,7 +374,7 @@ KINDS: dict[str, Kind] = {
         "here",
         _OPERATOR,
         "the database does not answer: what is in memory stays in force",
-        "check the disk of the state directory, and restart",
+        "check the disk of the state directory, and who locks calsyncd.db (fuser)",
         passes=True,
         wait=PASSES_SECONDS,
     ),

@@ -19,7 +19,7 @@ from tests.authority import Authority
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLE = "calsync.example.com"
-HOST = "calsync.test"
+HOST = "calsync.example"
 NOBODY = 65534
 START_SECONDS = 15.0
 

@@ -40,11 +40,11 @@ def finds(where: dict[str, bytes]) -> list[str]:
     return [name for name, content in where.items() if any(part in content.lower() for part in parts)]
 
 
-async def answers(daemon: Running) -> dict[str, bytes]:
-    """What the admin server says, by path."""
+async def answers(daemon: Running, window: str) -> dict[str, bytes]:
+    """What the admin server says, by path; of timelines, that of this window too."""
     found = {}
     async with aiohttp.ClientSession() as session:
-        for path in [*PAGES, *(f"/api/v1/agents/{AMY}{part}" for part in OF_AGENT)]:
+        for path in [*PAGES, *(f"/api/v1/agents/{AMY}{part}" for part in (*OF_AGENT, window))]:
             async with session.get(daemon.admin + path) as answer:
                 assert answer.status == 200, path
                 found[path] = await answer.read()
@@ -87,12 +87,13 @@ async def test_a_title_is_nowhere(sandbox: Sandbox, launch: Launch, tmp_path: Pa
         status, out, err = await command(*arguments, "--config", str(daemon.config))
         assert status == 0, (arguments, err)
         outputs[" ".join(arguments)] = (out + err).encode()
-    said = await answers(daemon)
+    window = f"/timeline?from={second(now - 3600)}&to={second(now + 7200)}"
+    said = await answers(daemon, window)
     sandbox.google.insert(AMY, meeting(f"Another {PLANTED}", 5000, 6000))
     await daemon.logged("sync_done", kind="delta", changed=1)
 
     assert held["hold"]["put"]["substatus"] == "in_training"
-    events = json.loads(said[f"/api/v1/agents/{AMY}/timeline"])["events"]
+    events = json.loads(said[f"/api/v1/agents/{AMY}{window}"])["events"]
     assert [event["why_not"] for event in events if event["rule"] == "ignore_titles"] == ["its title matches #phone"]
     assert user.setting.substatus == "in_training"
     assert finds(said) == []

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,15 @@ def line(event: str, **fields: Any) -> str:
     return json.dumps(head | fields) + "\n"
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """A process is ended by SIGINT, also where these tests run in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_each_line_is_shown_at_once_and_the_end_is_quiet() -> None:
     """A line that goes in comes out before the next one; Ctrl-C and a reader that goes away end it without a word."""
     for ending in ("interrupt", "reader gone"):
