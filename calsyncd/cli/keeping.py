@@ -36,14 +36,16 @@ def backup(file: Path, config_path: Path | None, *, force: bool) -> None:
     The vault's key is not in it: keep a copy of that elsewhere.
     """
     from calsyncd import backup as room
+    from calsyncd.clock import SystemClock
 
     settings, _ = load_settings(config_path)
+    now = SystemClock().now()
     if str(file) == "-":
         if sys.stdout.isatty():
             raise UserError("a backup is no text for a terminal: name a file, or pipe it on", exit_code=2)
-        manifest = room.stream(settings.state_dir, sys.stdout.buffer, time.time())
+        manifest = room.stream(settings.state_dir, sys.stdout.buffer, now)
     else:
-        manifest = room.back_up(settings.state_dir, file, time.time(), force=force)
+        manifest = room.back_up(settings.state_dir, file, now, force=force)
         click.echo(f"{file}: {_told(manifest)}; read back and in order.")
     if manifest.why_no_database is not None:
         click.echo(
