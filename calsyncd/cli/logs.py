@@ -47,14 +47,7 @@ def _moment(context: click.Context, option: click.Parameter, value: str | None) 
         raise click.BadParameter(str(error)) from None
 
 
-@commands.command(
-    short_help="Show the JSON lines of the log for people.",
-    epilog="\b\nExamples:\n"
-    "  journalctl -u calsyncd -o cat -f | calsyncd logs\n"
-    "  journalctl -u calsyncd -o cat | calsyncd logs --agent amy@example.com\n"
-    "  journalctl -u calsyncd -o cat | calsyncd logs --level warning --since yesterday\n"
-    "  calsyncd logs --action held --action released --json calsyncd.log",
-)
+@commands.command(short_help="Show the JSON lines of the log for people.")
 @click.argument("files", nargs=-1, type=click.File("rb"), metavar="[FILE]...")
 @click.option("--agent", "agents", multiple=True, callback=_emails, metavar="EMAIL", help="Of this agent. Repeatable.")
 @click.option(
