@@ -47,13 +47,13 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.demo
-	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 bench-agents: $(VENV)/.demo
-	$(BIN)/python -m bench.agents --docs $(ARGS)
+	$(BIN)/python -m benchmarks.agents --docs $(ARGS)
 
 bench-dispatch: $(VENV)/.test
-	$(BIN)/python -m bench.dispatch $(ARGS)
+	$(BIN)/python -m benchmarks.dispatch $(ARGS)
 
 pictures: $(VENV)/.test
 	$(BIN)/python -m tools.pictures

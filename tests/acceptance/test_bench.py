@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.findings import parsed, rows
+from tests.benchmarks.findings import parsed, rows
 
 pytestmark = pytest.mark.alone
 ROOT = Path(__file__).parent.parent.parent
@@ -19,7 +19,17 @@ ROOT = Path(__file__).parent.parent.parent
 def bench(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """The bench as a process; it writes into `folder` only."""
     return subprocess.Popen(
-        [sys.executable, "-m", "bench", "--quick", "--docs", folder / "docs", "--disk", folder / "disk", *arguments],
+        [
+            sys.executable,
+            "-m",
+            "benchmarks",
+            "--quick",
+            "--docs",
+            folder / "docs",
+            "--disk",
+            folder / "disk",
+            *arguments,
+        ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

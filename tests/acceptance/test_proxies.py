@@ -230,8 +230,9 @@ async def test_what_passes_and_what_does_not(street: Street, name: str) -> None:
         **(dict.fromkeys(("genuine", "genuine, empty", "genuine, 1.0"), 200) if "unix" in name else {}),
     }  # fmt: skip
     assert statuses == expected
-    # Caddy 2.6 calls it its own failure to pass the body on.
-    assert statuses["too long"] in ((413,) if "nginx" in name else (413, 502))
+    # Caddy passes the body on while it comes: calsyncd may have answered before it is too long, and what then breaks
+    # off is Caddy's own failure.
+    assert statuses["too long"] in ((413,) if "nginx" in name else (404, 413, 502))
     assert nonce_proof(key, "abc").encode() in answers["nonce"][1]
     assert b"strict-transport-security: max-age=31536000\r\n" in answers["nonce"][1].lower()
     assert b"isallow" not in answers["robots"][1]
