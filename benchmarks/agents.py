@@ -1,4 +1,4 @@
-"""`python -m benchmarks.agents`: what one process costs by the number of its agents, printed, and put into the manual."""
+"""`python -m benchmarks.agents`: what one process costs by its number of agents, printed, and put into the manual."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ whole day beforehand included. It fails if a goal is missed, and says so below.
 not ring outside of one. Each request counts: updates, reads, refused ones. More than N in any 60 s, an update more than
 60 s before its boundary, or one for nothing would void the run. A day goes from 9 to 17 h; an agent has about five
 meetings of 15 to 60 minutes, most of them at :00 and :30, some back-to-back or nested; 12 % are made, moved or
-cancelled at short notice, and nobody knows before. The seed fixes a day (`benchmarks/dispatch/days.py`). Scheduling takes
-no time; what real sending costs stands in a line of its own.
+cancelled at short notice, and nobody knows before. The seed fixes a day (`benchmarks/dispatch/days.py`). Scheduling
+takes no time; what real sending costs stands in a line of its own.
 
 Played on {date} with {machine}.
 
@@ -52,8 +52,8 @@ regard to its W. They were kept whatever it then reached. The study has, in thou
 
 {study}
 
-`python -m benchmarks.dispatch --calibrate` prints the days' own figures beside these. Taken together, all fifteen are 6 %
-off; with agent by agent in plain order they would be 7 %, with ends first 9 %, with starts first 23 %.
+`python -m benchmarks.dispatch --calibrate` prints the days' own figures beside these. Taken together, all fifteen are
+6 % off; with agent by agent in plain order they would be 7 %, with ends first 9 %, with starts first 23 %.
 
 ## When Aircall is otherwise
 
@@ -74,9 +74,10 @@ minute, and with others who take half of the requests that of the other half. Re
 
 For any prices λ ≥ 0 of the minutes, W ≥ Σ over agents of (the cheapest on/off path through the day when each send at t
 costs p(t)) - N·Σλ, with p interpolated linearly between minutes: each λ spreads evenly over the 60 s windows that hold
-its minute, and each window holds at most N sends. `benchmarks/dispatch/bound.py` holds the proof and finds good prices; they
-are in [dispatch-prices.json](dispatch-prices.json), and `python -m benchmarks.dispatch --check` proves the bounds again from
-them in seconds. An exact integer program checks the bound on small days in the tests (`benchmarks/dispatch/exact.py`).
+its minute, and each window holds at most N sends. `benchmarks/dispatch/bound.py` holds the proof and finds good
+prices; they are in [dispatch-prices.json](dispatch-prices.json), and `python -m benchmarks.dispatch --check` proves the
+bounds again from them in seconds. An exact integer program checks the bound on small days in the tests
+(`benchmarks/dispatch/exact.py`).
 """
 
 WIDTH, HEIGHT = 720, 420
