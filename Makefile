@@ -6,6 +6,8 @@
 # make bench-agents  what one process costs by the number of its agents, put into docs/living.md
 # make pictures  the manual's pictures and its recording, by a headless Chromium
 # make manual  what the manual says of commands and settings, from the program: man pages, settings, completions
+# make audit   whether anything locked has a known vulnerability; asks the network, and says when it could not look
+# make sbom    the bill of materials of what is installed with calsyncd, requirements/sbom.cdx.json
 # make lock    after a change of dependencies: uv.lock, and the same versions with hashes for pip
 
 VENV := .venv
@@ -16,7 +18,7 @@ PYTHON ?= python3
 # What tests take from npm; without npm they skip, loudly.
 NPM := $(if $(shell command -v npm 2>/dev/null),node_modules/.package-lock.json)
 
-.PHONY: demo test check lint types format bench bench-dispatch bench-agents pictures manual lock clean
+.PHONY: demo test check lint types format bench bench-dispatch bench-agents pictures manual audit sbom lock clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/calsyncd demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -89,6 +91,24 @@ node_modules/.package-lock.json: package-lock.json
 	npm ci --silent --no-audit --no-fund
 	@touch $@
 
+# Tools that nothing else needs live apart, each with the versions and hashes of its own list.
+TOOLS := .venv-tools
+$(TOOLS)/%/.done: requirements/tools-%.txt
+	@$(PYTHON) -m venv $(TOOLS)/$*
+	@$(TOOLS)/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+audit: $(TOOLS)/audit/.done
+	@$(PYTHON) -m tools.audit $(TOOLS)/audit/bin/pip-audit
+
+sbom: $(TOOLS)/audit/.done
+	rm -rf $(TOOLS)/run
+	$(PYTHON) -m venv $(TOOLS)/run
+	$(TOOLS)/run/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(TOOLS)/run/bin/pip uninstall --quiet --yes setuptools pip
+	$(TOOLS)/audit/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible --of JSON \
+		-o requirements/sbom.cdx.json $(TOOLS)/run
+
 # The two files for pip are derived: a test fails when they lag behind the lock.
 lock:
 	uv lock
@@ -96,4 +116,4 @@ lock:
 	uv export --frozen --quiet --no-emit-project --no-header --no-annotate --group dev --output-file requirements/test.txt >/dev/null
 
 clean:
-	rm -rf $(VENV) node_modules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) node_modules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

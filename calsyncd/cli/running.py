@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -20,6 +21,8 @@ def run(config_path: Path | None) -> None:
     from calsyncd import daemon, logs
 
     faulthandler.enable()
+    # A core dump would hold every credential.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     settings, path = load_settings(config_path)
     logs.configure(settings.log.level, settings.log.format, [secret.reveal() for secret in settings.secrets])
     wait_for(daemon.run(settings, path, os.environ))
