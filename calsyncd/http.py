@@ -27,6 +27,7 @@ import aiohttp
 from yarl import URL
 
 from calsyncd.errors import Unavailable
+from calsyncd.resolver import Resolver
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 TIMEOUT = aiohttp.ClientTimeout(total=15.0, connect=5.0, sock_read=10.0)
@@ -70,7 +71,11 @@ class Http:
     async def __aenter__(self) -> Self:
         """Open the connections."""
         connector = aiohttp.TCPConnector(
-            limit=100, keepalive_timeout=KEEPALIVE_SECONDS, ttl_dns_cache=600, ssl=ssl.create_default_context()
+            limit=100,
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            resolver=Resolver(),
+            use_dns_cache=False,
+            ssl=ssl.create_default_context(),
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
