@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import ssl
 import urllib.parse
 import urllib.request
@@ -32,6 +33,8 @@ from calsyncd.resolver import Resolver
 MAX_BODY_BYTES = 10 * 1024 * 1024
 TIMEOUT = aiohttp.ClientTimeout(total=15.0, connect=5.0, sock_read=10.0)
 KEEPALIVE_SECONDS = 45.0
+GONE_SECONDS = 5.0
+"""What was sent is acknowledged by then, or its connection is gone: a machine that slept, a NAT that forgot it."""
 
 
 class Observer(Protocol):
@@ -74,6 +77,7 @@ class Http:
             limit=100,
             keepalive_timeout=KEEPALIVE_SECONDS,
             resolver=Resolver(),
+            socket_factory=_socket,
             use_dns_cache=False,
             ssl=ssl.create_default_context(),
         )
@@ -160,6 +164,13 @@ class Http:
         except (ValueError, TypeError, OverflowError):
             return
         self._observer.date_seen(service, date.timestamp())
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(GONE_SECONDS * 1000))
+    return made
 
 
 class ProxyFault(ValueError):

@@ -187,7 +187,8 @@ async def test_deltas_of_series_are_what_a_whole_read_shows(make: Any, clock: Ti
     year.google.lists.window_sticks = year.chance.random() < 0.5
     year.google.lists.most_per_page = year.chance.choice([None, 7])
     for _ in range(STEPS):
-        for _ in range(year.chance.randint(0, 3)):
+        # Of an event that left a sticking window and changed again, the sandbox knows the last change only.
+        for _ in range(year.chance.randint(0, 1 if year.google.lists.window_sticks else 3)):
             year.edit()
         await year.sync()
         assert await year.stored(2.0) == await year.true(2.0), year.told
