@@ -69,6 +69,7 @@ class Http:
     def __init__(self, observer: Observer, environ: Mapping[str, str]) -> None:
         self._observer = observer
         self._environ = {name: value for name, value in environ.items() if name.lower().endswith("_proxy")}
+        self._resolver = Resolver()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -76,7 +77,7 @@ class Http:
         connector = aiohttp.TCPConnector(
             limit=100,
             keepalive_timeout=KEEPALIVE_SECONDS,
-            resolver=Resolver(),
+            resolver=self._resolver,
             socket_factory=_socket,
             use_dns_cache=False,
             ssl=ssl.create_default_context(),
@@ -132,6 +133,7 @@ class Http:
                 raw = await _read(response, service)
                 answer_headers = {name.lower(): value for name, value in response.headers.items()}
         except aiohttp.ClientConnectorCertificateError as error:
+            self._resolver.doubt()
             raise _unavailable(
                 service,
                 "certificate",
@@ -139,10 +141,12 @@ class Http:
                 landed=False,
             ) from None
         except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, ProxyFault) as error:
+            self._resolver.doubt()
             raise _unavailable(
                 service, "unreachable", f"{service} cannot be reached: {reason_of(error)}", landed=False
             ) from None
         except aiohttp.ConnectionTimeoutError:
+            self._resolver.doubt()
             raise _unavailable(
                 service, "unreachable", f"{service} cannot be reached: no connection in time", landed=False
             ) from None

@@ -26,6 +26,9 @@ STALE_SECONDS = 86400.0
 AGAIN_SECONDS = 30.0
 """So long after it has failed DNS is not asked for a known host again."""
 
+DOUBT_SECONDS = 5.0
+"""So old an address is at least before it is asked for anew because it leads nowhere."""
+
 WAIT_SECONDS = 4.5
 """So long an answer is waited for; less than the whole connection may take."""
 
@@ -69,6 +72,12 @@ class Resolver(AbstractResolver):
             known.until = loop.time() + AGAIN_SECONDS
             return _in_turn(known)
         return _in_turn(self._known[key])
+
+    def doubt(self) -> None:
+        """A connection could not be made: an address may be wrong, or its host elsewhere by now."""
+        now = asyncio.get_running_loop().time()
+        for known in self._known.values():
+            known.until = min(known.until, max(now, known.told_at + DOUBT_SECONDS))
 
     async def close(self) -> None:
         """Nothing is to be closed: look-ups end by themselves."""

@@ -135,6 +135,34 @@ async def test_a_service_that_moves_is_followed(names: Names, monkeypatch: pytes
     assert told == ["127.0.0.1", "127.0.0.1", "127.0.0.3"]
 
 
+async def test_an_address_that_leads_nowhere_is_asked_for_anew(
+    names: Names, http: Http, far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DNS was wrong, or is by now: a connection that cannot be made is a reason to ask again, not every time."""
+    moments(monkeypatch, doubt=0.0)
+    names.addresses = {"api.test": "127.0.0.2"}
+    far.replies = [ok(), ok()]
+    url = f"http://api.test:{far.port}/"
+    with pytest.raises(Unavailable):
+        await get(http, url)
+    names.addresses = {"api.test": "127.0.0.1"}
+
+    answers = [await get(http, url) for _ in range(2)]
+
+    assert all(answer.ok for answer in answers)
+    assert len(names.asked) == 2
+
+
+async def test_dns_is_not_stormed_because_a_service_is_away(names: Names, http: Http, unused_tcp_port: int) -> None:
+    """It is asked once in some seconds, however often that service is tried."""
+    names.addresses = {"api.test": "127.0.0.1"}
+    for _ in range(20):
+        with pytest.raises(Unavailable):
+            await get(http, f"http://api.test:{unused_tcp_port}/")
+
+    assert len(names.asked) == 1
+
+
 async def test_an_answer_that_comes_late_is_kept(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks next has it, though nobody waited for it any more."""
     names.addresses, names.hanging = {"api.test": "127.0.0.1"}, {"api.test"}

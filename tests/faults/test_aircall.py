@@ -11,7 +11,7 @@ import pytest
 from calsyncd.core.rules import Rules
 from calsyncd.phones import Agent
 from tests.faults.depth import rounds
-from tests.phones.company import HOUR, MINUTE, Office, amy, team
+from tests.phones.company import HOUR, MINUTE, Office, amy, down, team
 
 SEEDS = range(rounds(3, 100))
 AGENTS = 3
@@ -61,6 +61,27 @@ async def test_two_of_us_do_not_fight(seed: int) -> None:
         assert {setting.availability_status for setting in pair.one.aircall.settings.values()} == {"available"}
         assert pair.one.phones.held() == pair.two.phones.held() == []
         assert sum(sent) <= 2 * meetings, (same, sent)
+
+
+async def test_half_an_hour_of_503() -> None:
+    """Meetings begin and end in it: all are right within half a minute after it, each by one update."""
+    agents = team(6)
+    async with Office(agents) as office:
+        for number, agent in enumerate(agents):
+            office.meet(agent.email, (60, HOUR) if number < 3 else (60, 20 * MINUTE))
+        await office.until(70)
+        assert len(office.phones.held()) == 6
+        for number in range(3):
+            office.meet(agents[number].email, (60, 15 * MINUTE), (20 * MINUTE, HOUR))
+        office.aircall.all_fail(down())
+        await office.until(35 * MINUTE)
+        office.aircall.all_fail(None)
+        sent = len(office.aircall.of("update"))
+        await office.a_while(40)
+
+        assert [office.aircall.status(user) for user in range(1, 7)] == ["unavailable"] * 3 + ["available"] * 3
+        assert len(office.aircall.of("update")) - sent <= 6
+        assert office.phones.owed_since(office.clock.now() - 60) == []
 
 
 @pytest.mark.parametrize("enforce", [False, True])
