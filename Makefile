@@ -8,6 +8,7 @@
 # make manual  what the manual says of commands and settings, from the program: man pages, settings, completions
 # make audit   whether anything locked has a known vulnerability; asks the network, and says when it could not look
 # make sbom    the bill of materials of what is installed with calsyncd, requirements/sbom.cdx.json
+# make reliability  docs/reliability.md, from the catalogue of faults and what long runs have counted
 # make lock    after a change of dependencies: uv.lock, and the same versions with hashes for pip
 
 VENV := .venv
@@ -18,7 +19,7 @@ PYTHON ?= python3
 # What tests take from npm; without npm they skip, loudly.
 NPM := $(if $(shell command -v npm 2>/dev/null),node_modules/.package-lock.json)
 
-.PHONY: demo test check lint types format bench bench-dispatch bench-agents pictures manual audit sbom lock clean
+.PHONY: demo test check lint types format bench bench-dispatch bench-agents pictures manual audit sbom reliability lock clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/calsyncd demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -63,6 +64,9 @@ pictures: $(VENV)/.test
 manual: $(VENV)/.test
 	$(BIN)/python -m calsyncd.config.schema
 	$(BIN)/python -m tools.manual
+
+reliability: $(VENV)/.test
+	$(BIN)/python -m tools.reliability
 
 # With uv where it is, else with venv and pip: the same versions, by hash, from the same lock.
 ifneq ($(UV),)

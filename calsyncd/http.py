@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import ssl
 import urllib.parse
 import urllib.request
@@ -27,10 +28,13 @@ import aiohttp
 from yarl import URL
 
 from calsyncd.errors import Unavailable
+from calsyncd.resolver import Resolver
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 TIMEOUT = aiohttp.ClientTimeout(total=15.0, connect=5.0, sock_read=10.0)
 KEEPALIVE_SECONDS = 45.0
+GONE_SECONDS = 5.0
+"""What was sent is acknowledged by then, or its connection is gone: a machine that slept, a NAT that forgot it."""
 
 
 class Observer(Protocol):
@@ -65,12 +69,18 @@ class Http:
     def __init__(self, observer: Observer, environ: Mapping[str, str]) -> None:
         self._observer = observer
         self._environ = {name: value for name, value in environ.items() if name.lower().endswith("_proxy")}
+        self._resolver = Resolver()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         """Open the connections."""
         connector = aiohttp.TCPConnector(
-            limit=100, keepalive_timeout=KEEPALIVE_SECONDS, ttl_dns_cache=600, ssl=ssl.create_default_context()
+            limit=100,
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            resolver=self._resolver,
+            socket_factory=_socket,
+            use_dns_cache=False,
+            ssl=ssl.create_default_context(),
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -123,6 +133,7 @@ class Http:
                 raw = await _read(response, service)
                 answer_headers = {name.lower(): value for name, value in response.headers.items()}
         except aiohttp.ClientConnectorCertificateError as error:
+            self._resolver.doubt()
             raise _unavailable(
                 service,
                 "certificate",
@@ -130,10 +141,12 @@ class Http:
                 landed=False,
             ) from None
         except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, ProxyFault) as error:
+            self._resolver.doubt()
             raise _unavailable(
                 service, "unreachable", f"{service} cannot be reached: {reason_of(error)}", landed=False
             ) from None
         except aiohttp.ConnectionTimeoutError:
+            self._resolver.doubt()
             raise _unavailable(
                 service, "unreachable", f"{service} cannot be reached: no connection in time", landed=False
             ) from None
@@ -155,6 +168,13 @@ class Http:
         except (ValueError, TypeError, OverflowError):
             return
         self._observer.date_seen(service, date.timestamp())
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(GONE_SECONDS * 1000))
+    return made
 
 
 class ProxyFault(ValueError):

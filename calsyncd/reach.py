@@ -25,6 +25,7 @@ import aiohttp
 from calsyncd.core.retry import backoff, spread
 from calsyncd.http import ProxyFault, proxy_for, reason_of
 from calsyncd.logs import get_logger
+from calsyncd.resolver import Resolver
 from calsyncd.scheduler import Scheduler
 
 EVERY_SECONDS = 3600.0
@@ -73,7 +74,7 @@ async def look(base: str, prove: Callable[[str], str], environ: Mapping[str, str
     url = f"{base}{PATH}{nonce}"
     # Loading the certificates takes as long as a boundary may be late.
     context = await asyncio.to_thread(ssl.create_default_context)
-    connector = aiohttp.TCPConnector(ssl=context, use_dns_cache=False, force_close=True)
+    connector = aiohttp.TCPConnector(ssl=context, resolver=Resolver(), use_dns_cache=False, force_close=True)
     session = aiohttp.ClientSession(
         connector=connector, timeout=_TIMEOUT, trust_env=False, headers={"User-Agent": "calsyncd"}
     )

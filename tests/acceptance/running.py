@@ -53,7 +53,8 @@ os.execv(sys.executable, [sys.executable, *arguments])
 class Running:
     """`calsyncd run` as a process. `lines` is its log so far, parsed; with a `nursery` it is forked there.
 
-    `sockets` are handed over at each start, by name; they stay open here.
+    `sockets` are handed over at each start, by name; they stay open here. `within` is what it is started by, such as
+    `unshare --mount`.
     """
 
     config: Path
@@ -64,6 +65,7 @@ class Running:
     process: asyncio.subprocess.Process | Born | None = None
     nursery: Nursery | None = None
     sockets: Mapping[str, socket.socket] = field(default_factory=dict)
+    within: tuple[str, ...] = ()
     _reader: asyncio.Task[None] | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -76,6 +78,7 @@ class Running:
             fds = [sock.fileno() for sock in self.sockets.values()]
             handing_over = ["-c", HAND_OVER, ":".join(self.sockets), ",".join(map(str, fds))] if fds else []
             self.process = await asyncio.create_subprocess_exec(
+                *self.within,
                 sys.executable,
                 *handing_over,
                 "-m",

@@ -34,11 +34,13 @@ async def with_tls(url: str, authority: Authority) -> AsyncIterator[int]:
 
 
 async def _pipe(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while data := await source.read(65536):
-            target.write(data)
-            await target.drain()
-    target.close()
+    try:
+        with contextlib.suppress(ConnectionError):
+            while data := await source.read(65536):
+                target.write(data)
+                await target.drain()
+    finally:
+        target.close()
 
 
 async def test_a_proxy_with_a_password(sandbox: Sandbox, prepare: Callable[..., Running], tmp_path: Path) -> None:

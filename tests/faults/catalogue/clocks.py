@@ -1,0 +1,7 @@
+"""Faults of the clock."""
+
+from __future__ import annotations
+
+from tests.faults.catalogue.fault import Fault
+
+FAULTS: tuple[Fault, ...] = ()
