@@ -52,6 +52,7 @@ def posted(host: str, kind: str, **headers: str) -> bytes:
         (posted("evil.example", "application/json"), 403),
         (posted("evil.example", "application/json", Origin="http://evil.example"), 403),
         (posted("localhost", "application/json", Origin="http://evil.example"), 403),
+        (posted("localhost", "application/json", Origin="http://["), 403),
         (posted("localhost", "text/plain"), 415),
         (posted("localhost", "text/plain", Origin="http://evil.example"), 403),
         (posted("localhost", "application/x-www-form-urlencoded"), 415),
