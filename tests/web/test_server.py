@@ -79,6 +79,29 @@ async def test_slow_body_is_cut_where_a_handler_waits_for_it() -> None:
     assert answer == b""
 
 
+@pytest.mark.parametrize("waits", [True, False])
+async def test_who_goes_away_in_the_middle_is_no_fault_of_ours(waits: bool) -> None:  # noqa: FBT001
+    """Neither who is cut while a handler waits for a body nor who leaves is told of as a failure."""
+
+    async def read(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", read)
+    with capture_logs() as lines:
+        async with serve(app, "127.0.0.1:0", life_seconds=0.3) as (address,):
+            reader, writer = await connect(address)
+            writer.write(request("/", {}, more="Content-Length: 10\r\n", body=b"abc"))
+            await asyncio.sleep(0.1)
+            if waits:
+                await until_closed(reader)
+            writer.close()
+            await asyncio.sleep(0.1)
+
+    assert [line for line in lines if line["action"] != "connections_slow"] == []
+
+
 async def test_body_beyond_the_limit_is_refused() -> None:
     """More than the application wants to read is 413."""
 
