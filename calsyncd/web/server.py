@@ -242,7 +242,7 @@ class _Connection(web.RequestHandler):
     def log_exception(self, *args: Any, **kw: Any) -> None:  # noqa: ARG002 - the words are aiohttp's, the exception counts
         """Count what the peer did wrong; tell, now and then, what we did wrong."""
         exc = kw.get("exc_info") or sys.exc_info()[1]
-        if isinstance(exc, ConnectionError) and self.transport is None:
+        if isinstance(exc, ConnectionError) and (self.transport is None or self.transport.is_closing()):
             # The peer went away, or was cut, before all of its request was there.
             return
         if isinstance(exc, HttpProcessingError | web.RequestPayloadError):

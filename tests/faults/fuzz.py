@@ -326,7 +326,7 @@ async def tried(seeds: Iterable[int]) -> tuple[list[str], Counter[str]]:
 
 
 async def guilty(seeds: Sequence[int]) -> list[int]:
-    """One of these that fails by itself; all, if none does."""
+    """One of these that fails by itself; none, if it takes several of them, or bad luck."""
     suspects = list(seeds)
     while len(suspects) > 1:
         half = suspects[: len(suspects) // 2]
@@ -336,7 +336,7 @@ async def guilty(seeds: Sequence[int]) -> list[int]:
         elif (await tried(other))[0]:
             suspects = other
         else:
-            break
+            return []
     return suspects
 
 
@@ -359,7 +359,8 @@ async def run(seconds: float, first: int) -> int:
             bad = sorted(named) or await guilty(batch)
             with SEEDS.open("a", encoding="ascii") as file:
                 file.writelines(f"{seed}\n" for seed in bad)
-            sys.stdout.write(f"These fail, and are kept in {SEEDS}: {bad}\n")
+            which = f"{bad} by themselves, kept in {SEEDS}" if bad else f"some of {batch[0]} to {batch[-1]} together"
+            sys.stdout.write(f"These fail: {which}\n")
             return 1
     sys.stdout.write(f"{tries} requests from number {first} on, answered {dict(statuses.most_common())}: nothing found\n")
     return 0
