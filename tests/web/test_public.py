@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 
 import aiohttp
@@ -196,6 +197,27 @@ async def test_everything_else_is_404_and_empty(address: str, google: Google, me
     assert b"aiohttp" not in answer
     assert b"Python" not in answer
     assert google.seen == []
+
+
+PROBED = """
+    .env .git/config .git/HEAD .aws/credentials .DS_Store .well-known/security.txt .htpasswd wp-login.php wp-admin/ xmlrpc.php
+    phpinfo.php index.php cgi-bin/test.cgi server-status actuator/env actuator/health console manager/html solr/ jenkins/
+    admin admin/ administrator login api api/v1 api/v1/agents api/v1/openapi.json api/v1/stream metrics readyz livez
+    health healthz/ healthz/.. healthz;a healthz%00 healthz%2f healthz%0a static/ static/page.js static/../metrics
+    config.yaml config.json credentials/ push.key vault.key calsyncd.db ledger backup.tar.gz debug/pprof/ trace
+    robots.txt sitemap.xml favicon.ico graphql v1/metrics webhooks webhooks/ webhooks/google/ webhooks/aircall/
+    google google/ google/connect google/callback aircall aircall/oauth/install aircall/oauth/callback
+    ../../etc/passwd ..%2f..%2fetc/passwd %2e%2e/%2e%2e/etc/passwd ..\\..\\windows/win.ini /etc/passwd //metrics .//healthz
+""".split()
+
+
+async def test_nothing_can_be_told_apart_by_probing(address: str) -> None:
+    """What is nowhere, what is on the other listener and what is not switched on get the same answer to the letter."""
+    answers = {path: await send(address, request(f"/{path}", {}, method="GET")) for path in (*PROBED, "nowhere")}
+    told = {path: re.sub(rb"Date: [^\r]*", b"", answer) for path, answer in answers.items()}
+
+    assert {path: answer for path, answer in told.items() if answer != told["nowhere"]} == {}
+    assert (status(answers["nowhere"]), body(answers["nowhere"])) == (404, b"")
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/nothing", NOTIFY])
