@@ -54,7 +54,8 @@ ODD: dict[str, bytes] = {
     + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s"
     % (len(bomb := gzip.compress(b'{"a": "' + bytes(20_000_000) + b'"}', 9)), bomb),
     "deep JSON": _POST + b"Content-Length: 60000\r\n\r\n" + b"[" * 60_000,
-    "both lengths": _POST + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /metrics HTTP/1.1\r\n\r\n",
+    "both lengths": _POST
+    + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /metrics HTTP/1.1\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64),
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "another path": f"GET /{WORD}/.env HTTP/1.1\r\nHost: localhost\r\n\r\n".encode(),

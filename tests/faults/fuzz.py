@@ -106,12 +106,50 @@ GOOD: tuple[tuple[str, bytes], ...] = (
 )
 
 PIECES: tuple[bytes, ...] = (
-    *(b"\r\n", b"\n", b"\r", b"\0", b"\t", b" ", b":", b";", b",", b"%00", b"%0d%0aX-Injected: 1", b"%ff", b"%", b"%u0041"),
+    *(
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b"\0",
+        b"\t",
+        b" ",
+        b":",
+        b";",
+        b",",
+        b"%00",
+        b"%0d%0aX-Injected: 1",
+        b"%ff",
+        b"%",
+        b"%u0041",
+    ),
     *(b"\r\nX-Injected: 1", b"\r\n\r\n", b"\xff\xfe", b"\xc3\x28", "\u2028Ω".encode(), b"\x1b[31m", b'"', b"'", b"<b>"),
-    *(b"\r\nTransfer-Encoding: chunked", b"\r\nContent-Length: 5", b"\r\nContent-Length: 99999999999", b"\r\nExpect: x"),
-    *(b"\r\nUpgrade: websocket\r\nConnection: upgrade", b"\r\nContent-Encoding: gzip", b"\r\nOrigin: http://[", b"\r\n a"),
+    *(
+        b"\r\nTransfer-Encoding: chunked",
+        b"\r\nContent-Length: 5",
+        b"\r\nContent-Length: 99999999999",
+        b"\r\nExpect: x",
+    ),
+    *(
+        b"\r\nUpgrade: websocket\r\nConnection: upgrade",
+        b"\r\nContent-Encoding: gzip",
+        b"\r\nOrigin: http://[",
+        b"\r\n a",
+    ),
     *(b"\r\nX-Goog-Channel-Token: b", b"\r\nX_Goog_Channel_ID: a", b"\r\nCookie: " + b"calsyncd-" * 50, b"\r\nHost: b"),
-    *(b"-1", b"0", b"9" * 30, b"9" * 5000, b"1e999", b"NaN", b"null", b"true", b"[]", b"{}", b"[" * 3000, b'{"a":' * 500),
+    *(
+        b"-1",
+        b"0",
+        b"9" * 30,
+        b"9" * 5000,
+        b"1e999",
+        b"NaN",
+        b"null",
+        b"true",
+        b"[]",
+        b"{}",
+        b"[" * 3000,
+        b'{"a":' * 500,
+    ),
     *(b"2026-02-30", b"9999-12-31T23:59:59-23:59", b"0001-01-01T00:00:00+23:59", b"Fri, 99 Nov 99999 25:61:61 +9999"),
     *(b"\\ud800", b"\\u0000", b"//", b"/../", b"/%2e%2e/", b"?", b"&", b"&&==", b"#", b"*", b"http://[::1", b"[", b"]"),
     *(b"x" * 300, b"x" * 5000, b"x" * 70_000, b"(" * 300, b"\r\n" * 200, b"a: b\r\n" * 100, WORD.encode()),
@@ -167,7 +205,7 @@ def _changed(raw: bytes, chance: random.Random) -> bytes:
     at = chance.randrange(len(raw) + 1)
     to = min(len(raw), at + chance.choice((1, 2, 8, 40)))
     # Most of what matters is told apart at these.
-    marks = [n + 1 for n, byte in enumerate(raw) if byte in b" :=?&/\r\n{},\"%-"]
+    marks = [n + 1 for n, byte in enumerate(raw) if byte in b' :=?&/\r\n{},"%-']
     mark = chance.choice(marks) if marks else 0
     match chance.randrange(8):
         case 0:
@@ -289,7 +327,9 @@ async def town() -> AsyncIterator[Town]:
         addresses = {PUBLIC: public, INSTALL: site.origin.removeprefix("http://"), ADMIN: api}
         made = Town(addresses, names, log)
         asyncio.get_running_loop().set_exception_handler(
-            lambda _, context: made.faults.append(f"the loop caught {context.get('message')}: {context.get('exception')!r}")
+            lambda _, context: made.faults.append(
+                f"the loop caught {context.get('message')}: {context.get('exception')!r}"
+            )
         )
         yield made
     made.judge_log()
@@ -362,7 +402,9 @@ async def run(seconds: float, first: int) -> int:
             which = f"{bad} by themselves, kept in {SEEDS}" if bad else f"some of {batch[0]} to {batch[-1]} together"
             sys.stdout.write(f"These fail: {which}\n")
             return 1
-    sys.stdout.write(f"{tries} requests from number {first} on, answered {dict(statuses.most_common())}: nothing found\n")
+    sys.stdout.write(
+        f"{tries} requests from number {first} on, answered {dict(statuses.most_common())}: nothing found\n"
+    )
     return 0
 
 

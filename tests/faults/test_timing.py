@@ -37,8 +37,8 @@ def push() -> Push:
     """The real one, that knows half of the channels; nobody is asked anything."""
     made = Push(
         Scheduler(SystemClock()),
-        google=cast(Google, None),
-        cache=cast(Cache, None),
+        google=cast("Google", None),
+        cache=cast("Cache", None),
         address="https://calsync.example/webhooks/google/notifications",
         key=KEY,
         chance=lambda: 0.5,
@@ -152,7 +152,7 @@ def test_the_time_of_a_refusal_tells_nothing() -> None:
         return there.notify(notification) if notification.channel_id in known else Verdict.UNKNOWN
 
     control = measured(leaky, list(REFUSED.values()), 200)
-    print(f"t against an unknown channel, all but the last: {told}; medians {medians} ns")  # noqa: T201 - figures
+    print(f"t against an unknown channel, all but the last: {told}; medians {medians} ns")
 
     # What is known takes longer there, and so it is not among the quicker half.
     assert sum(map(len, control[:3])) < sum(map(len, control[3:])) / 4

@@ -56,6 +56,7 @@ async def app_site(
     folder: Path,
     public_url: str,
     trusted: Sequence[Trusted] = (),
+    *,
     life_seconds: float = 15.0,
 ) -> AsyncIterator[Site]:
     """A running one, on loopback behind a proxy that does TLS."""

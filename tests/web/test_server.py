@@ -80,7 +80,7 @@ async def test_slow_body_is_cut_where_a_handler_waits_for_it() -> None:
 
 
 @pytest.mark.parametrize("waits", [True, False])
-async def test_who_goes_away_in_the_middle_is_no_fault_of_ours(waits: bool) -> None:  # noqa: FBT001
+async def test_who_goes_away_in_the_middle_is_no_fault_of_ours(waits: bool) -> None:
     """Neither who is cut while a handler waits for a body nor who leaves is told of as a failure."""
 
     async def read(request: web.Request) -> web.Response:
@@ -136,7 +136,9 @@ async def test_kept_connection_lives_anew_after_each_request() -> None:
         writer.close()
 
 
-LONG = b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"".join(b"X-%d: %s\r\n" % (number, b"x" * 8000) for number in range(60))
+LONG = b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"".join(
+    b"X-%d: %s\r\n" % (number, b"x" * 8000) for number in range(60)
+)
 """Half a megabyte of a header, each line of it in bounds."""
 
 
@@ -186,7 +188,7 @@ def _resident() -> int:
 
 
 async def test_a_long_body_is_no_header() -> None:
-    """Beside the header's bound a body may be long, in as many pieces as it comes in, and another request follows it."""
+    """Beside the header's bound a body may be long, however it is cut, and another request follows it."""
 
     async def size(request: web.Request) -> web.Response:
         return web.Response(text=str(len(await request.read())))

@@ -93,8 +93,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "W8",
         "A notification that was captured is sent again",
-        "As often as it comes it asks for one fetch in two seconds; each channel has a token of its own, and one that"
-        " was stopped asks for no more",
+        "As often as it comes it asks for one fetch in two seconds, also by a channel that is over; each channel has a"
+        " token of its own",
         (
             f"{_ATTACK}test_a_flood_of_genuine_notifications_is_few_fetches",
             "tests/calendars/test_channels_live.py::test_an_orphan_is_stopped_once_a_minute",
@@ -115,7 +115,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "W10",
         "X-Forwarded-For is made up",
-        "Read from proxies in `server.trusted_proxies` alone, from its right end; only how much a peer may ask hangs on it",
+        "Read from proxies in `server.trusted_proxies` alone, from its right end; only how much a peer may ask hangs on"
+        " it",
         (
             "tests/web/test_peer.py::test_who_asks",
             "tests/web/test_peer.py::test_the_pages_count_by_who_asks",
