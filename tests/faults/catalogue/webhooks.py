@@ -177,6 +177,7 @@ FAULTS: tuple[Fault, ...] = (
         "The proxy's to bear: connections and requests are limited by address in the shipped nginx.conf, calsyncd has"
         " 200 places at most whatever passes, and honest requests get through",
         (
+            f"{_PROXIES}test_handshakes_and_streams_that_are_reset_are_borne",
             f"{_PROXIES}test_more_than_the_rate_is_told_503",
             f"{_PROXIES}test_calsyncd_s_own_cap_is_told_503",
         ),
