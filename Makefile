@@ -1,6 +1,7 @@
 # make demo    the daemon against the built-in sandbox; the first URL printed is the dashboard's
 # make test    every test; ARGS="-k storm" for some, one after the other
 # make check   format, lint, types, and the quick tests
+# make fuzz    requests that no client sends, for ten minutes; SECONDS=60 for another time
 # make bench   the figures beside their limits, and docs/performance.md; ONLY=writes for one of them
 # make bench-dispatch  how well the requests are spent, beside the best that could be done, and docs/dispatch.md
 # make bench-agents  what one process costs by the number of its agents, put into docs/living.md
@@ -19,7 +20,7 @@ PYTHON ?= python3
 # What tests take from npm; without npm they skip, loudly.
 NPM := $(if $(shell command -v npm 2>/dev/null),node_modules/.package-lock.json)
 
-.PHONY: demo test check lint types format bench bench-dispatch bench-agents pictures manual audit sbom reliability lock clean
+.PHONY: demo test check lint types format bench bench-dispatch bench-agents pictures manual audit sbom reliability fuzz lock clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/calsyncd demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -48,6 +49,9 @@ types: $(VENV)/.test
 format: $(VENV)/.test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+fuzz: $(VENV)/.test
+	$(BIN)/python -m tests.faults.fuzz --seconds $(or $(SECONDS),600) $(ARGS)
 
 bench: $(VENV)/.demo
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)

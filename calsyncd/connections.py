@@ -117,6 +117,9 @@ class Connections:
         self._made_up = Tally(
             _log.info, "Answers came that are not Google's, or old ones of it", action="connect_refused"
         )
+        # Anybody can bring these answers, as often as the pages are granted to them.
+        self._denied = Tally(_log.info, "A calendar was not connected", action="connect_refused")
+        self._failed = Tally(_log.error, "A calendar could not be connected or disconnected", action="connect_failed")
         for email in self._kept(_CONTEXT):
             with contextlib.suppress(UserError):
                 credential = vault.get(_CONTEXT + email)
@@ -263,7 +266,9 @@ class Connections:
             status, page = _REFUSALS.get(error.code, (502, Page.FAILED))
             account = ""
             if page is Page.FAILED:
-                _failed(asked, error)
+                self._failed.add(why=str(error), agent=asked)
+            elif page is Page.DENIED:
+                self._denied.add(why=error.code, agent=asked)
             elif page is Page.EXPIRED:
                 # Whoever makes codes up has chosen the address, too.
                 self._made_up.add(why=error.code)
@@ -271,7 +276,7 @@ class Connections:
                 _not_connected(error.code, asked)
         except (Unavailable, TimeoutError) as error:
             status, page, account = 503, Page.FAILED, ""
-            _failed(asked, error)
+            self._failed.add(why=_why(error), agent=asked)
         return Shown(status, page, Facts(account, asked, what))
 
     async def _end(self, flow: Mapping[str, str], query: Mapping[str, str]) -> tuple[int, Page, str]:
@@ -423,8 +428,13 @@ def _not_connected(why: str, email: str) -> None:
 
 
 def _failed(email: str, error: Exception) -> None:
-    why = "Google did not answer in time" if isinstance(error, TimeoutError) else str(error)
-    _log.error(f"A calendar could not be connected or disconnected: {why}", action="connect_failed", agent=email)
+    _log.error(
+        f"A calendar could not be connected or disconnected: {_why(error)}", action="connect_failed", agent=email
+    )
+
+
+def _why(error: Exception) -> str:
+    return "Google did not answer in time" if isinstance(error, TimeoutError) else str(error)
 
 
 def file_of(email: str) -> str:

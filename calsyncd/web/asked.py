@@ -77,7 +77,8 @@ async def read_body(request: web.Request, keys: frozenset[str]) -> dict[str, Any
     """The JSON object sent, or an empty one when nothing was."""
     if not request.body_exists:
         return {}
-    if request.content_type != "application/json":
+    # Not `request.content_type`: that parses all of the header as an e-mail's, and nests as deep as a stranger wants.
+    if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
         raise Fault(415, "unsupported_media_type", "the body must be application/json")
     try:
         async with asyncio.timeout(BODY_SECONDS):

@@ -137,8 +137,16 @@ def check_origin(request: web.Request) -> None:
     if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
         raise Fault(403, "foreign_origin", "this was sent by another site's page")
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
+    if origin is not None and (_host_of(origin) or None) != request.headers.get("Host", "").lower():
         raise Fault(403, "foreign_origin", "this was sent by another site's page")
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        # Such as `http://[`: nobody's.
+        return ""
 
 
 def _carries(request: web.Request, digest: bytes) -> bool:

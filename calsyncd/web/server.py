@@ -28,6 +28,8 @@ from calsyncd.web.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from aiohttp import StreamReader
+
 SERVER = "calsyncd"
 """What the Server header says: no version helps nobody but an attacker."""
 
@@ -44,11 +46,17 @@ MAX_FIELD = 8192
 set. nginx, Apache and Node let in as much."""
 
 MAX_HEADERS = 64
-"""A connection that never ends its header costs about a megabyte, for as long as it lives."""
+
+MAX_HEAD = 32 * 1024
+"""All of a header together, as nginx takes it: what a connection costs that never ends its own."""
 
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\n"
     b"Server: calsyncd\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+)
+_TOO_LONG = (
+    "HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    "Server: calsyncd\r\n{kind}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
 )
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
@@ -107,12 +115,14 @@ class _Door:
 class _Connection(web.RequestHandler):
     """aiohttp's connection with a bounded life; errors are answered with nothing and logged without their bytes."""
 
-    __slots__ = ("_cutter", "_door", "_lost", "_requests", "_wire")
+    __slots__ = ("_body", "_cutter", "_door", "_head", "_lost", "_requests", "_wire")
 
     def __init__(self, manager: web.Server, door: _Door, **options: Any) -> None:
         super().__init__(manager, loop=door.loop, **options)
         self._door = door
         self._requests = 0
+        self._head = 0
+        self._body: StreamReader | None = None
         self._wire: asyncio.Transport | None = None
         self._cutter: asyncio.TimerHandle | None = None
         self._lost: Callable[[], None] | None = None
@@ -131,8 +141,26 @@ class _Connection(web.RequestHandler):
         self._wait()
 
     def data_received(self, data: bytes) -> None:
-        if self in self._door.inside:
-            super().data_received(data)
+        if self not in self._door.inside:
+            return
+        super().data_received(data)
+        if self._request_count > self._requests or not (self._body is None or self._body.is_eof()):
+            # What comes now belongs to a body, or waits behind a request, and aiohttp stops reading by itself.
+            self._head = 0
+            return
+        self._head += len(data)
+        if self._head > MAX_HEAD:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        """Say that the header is too long, and hear no more of it."""
+        self._door.malformed.add()
+        self._leave()
+        if self._wire is not None:
+            body = self._door.malformed_body or ""
+            kind = "Content-Type: application/json\r\n" if body else ""
+            self._wire.write(_TOO_LONG.format(kind=kind, length=len(body.encode()), body=body).encode())
+            self._wire.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._leave()
@@ -146,8 +174,9 @@ class _Connection(web.RequestHandler):
         """Whether no request of it has come in yet."""
         return not self._requests
 
-    def began(self) -> None:
-        """A request has come in whole: from now on it is ours to be quick."""
+    def began(self, body: StreamReader) -> None:
+        """A request's header has come in whole: from now on it is ours to be quick."""
+        self._body = body
         self._door.waiting.pop(self, None)
 
     def keep_open(self, lost: Callable[[], None]) -> None:
@@ -213,6 +242,9 @@ class _Connection(web.RequestHandler):
     def log_exception(self, *args: Any, **kw: Any) -> None:  # noqa: ARG002 - the words are aiohttp's, the exception counts
         """Count what the peer did wrong; tell, now and then, what we did wrong."""
         exc = kw.get("exc_info") or sys.exc_info()[1]
+        if isinstance(exc, ConnectionError) and (self.transport is None or self.transport.is_closing()):
+            # The peer went away, or was cut, before all of its request was there.
+            return
         if isinstance(exc, HttpProcessingError | web.RequestPayloadError):
             self._door.malformed.add()
         else:
@@ -291,7 +323,7 @@ def _counted(
         connection = request.protocol
         if not isinstance(connection, _Connection):  # pragma: no cover - no other is made
             raise TypeError(type(connection))
-        connection.began()
+        connection.began(request.content)
         try:
             return await handler(request)
         except web.HTTPException as answer:

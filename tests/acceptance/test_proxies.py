@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import signal
+import ssl
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -369,6 +370,55 @@ async def test_calsyncd_s_own_cap_is_told_503(street: Street) -> None:
 
     assert told <= {200, 503}
     assert (await street.ask("caddy", request("GET /healthz")))[0] == 200
+
+
+def taken_back(streams: int) -> bytes:
+    """HTTP/2's preface, and so many requests of which each is reset at once (CVE-2023-44487)."""
+
+    def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+        return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+    path = b"/healthz"
+    # RFC 7541, appendix A: GET, https, and the names of path and authority.
+    block = b"\x82\x87\x04" + bytes([len(path)]) + path + b"\x01" + bytes([len(HOST)]) + HOST.encode()
+    asked = (frame(1, 5, 2 * n + 1, block) + frame(3, 0, 2 * n + 1, b"\0\0\0\x08") for n in range(streams))
+    return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + b"".join(asked)
+
+
+@pytest.mark.parametrize("name", ["nginx", "caddy"])
+async def test_handshakes_and_streams_that_are_reset_are_borne(street: Street, name: str) -> None:
+    """Many who only begin with TLS, and many requests that are taken back at once: an honest one gets through."""
+    front = street.fronts[name]
+    context = ssl.create_default_context(cafile=str(street.authority.file))
+    context.set_alpn_protocols(["h2"])
+
+    async def reset() -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", front.tls, ssl=context, server_hostname=HOST)
+        writer.write(taken_back(500))
+        answer = b""
+        with contextlib.suppress(ConnectionError, TimeoutError, ssl.SSLError):
+            async with asyncio.timeout(1):
+                while part := await reader.read(65536):
+                    answer += part
+        writer.transport.abort()
+        return answer
+
+    async def greet() -> None:
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            _, writer = await connect(front.tls, street.authority)
+            writer.transport.abort()
+
+    answers = await asyncio.gather(*(reset() for _ in range(3)), *(greet() for _ in range(60)))
+    told = 0
+    async with asyncio.timeout(20):
+        # What was begun for those may be under way still.
+        while told != 200:
+            told, _ = await street.ask(name, request("GET /healthz"))
+
+    # It was spoken to in its own language: the first frame of an answer is its settings.
+    assert any(answer is not None and answer[3:4] == b"\x04" for answer in answers[:3])
+    assert front.process is not None
+    assert front.process.returncode is None
 
 
 async def test_slow_clients_are_cut(street: Street) -> None:

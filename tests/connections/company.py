@@ -196,6 +196,7 @@ async def visited(
     *,
     listen: str | list[socket.socket] = "127.0.0.1:0",
     trusted: Sequence[Trusted] = (),
+    life_seconds: float = 15.0,
 ) -> AsyncIterator[str]:
     """The company's pages on a socket: yields its address."""
     owner = Google()
@@ -208,5 +209,5 @@ async def visited(
         allowance=allowance,
         trusted=trusted,
     )
-    async with serve(app, listen) as addresses:
+    async with serve(app, listen, life_seconds=life_seconds) as addresses:
         yield addresses[0]

@@ -51,7 +51,13 @@ class Site:
 
 @asynccontextmanager
 async def app_site(
-    http: Http, sandbox: Sandbox, folder: Path, public_url: str, trusted: Sequence[Trusted] = ()
+    http: Http,
+    sandbox: Sandbox,
+    folder: Path,
+    public_url: str,
+    trusted: Sequence[Trusted] = (),
+    *,
+    life_seconds: float = 15.0,
 ) -> AsyncIterator[Site]:
     """A running one, on loopback behind a proxy that does TLS."""
     key = push_key(folder)
@@ -89,7 +95,7 @@ async def app_site(
         trusted=trusted,
     )
     loop = asyncio.create_task(scheduler.run())
-    async with serve(public, "127.0.0.1:0") as addresses:
+    async with serve(public, "127.0.0.1:0", life_seconds=life_seconds) as addresses:
         made = Site(f"http://{addresses[0]}", vault, app, installer, doubts, folder)
         yield made
     loop.cancel()

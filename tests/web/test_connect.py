@@ -10,7 +10,7 @@ from hashlib import sha256
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from structlog.testing import capture_logs
@@ -290,6 +290,21 @@ async def test_codes_that_are_made_up_are_soon_taken_to_google_no_more(company: 
     assert 1 <= len(told) <= 5
     assert told[0]["why"] == "code_refused"
     assert all("agent" not in line for line in told)
+
+
+@pytest.mark.parametrize("error", ["access_denied", "temporarily_unavailable", "made-up"])
+async def test_words_that_are_made_up_do_not_fill_the_log(company: Company, error: str) -> None:
+    """Anybody can say in Google's name that it went wrong, behind a proxy of this machine without being counted."""
+    async with visited(company) as address, Browser(address) as browser:
+        with capture_logs() as lines:
+            for _ in range(30):
+                state = parse_qs(urlsplit(await browser.begin()).query)["state"][0]
+                answer = await browser.send("GET", f"/google/callback?state={state}&error={error}")
+                assert answer.status in (200, 502)
+
+    assert 1 <= len(lines) <= 4
+    assert lines[0]["agent"] == "amy@example.com"
+    assert "made-up" not in str(lines)
 
 
 async def test_others_cookies_leave_room_for_flows(company: Company, browser: Browser) -> None:

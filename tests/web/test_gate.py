@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -52,6 +53,7 @@ def posted(host: str, kind: str, **headers: str) -> bytes:
         (posted("evil.example", "application/json"), 403),
         (posted("evil.example", "application/json", Origin="http://evil.example"), 403),
         (posted("localhost", "application/json", Origin="http://evil.example"), 403),
+        (posted("localhost", "application/json", Origin="http://["), 403),
         (posted("localhost", "text/plain"), 415),
         (posted("localhost", "text/plain", Origin="http://evil.example"), 403),
         (posted("localhost", "application/x-www-form-urlencoded"), 415),
@@ -66,6 +68,18 @@ async def test_a_page_of_another_site_changes_nothing(listen: str, sent: bytes, 
     async with listening(desk, listen, Gate()) as address:
         assert status(await send(address, sent)) == expected
     assert bool(desk.done) == (expected == 200)
+
+
+@pytest.mark.parametrize("kind", ["application/json" + ";" * 8000, "text/plain" + "(" * 300, "(" * 8000])
+async def test_what_a_body_is_called_keeps_nobody_waiting(kind: str) -> None:
+    """However long it is and however deep it nests: it is read in a moment, and is no fault of ours."""
+    async with listening(Desk(), "127.0.0.1:0", Gate()) as address:
+        began = time.process_time()
+        answer = await send(address, posted("localhost", kind))
+        took = time.process_time() - began
+
+    assert status(answer) == (200 if "json" in kind else 415)
+    assert took < 0.3
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -196,6 +198,19 @@ async def test_everything_else_is_404_and_empty(address: str, google: Google, me
     assert b"aiohttp" not in answer
     assert b"Python" not in answer
     assert google.seen == []
+
+
+PROBED = Path(__file__).with_name("probed.txt").read_text(encoding="ascii").split()
+"""What scanners ask for, and what might be ours by another spelling."""
+
+
+async def test_nothing_can_be_told_apart_by_probing(address: str) -> None:
+    """What is nowhere, what is on the other listener and what is not switched on get the same answer to the letter."""
+    answers = {path: await send(address, request(f"/{path}", {}, method="GET")) for path in (*PROBED, "nowhere")}
+    told = {path: re.sub(rb"Date: [^\r]*", b"", answer) for path, answer in answers.items()}
+
+    assert {path: answer for path, answer in told.items() if answer != told["nowhere"]} == {}
+    assert (status(answers["nowhere"]), body(answers["nowhere"])) == (404, b"")
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/nothing", NOTIFY])

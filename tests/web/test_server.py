@@ -79,6 +79,29 @@ async def test_slow_body_is_cut_where_a_handler_waits_for_it() -> None:
     assert answer == b""
 
 
+@pytest.mark.parametrize("waits", [True, False])
+async def test_who_goes_away_in_the_middle_is_no_fault_of_ours(waits: bool) -> None:
+    """Neither who is cut while a handler waits for a body nor who leaves is told of as a failure."""
+
+    async def read(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", read)
+    with capture_logs() as lines:
+        async with serve(app, "127.0.0.1:0", life_seconds=0.3) as (address,):
+            reader, writer = await connect(address)
+            writer.write(request("/", {}, more="Content-Length: 10\r\n", body=b"abc"))
+            await asyncio.sleep(0.1)
+            if waits:
+                await until_closed(reader)
+            writer.close()
+            await asyncio.sleep(0.1)
+
+    assert [line for line in lines if line["action"] != "connections_slow"] == []
+
+
 async def test_body_beyond_the_limit_is_refused() -> None:
     """More than the application wants to read is 413."""
 
@@ -111,6 +134,120 @@ async def test_kept_connection_lives_anew_after_each_request() -> None:
             await asyncio.sleep(0.2)
         assert await until_closed(reader, seconds=2) == b""
         writer.close()
+
+
+LONG = b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"".join(
+    b"X-%d: %s\r\n" % (number, b"x" * 8000) for number in range(60)
+)
+"""Half a megabyte of a header, each line of it in bounds."""
+
+
+async def test_a_header_that_does_not_end_is_refused_when_it_is_long() -> None:
+    """Slowly or at once: 431 beyond 32 KB, and what was sent takes no memory any more."""
+    app = web.Application()
+    async with AsyncExitStack() as stack:
+        (address,) = await stack.enter_async_context(serve(app, "127.0.0.1:0", malformed='{"no": 1}'))
+        at_once = await send(address, LONG)
+        reader, writer = await connect(address)
+        stack.callback(writer.close)
+        sent = 0
+        answering = asyncio.create_task(until_closed(reader))
+        for start in range(0, len(LONG), 4096):
+            if answering.done():
+                break
+            writer.write(LONG[start : start + 4096])
+            sent += 4096
+            await asyncio.sleep(0.01)
+        slowly = await answering
+
+    assert (status(at_once), body(at_once)) == (431, b'{"no": 1}')
+    assert status(slowly) == 431
+    assert sent < 100_000
+
+
+async def test_many_long_headers_take_little_memory() -> None:
+    """Every place taken by somebody who sends half a megabyte of a header: not a tenth of that is kept."""
+    app = web.Application()
+    async with AsyncExitStack() as stack:
+        (address,) = await stack.enter_async_context(serve(app, "127.0.0.1:0"))
+        await send(address, LONG)
+        before = _resident()
+        for _ in range(150):
+            _, writer = await connect(address)
+            stack.callback(writer.transport.abort)
+            writer.write(LONG)
+        await asyncio.sleep(0.5)
+        grown = _resident() - before
+
+    # Of these, what the senders still have to send is this process's too.
+    assert grown < 30e6
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096
+
+
+async def test_a_long_body_is_no_header() -> None:
+    """Beside the header's bound a body may be long, however it is cut, and another request follows it."""
+
+    async def size(request: web.Request) -> web.Response:
+        return web.Response(text=str(len(await request.read())))
+
+    app = web.Application(client_max_size=1 << 20)
+    app.router.add_post("/", size)
+    app.router.add_post("/unread", _silent)
+    raw = b"x" * 200_000
+    async with serve(app, "127.0.0.1:0") as (address,):
+        reader, writer = await connect(address)
+        for path, answer in (("/", b"200000"), ("/unread", b""), ("/", b"200000")):
+            writer.write(request(path, {}, more="Content-Length: 200000\r\n"))
+            for start in range(0, len(raw), 10_000):
+                writer.write(raw[start : start + 10_000])
+                await asyncio.sleep(0)
+            async with asyncio.timeout(5):
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 200 ")
+                assert await reader.readexactly(len(answer)) == answer
+        writer.close()
+
+
+async def _silent(_: web.Request) -> web.Response:
+    return web.Response()
+
+
+async def test_an_answer_that_is_not_read_is_cut() -> None:
+    """Whoever asks and does not read is cut when their time is over, and gives way to newcomers before that."""
+
+    async def much(_: web.Request) -> web.Response:
+        return web.Response(body=bytes(64 << 20))
+
+    app = web.Application()
+    app.router.add_get("/much", much)
+    app.router.add_get("/little", _silent)
+    async with AsyncExitStack() as stack:
+        (address,) = await stack.enter_async_context(
+            serve(app, "127.0.0.1:0", connections=2, life_seconds=1.6, shutdown_seconds=0.1)
+        )
+        deaf = []
+        for _ in range(2):
+            reader, writer = await connect(address)
+            stack.callback(writer.transport.abort)
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            writer.write(request("/much", {}, method="GET"))
+            deaf.append((reader, writer))
+            await asyncio.sleep(0.2)
+        at_once = await send(address, request("/little", {}, method="GET"))
+        await asyncio.sleep(1.0)
+        later = await send(address, request("/little", {}, method="GET", more="Connection: close\r\n"))
+        await asyncio.sleep(1.0)
+        rests = []
+        for reader, writer in deaf:
+            writer.transport.resume_reading()  # type: ignore[attr-defined]
+            rests.append(len(await until_closed(reader)))
+
+    assert status(at_once) == 503
+    assert status(later) == 200
+    assert max(rests) < 32 << 20
 
 
 async def test_newcomer_beyond_the_cap_is_told_503() -> None:
