@@ -117,6 +117,7 @@ FAULTS: tuple[Fault, ...] = (
         (
             "tests/faults/test_dead_man.py::test_puts_back_whoever_is_past_the_end",
             "tests/faults/test_dead_man.py::test_when_it_counts_as_dead",
+            "drill: dead-man",
         ),
     ),
 )
