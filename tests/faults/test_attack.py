@@ -184,10 +184,10 @@ async def test_everybody_is_right_under_attack(sandbox: Sandbox, launch: Launch)
         f" forged {forged}, odd {odd_public}, {odd_admin}, slow ones cut {told['cuts']} times"
     )
     # This process is Google and Aircall, and both cores are the attackers' too: so many times a quiet second's.
-    assert statistics.median(stormy) < 100 * max(0.02, statistics.median(calm))
-    assert max(stormy) < 200 * max(0.02, *calm)
+    assert statistics.median(stormy) < 200 * max(0.02, statistics.median(calm))
+    assert max(stormy) < 400 * max(0.02, *calm)
     assert grown < 64
-    assert followed < 20
+    assert followed < 30
     assert set(genuine) <= {"200", "503", "none"}
     assert set(forged) <= {"404", "503", "none"}
     assert genuine["200"] > seconds * MANY_PER_SECOND / 20
