@@ -501,6 +501,7 @@ class Daemon:
             asyncio.create_task(self.vitals.ask_database(), name="database"),
             asyncio.create_task(self._tidy(journal), name="tidy"),
             asyncio.create_task(self._pulse(), name="pulse"),
+            asyncio.create_task(self._keep_ledger(), name="ledger's files"),
             asyncio.create_task(self.alarms.run(), name="alarms"),
             asyncio.create_task(self.absence.live(), name="alive"),
             asyncio.create_task(self.vitals.watch_lag(), name="lag"),
@@ -556,6 +557,19 @@ class Daemon:
         return nonce_proof(self._push_key, nonce)
 
     # -- beside the loop -------------------------------------------------------------------------------------------
+
+    async def _keep_ledger(self) -> None:
+        """Have the ledger where it belongs, whoever deletes, replaces or cuts it meanwhile."""
+        while True:
+            with contextlib.suppress(OSError):
+                # What cannot be written is said where somebody is owed it.
+                if await self.ledger.keep():
+                    log.warning(
+                        "The ledger was deleted, replaced or cut while it was in use: it is written anew from memory",
+                        action="ledger_mended",
+                        lines=0,
+                    )
+            await self.clock.sleep(PULSE_SECONDS)
 
     async def _pulse(self) -> None:
         """Bring the gauges up to date, scraped or not."""
@@ -768,7 +782,13 @@ def _open_ledger(path: Path) -> Ledger:
             action="ledger_newer",
             lines=ledger.newer,
         )
-    if ledger.damaged > ledger.newer:
+    if ledger.mended:
+        log.warning(
+            "The ledger was lost, cut or damaged: its twin had what it lacked, and it is whole again",
+            action="ledger_mended",
+            lines=ledger.damaged - ledger.newer,
+        )
+    elif ledger.damaged > ledger.newer:
         log.error(
             "The ledger had damaged lines; a copy is kept beside it. Compare it with Aircall's dashboard",
             action="ledger_damaged",

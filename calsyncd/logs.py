@@ -48,6 +48,7 @@ ACTIONS: dict[str, str] = {
     # what is kept
     "ledger_read": "the debts were read from the ledger",
     "ledger_damaged": "lines of the ledger could not be read; a copy is kept",
+    "ledger_mended": "the ledger was lost, cut or damaged, and is whole again",
     "ledger_newer": "lines of the ledger are of a newer calsyncd and do not count; a copy is kept",
     "ledger_failed": "the ledger cannot be written: starts wait, ends go",
     "store_failed": "the database does not answer",

@@ -12,6 +12,7 @@ from calsyncd.config import Settings
 from calsyncd.control import Control
 from calsyncd.daemon import STOP_SECONDS, Daemon
 from calsyncd.errors import ServiceError, UserError
+from calsyncd.ledger import has_run
 from calsyncd.state import give_to_owner
 
 
@@ -22,7 +23,7 @@ async def release_without_daemon(
 
     UserError 75 if a daemon runs, 78 where no daemon ever ran: then the debts are in another state directory.
     """
-    if not (settings.state_dir / "ledger").exists():
+    if not has_run(settings.state_dir):
         raise UserError(
             f"{settings.state_dir}: no calsyncd ever ran with this state directory: nobody can be put back from here;"
             " if the service has another one, name it as state_dir in the settings, or in $STATE_DIRECTORY"
@@ -35,7 +36,7 @@ async def forget_without_daemon(
     settings: Settings, path: Path, environ: Mapping[str, str], email: str, *, actor: str, reason: str
 ) -> dict[str, Any]:
     """Erase all that is kept of somebody, in this process. UserError as `Control.forget`, 75 if a daemon runs."""
-    if not (settings.state_dir / "ledger").exists():
+    if not has_run(settings.state_dir):
         raise UserError(
             f"{settings.state_dir}: no calsyncd ever ran with this state directory: it keeps nothing of anybody; if the"
             " service has another one, name it as state_dir in the settings, or in $STATE_DIRECTORY"

@@ -68,7 +68,7 @@ MAY_KNOW: dict[str, set[str]] = {
     },
     "limits": {"calendars", "config", "core", "phones"},
     "vitals": {"alarms", "clock", "errors", "logs", "metrics", "scheduler"},
-    "offline": {"config", "control", "daemon", "errors", "state"},
+    "offline": {"config", "control", "daemon", "errors", "ledger", "state"},
     "sandbox": set(),
     "supervised": {"clock", "config", "errors", "scheduler", "systemd"},
     "demo": {"clock", "config", "daemon", "logs", "sandbox"},
