@@ -41,6 +41,7 @@ ACTIONS: dict[str, str] = {
     "outage_right": "an agent whom that concerned is right again",
     "outage_over": "all whom that concerned are right again",
     "outage_unknown": "since when the daemon was away cannot be told",
+    "daemon_dead": "calsyncd does not run: whoever it held past the end is put back",
     "alive_failed": "it cannot be written down that the daemon is alive",
     "clock_stepped": "the clock was set, or the machine slept: everything is looked at anew",
     "clock_skewed": "our clock is wrong by what two services agree on",

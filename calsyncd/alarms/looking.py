@@ -110,6 +110,33 @@ class Seen:
         return self.unseen if code in _OF_AIRCALL else self.unread_of
 
 
+class _Anybody(Collection[str]):
+    """So many that nothing is known to be over."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 1_000_000
+
+
+class _Blind(Seen):
+    """All that is not shown may be there or not."""
+
+    def doubted(self, code: str) -> Collection[str]:
+        """Of whom it is not known whether they have this trouble: everybody."""
+        del code
+        return _Anybody()
+
+
+def dead(since: float) -> Seen:
+    """What is wrong for whoever knows only that the daemon has been dead since then."""
+    return _Blind(wrong=[Wrong("daemon_dead", COMPANY, since)])
+
+
 class Looking:
     """Looks at everything; `granted` says of these agents what is wrong with what they have granted."""
 

@@ -403,6 +403,14 @@ KINDS: dict[str, Kind] = {
         passes=True,
         wait=0.0,
     ),
+    "daemon_dead": Kind(
+        "company",
+        "here",
+        _OPERATOR,
+        "calsyncd does not run: nobody's calendar is followed, and whoever was held is put back as their meeting ends",
+        "see why it ended: systemctl status calsyncd, journalctl -u calsyncd; and start it",
+        wait=0.0,
+    ),
     "loop_lag": Kind(
         "company",
         "here",
