@@ -17,18 +17,22 @@ from calsyncd.clock import SystemClock
 from calsyncd.config import Settings
 from calsyncd.core.plan import Held
 from calsyncd.core.sync import rfc3339
-from calsyncd.daemon import Daemon
+from calsyncd.daemon import STOP_SECONDS, Daemon
 from calsyncd.errors import UserError
 from calsyncd.ledger import has_run
 from calsyncd.logs import get_logger
 from calsyncd.offline import without_daemon
-from calsyncd.state import Alive
+from calsyncd.state import Alive, locked
 
 DEAD_SECONDS = 600.0
 RELEASE_SECONDS = 90.0
 """A lost answer is settled after a minute; what takes longer is the next run's."""
 
 ALARM_SECONDS = 20.0
+LOCK_SECONDS = 10.0
+"""So long it tries for the lock: of a daemon that dies again and again it is held most of the time."""
+
+LONGEST_SECONDS = LOCK_SECONDS + RELEASE_SECONDS + ALARM_SECONDS + STOP_SECONDS
 LOOK_SECONDS = 0.1
 
 log = get_logger(__name__)
@@ -72,16 +76,33 @@ async def release_stale(
     # A mark of later than now was made by a clock that was set back: then it says nothing, and only the lock does.
     if abs(now - since) < DEAD_SECONDS:
         return Outcome(f"calsyncd was alive {max(0.0, now - since):.0f} s ago")
-    daemon = Daemon(settings, path, environ, clock, only_releases=True, dead_since=min(since, now))
+    if not await _is_free(state, clock):
+        return Outcome("a calsyncd holds the state directory, so it lives")
     try:
+        daemon = Daemon(settings, path, environ, clock, only_releases=True, dead_since=min(since, now))
         async with without_daemon(daemon):
-            if _last_alive(state) > since:
+            if _last_alive(state) != since:
                 return Outcome("calsyncd has started and ended again just now")
             return await _released(daemon, min(since, now))
     except UserError as error:
         if error.exit_code != os.EX_TEMPFAIL:
             raise
-        return Outcome("a calsyncd holds the state directory, so it lives")
+        return Outcome("a calsyncd has just started")
+
+
+async def _is_free(state: Path, clock: SystemClock) -> bool:
+    """Whether nobody holds the state directory, at some instant of the next seconds."""
+    deadline = clock.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            with locked(state):
+                return True
+        except UserError as error:
+            if error.exit_code != os.EX_TEMPFAIL:
+                raise
+        if clock.monotonic() >= deadline:
+            return False
+        await clock.sleep(LOOK_SECONDS)
 
 
 async def _released(daemon: Daemon, since: float) -> Outcome:

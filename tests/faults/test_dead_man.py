@@ -193,11 +193,12 @@ async def test_a_second_run_does_nothing(company: Company) -> None:
     assert len(company.told) == 1
 
 
-async def test_while_somebody_holds_the_lock_nothing_is_done(company: Company) -> None:
+async def test_while_somebody_holds_the_lock_nothing_is_done(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
     """A daemon whose disk takes no mark any more lives all the same; nor is anything written."""
     await company.left(amy=-60)
     before = {file.name: file.read_bytes() for file in company.state.iterdir() if file.name != "lock"}
 
+    monkeypatch.setattr(deadman, "LOCK_SECONDS", 0.3)
     with locked(company.state):
         outcome = await company.released()
 
@@ -205,6 +206,22 @@ async def test_while_somebody_holds_the_lock_nothing_is_done(company: Company) -
     assert company.puts() == []
     assert company.told == []
     assert {file.name: file.read_bytes() for file in company.state.iterdir() if file.name != "lock"} == before
+
+
+async def test_a_daemon_that_dies_again_and_again_is_dead(company: Company) -> None:
+    """It holds the lock most of the time, and never lives long enough to mark that it does: a gap is enough."""
+    await company.left(amy=-60)
+
+    async def dies() -> None:
+        with locked(company.state):
+            await asyncio.sleep(0.5)
+
+    dying = asyncio.create_task(dies())
+    await asyncio.sleep(0)
+    outcome = await company.released()
+    await dying
+
+    assert outcome.released == (AMY,)
 
 
 @pytest.mark.parametrize(
