@@ -56,6 +56,7 @@ from calsyncd.web.stream import Feed
 
 STOP_SECONDS = 4.0
 TIDY_SECONDS = 3600.0
+LONG_LOG_BYTES = 64_000_000
 
 log = logs.get_logger(__name__)
 
@@ -608,6 +609,7 @@ class Daemon:
     def _measure(self) -> None:
         self.syncer.measure(self.clock.now())
         self.phones.measure()
+        self.metrics.database_log(self.store.log_bytes)
         self.metrics.healthy(ok=not self.vitals.ill())
 
     async def _tidy(self, journal: Journal) -> None:
@@ -765,6 +767,9 @@ class _Facts:
 
     def database_answers(self) -> bool:
         return self._daemon.vitals.database_answers()
+
+    def database_log_grows(self) -> bool:
+        return self._daemon.store.log_bytes > LONG_LOG_BYTES
 
     def clock_skew(self) -> float | None:
         skew = self._daemon.clock.skew

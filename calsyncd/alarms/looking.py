@@ -71,6 +71,10 @@ class Facts(Protocol):
         """Whether it has answered lately."""
         ...
 
+    def database_log_grows(self) -> bool:
+        """Whether its write-ahead log is far longer than it should be."""
+        ...
+
     def clock_skew(self) -> float | None:
         """By how many seconds our clock was found wrong; None while that is not known."""
         ...
@@ -225,6 +229,7 @@ class Looking:
             "ledger": facts.ledger_writable() is False,
             "database": not facts.database_answers(),
             "database_in_memory": not facts.database_lasts(),
+            "database_log": facts.database_log_grows(),
             "clock_skewed": bool(facts.clock_skew()),
             "clock_not_credible": not facts.clock_credible(),
             "loop_lag": facts.loop_lags(),

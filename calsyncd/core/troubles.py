@@ -386,6 +386,15 @@ KINDS: dict[str, Kind] = {
         "free disk space in the state directory, check its rights, and restart",
         passes=True,
     ),
+    "database_log": Kind(
+        "company",
+        "here",
+        _OPERATOR,
+        "the database's write-ahead log has grown beyond 64 MB: somebody reads calsyncd.db and does not end",
+        "end whatever program keeps calsyncd.db open (fuser): a shell, a backup, Litestream",
+        passes=True,
+        wait=PASSES_SECONDS,
+    ),
     "clock_skewed": Kind(
         "company",
         "here",

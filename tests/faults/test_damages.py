@@ -216,6 +216,7 @@ def wrong_words(said: list[Any]) -> list[Any]:
     return [line for line in said if line.get("exc_info") or line.get("action") in ("internal", "quarantined")]
 
 
+@pytest.mark.timeout(rounds(120, 3600))
 async def test_random_damages_strand_nobody(company: Company) -> None:
     """Each case again and again, each time damaged otherwise: everybody comes right, Carol and Dave are not touched."""
     for number in range(rounds(len(CASES), 500)):
