@@ -34,6 +34,9 @@ REWRITTEN_BYTES = 200_000_000
 LOG_BYTES = 8_000_000
 """A write-ahead log that SQLite keeps short by itself has half of that; a larger one stays as large as it once was."""
 
+_TIMES = (-62_135_596_800.0, 253_402_300_800.0)
+"""The years 1 to 9999, as Google's times have them."""
+
 _INCREMENTAL = 2
 AT_ONCE = 1000
 """So many old records go in a transaction, and so many free pages: nobody waits for long."""
@@ -469,9 +472,20 @@ def _migrate(path: Path) -> None:
         _step(db, version)
         if not _right_shape() <= _shape(db):
             raise sqlite3.DatabaseError("the tables are not ours")
+        _doubt_nonsense(db)
         # A damaged header can say that the file is read-only: only a write finds out.
         db.executescript(f"BEGIN IMMEDIATE; PRAGMA user_version = {len(MIGRATIONS)}; ROLLBACK;")
     path.chmod(0o600)
+
+
+def _doubt_nonsense(db: sqlite3.Connection) -> None:
+    """Have calendars read anew of which a row has times that no calendar has: somebody has edited it."""
+    which = """(SELECT calendar FROM events WHERE NOT (start <= "end" AND start >= ? AND "end" <= ?))"""
+    if db.execute(f"SELECT EXISTS {which}", _TIMES).fetchone()[0]:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute(f"DELETE FROM calendars WHERE key IN {which}", _TIMES)  # noqa: S608 - ours
+        db.execute("DELETE FROM events WHERE calendar NOT IN (SELECT key FROM calendars)")
+        db.execute("COMMIT")
 
 
 def _let_it_shrink(db: sqlite3.Connection) -> None:
