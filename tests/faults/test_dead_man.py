@@ -148,9 +148,9 @@ async def test_puts_back_whoever_is_past_the_end(company: Company) -> None:
     assert statuses(world, 4) == [("hand", "unavailable")]
     assert [(one["kind"], one["code"], one["who"]) for one in company.told] == [("raised", "daemon_dead", "company")]
 
+    world.google.delete(BOB, bobs)
     await daemon.start()
     assert [one["code"] for one in (await daemon.get("alarms"))["alarms"]] == ["daemon_dead"]
-    world.google.delete(BOB, bobs)
     await daemon.until(BOB, state="idle")
     await daemon.stop()
     assert statuses(world, 2) == [("api", "unavailable"), ("api", "available")]
