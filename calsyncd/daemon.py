@@ -18,7 +18,7 @@ from pathlib import Path
 from calsyncd import __version__, config, limits, logs, services
 from calsyncd.absence import Absence
 from calsyncd.aircall.authorization import ApiKey, Installed
-from calsyncd.alarms import Command, Kept, Looking, Outbox, Post, Watch
+from calsyncd.alarms import Command, Kept, Looking, Outbox, Post, Watch, dead
 from calsyncd.calendars import Others, Push, Syncer
 from calsyncd.clock import SystemClock
 from calsyncd.config import ConfigError, Settings
@@ -56,6 +56,7 @@ from calsyncd.web.stream import Feed
 
 STOP_SECONDS = 4.0
 TIDY_SECONDS = 3600.0
+LONG_LOG_BYTES = 64_000_000
 
 log = logs.get_logger(__name__)
 
@@ -101,6 +102,8 @@ class Daemon:
     """One company's calsyncd; it lives by `clock`, the machine's unless another is given.
 
     `only_releases`: it puts people back and reads no calendar, so that what agents have granted need not be readable.
+    `dead_since`: the daemon whose place it takes for a moment has been dead since then, which is all that is told as
+    wrong; of its debts those are taken up that are over.
     """
 
     def __init__(
@@ -111,8 +114,10 @@ class Daemon:
         clock: SystemClock | None = None,
         *,
         only_releases: bool = False,
+        dead_since: float | None = None,
     ) -> None:
         self._only_releases = only_releases
+        self._dead_since = dead_since
         self.settings = settings
         self._begun_with = settings
         self._path = path
@@ -295,7 +300,10 @@ class Daemon:
                 forgetting=forgetting,
             )
             self._tell_of_changes(journal)
-            await self._take_up(ledger)
+            if self._dead_since is None:
+                await self._take_up(ledger)
+            else:
+                await self._take_up_what_is_over(ledger)
             yield journal
 
     async def _take_up(self, ledger: Ledger) -> None:
@@ -314,6 +322,22 @@ class Daemon:
             ledger.said.values(),
         )
         self.roster.recall(await self.store.changes_before(None, math.inf))
+
+    async def _take_up_what_is_over(self, ledger: Ledger) -> None:
+        """Take up the debts of whose hold the end has come, by its time or by a pause, and know nobody else."""
+        now = self.clock.now()
+        pauses = {name: pause.until or 0.0 for name, pause in ledger.pauses.items()}
+        over = [
+            entry
+            for entry in ledger.entries.values()
+            if isinstance(entry.stance, Held) and (entry.stance.until <= now or pauses.get(entry.email, 0.0) > now)
+        ]
+        self.roster.restore(over, ledger.pauses.values(), await self.store.observations())
+        for agent in self.roster.agents.values():
+            # The settings are not asked who they are: whoever is held was an agent when the daemon died.
+            agent.configured = True
+        for email in self.roster.agents:
+            self.phones.touch(email)
 
     def _tell_of_changes(self, journal: Journal) -> None:
         """Have those who watch told of what changes."""
@@ -371,6 +395,10 @@ class Daemon:
                 regained=self._aircall_regained,
             )
 
+    def unsent(self) -> int:
+        """How many alarms wait to be sent."""
+        return len(self._posted.waiting) + len(self._commanded.waiting)
+
     def _reach(self) -> Reach | None:
         """Who looks whether messages can arrive."""
         public_url = self.settings.server.public_url
@@ -400,9 +428,10 @@ class Daemon:
             facts=_Facts(self),
             granted=self.grants.wrong if self.grants is not None else lambda _: (),
         )
+        dead_since = self._dead_since
         return Watch(
             self.clock,
-            look=looking.look,
+            look=looking.look if dead_since is None else lambda: dead(dead_since),
             metrics=self.metrics,
             kept=Kept(self.settings.state_dir),
             outboxes=(self._posted, self._commanded),
@@ -501,6 +530,7 @@ class Daemon:
             asyncio.create_task(self.vitals.ask_database(), name="database"),
             asyncio.create_task(self._tidy(journal), name="tidy"),
             asyncio.create_task(self._pulse(), name="pulse"),
+            asyncio.create_task(self._keep_ledger(), name="ledger's files"),
             asyncio.create_task(self.alarms.run(), name="alarms"),
             asyncio.create_task(self.absence.live(), name="alive"),
             asyncio.create_task(self.vitals.watch_lag(), name="lag"),
@@ -557,6 +587,19 @@ class Daemon:
 
     # -- beside the loop -------------------------------------------------------------------------------------------
 
+    async def _keep_ledger(self) -> None:
+        """Have the ledger where it belongs, whoever deletes, replaces or cuts it meanwhile."""
+        while True:
+            with contextlib.suppress(OSError):
+                # What cannot be written is said where somebody is owed it.
+                if await self.ledger.keep():
+                    log.warning(
+                        "The ledger was deleted, replaced or cut while it was in use: it is written anew from memory",
+                        action="ledger_mended",
+                        lines=0,
+                    )
+            await self.clock.sleep(PULSE_SECONDS)
+
     async def _pulse(self) -> None:
         """Bring the gauges up to date, scraped or not."""
         while True:
@@ -566,6 +609,7 @@ class Daemon:
     def _measure(self) -> None:
         self.syncer.measure(self.clock.now())
         self.phones.measure()
+        self.metrics.database_log(self.store.log_bytes)
         self.metrics.healthy(ok=not self.vitals.ill())
 
     async def _tidy(self, journal: Journal) -> None:
@@ -724,6 +768,9 @@ class _Facts:
     def database_answers(self) -> bool:
         return self._daemon.vitals.database_answers()
 
+    def database_log_grows(self) -> bool:
+        return self._daemon.store.log_bytes > LONG_LOG_BYTES
+
     def clock_skew(self) -> float | None:
         skew = self._daemon.clock.skew
         return skew.correction if skew.judged else None
@@ -768,7 +815,13 @@ def _open_ledger(path: Path) -> Ledger:
             action="ledger_newer",
             lines=ledger.newer,
         )
-    if ledger.damaged > ledger.newer:
+    if ledger.mended:
+        log.warning(
+            "The ledger was lost, cut or damaged: its twin had what it lacked, and it is whole again",
+            action="ledger_mended",
+            lines=ledger.damaged - ledger.newer,
+        )
+    elif ledger.damaged > ledger.newer:
         log.error(
             "The ledger had damaged lines; a copy is kept beside it. Compare it with Aircall's dashboard",
             action="ledger_damaged",

@@ -5,12 +5,19 @@ readable by eye. The last line counts of an Aircall user's stance, of an agent's
 an agent's meetings. A torn tail is what a crash in the middle of a write leaves: the write had not been acknowledged,
 so it is dropped. Any other damaged line is passed over and reported, and so is a whole one of a kind that only a newer
 calsyncd writes.
+
+Beside it lies its twin, to which the same lines are written: a file that is lost, cut, damaged, or an old copy in its
+place costs nothing as long as the other one has the lines. Each line has a number that only rises; of what both files
+say, the line with the higher number counts. The twin is not synced line by line: after a power cut the ledger is whole,
+and after anything else the twin is too. A line without a number is an older calsyncd's, which knows no twin: then the
+ledger alone counts.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import zlib
@@ -26,6 +33,7 @@ from calsyncd.core.plan import FREE, Entry, Free, Held, Line, Pause, Said, Stanc
 
 COMPACT_BEYOND_LINES = 1000
 COMPACT_FACTOR = 4
+TWIN = ".twin"
 
 
 @dataclass(slots=True)
@@ -33,7 +41,8 @@ class Ledger:
     """The ledger in `path`. Open it with `load`; only one process may hold it.
 
     `damaged` lines were passed over when it was read, of which `newer` are whole and of a kind that is not known here;
-    `writable` is whether the last write came to the disk, None before the first.
+    `mended` is whether the twin had what the ledger lacked, and all of what is damaged. `writable` is whether the last
+    write came to the disk, None before the first.
     """
 
     path: Path
@@ -42,8 +51,11 @@ class Ledger:
     said: dict[str, Said] = field(default_factory=dict)
     damaged: int = 0
     newer: int = 0
+    mended: bool = False
     writable: bool | None = None
     _file: int = -1
+    _twin: int = -1
+    _number: int = 0
     _lines: int = 0
     _good_size: int | None = None
     _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "ledger"))
@@ -53,17 +65,35 @@ class Ledger:
 
     def load(self) -> None:
         """Read the file and make it whole again; OSError if it cannot be read or written."""
-        raw = self.path.read_bytes() if self.path.exists() else b""
-        lines, damaged, torn = parse(raw)
-        self._take(lines)
-        self.damaged, self.newer = damaged, unknown_lines(raw) if damaged else 0
+        raw, of_twin = _read(self.path), _read_twin(self._twin_path)
+        own, damaged, torn = _numbered(raw or b"")
+        more, twin_damaged, _ = _numbered(of_twin or b"")
+        older = any(number is None for number, _ in own)
+        if older:
+            more = []
+        self._take(_merged(own, more))
+        known = {number for number, _ in own}
+        lacked = any(number not in known for number, _ in more)
+        self.damaged, self.newer = damaged, unknown_lines(raw or b"") if damaged else 0
+        # A twin with as many lines of a newer calsyncd has no more of them that this one understands.
+        whole_twin = of_twin is not None and not older and not twin_damaged - unknown_lines(of_twin)
+        self.mended = whole_twin and (damaged > self.newer or (lacked and _is_older(own, more)))
+        self._number = max((number for number, _ in (*own, *more) if number is not None), default=0)
         if damaged:
             # Kept for a human's eye: a damaged line may have been somebody's debt.
-            _write_new(self.path.with_name(self.path.name + ".damaged"), raw)
-        if torn or damaged or not self.path.exists() or len(lines) > self._many():
+            _write_new(self.path.with_name(self.path.name + ".damaged"), raw or b"")
+        if torn or damaged or raw is None or lacked or len(own) > self._many():
             self._rewrite()
+            return
+        self._open(len(own))
+        if older:
+            # Without the room for it the next start tries again.
+            with contextlib.suppress(OSError):
+                self._rewrite()
+        elif raw != of_twin:
+            self._renew_twin()
         else:
-            self._open(len(lines))
+            self._open_twin()
 
     async def record(self, *lines: Line) -> None:
         """Return once all of `lines` are on disk; OSError if they cannot be put there. Many callers share one sync."""
@@ -89,6 +119,17 @@ class Ledger:
         self.said = {name: said for name, said in self.said.items() if not is_of(name, email)}
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._without, email)
 
+    async def keep(self) -> bool:
+        """See that the files are where they were written; whether they were not, and are again. OSError if that failed.
+
+        A file that somebody has deleted, replaced or cut goes on in memory only: a crash would lose it.
+        """
+        while self._flushing is not None:
+            await asyncio.shield(self._flushing)
+        if self._closed:
+            return False
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._keep)
+
     async def compact(self, before: float) -> None:
         """Drop what does not count any more, if the oldest line is of before that time. OSError if that failed."""
         while self._flushing is not None:
@@ -97,10 +138,24 @@ class Ledger:
 
     def _without(self, email: str) -> int:
         lines, _, _ = parse(self.path.read_bytes())
+        of_twin, _, _ = parse(_read_twin(self._twin_path) or b"")
         named = sum(is_of(line.email, email) for line in lines)
-        if named:
+        if named or any(is_of(line.email, email) for line in of_twin):
             self._rewrite()
+            if self._twin < 0:
+                raise OSError(errno.EIO, "it cannot be written", str(self._twin_path))
         return named
+
+    def _keep(self) -> bool:
+        if self._file < 0 or self._good_size is None:
+            return False
+        if not _is_there(self.path, self._file, self._good_size):
+            self._rewrite()
+            return True
+        if self._twin >= 0 and not _is_there(self._twin_path, self._twin, self._good_size):
+            self._renew_twin()
+            return True
+        return False
 
     def _drop_old(self, before: float) -> None:
         lines, _, _ = parse(self.path.read_bytes())
@@ -114,6 +169,7 @@ class Ledger:
             await self._flushing
         self._writer.shutdown(wait=True)
         self._let_go()
+        self._let_go_of_twin()
 
     def _take(self, lines: Iterable[Line]) -> None:
         for line in lines:
@@ -146,7 +202,7 @@ class Ledger:
             self._flushing = None
 
     def _append(self, entries: list[Line]) -> None:
-        data = b"".join(_line_out(entry) for entry in entries)
+        data = b"".join(_line_out(entry, number) for number, entry in enumerate(entries, self._number + 1))
         try:
             if self._file < 0:
                 self._open(self._lines)
@@ -158,6 +214,8 @@ class Ledger:
             raise
         self._good_size = (self._good_size or 0) + len(data)
         self._lines += len(entries)
+        self._number += len(entries)
+        self._tell_twin(data)
         if self._lines > self._many() + len(entries):
             # An old line too many is no reason to fail a write that is on disk.
             with contextlib.suppress(OSError):
@@ -174,6 +232,42 @@ class Ledger:
         if descriptor >= 0:
             os.close(descriptor)
 
+    # -- the twin --------------------------------------------------------------------------------------------------
+
+    @property
+    def _twin_path(self) -> Path:
+        return self.path.with_name(self.path.name + TWIN)
+
+    def _tell_twin(self, data: bytes) -> None:
+        if self._twin < 0:
+            self._renew_twin()
+            return
+        try:
+            _write_all(self._twin, data)
+        except OSError:
+            self._let_go_of_twin()
+
+    def _renew_twin(self) -> None:
+        """Make the twin as the ledger is; what fails is tried again with the next line."""
+        self._let_go_of_twin()
+        fresh = self._twin_path.with_name(self._twin_path.name + ".new")
+        with contextlib.suppress(OSError):
+            _write_new(fresh, self.path.read_bytes())
+            fresh.replace(self._twin_path)
+            self._open_twin()
+
+    def _open_twin(self) -> None:
+        with contextlib.suppress(OSError):
+            self._twin = os.open(self._twin_path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+
+    def _let_go_of_twin(self) -> None:
+        descriptor, self._twin = self._twin, -1
+        if descriptor >= 0:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+    # -- the file --------------------------------------------------------------------------------------------------
+
     def _many(self) -> int:
         return COMPACT_BEYOND_LINES + COMPACT_FACTOR * (len(self.entries) + len(self.pauses) + len(self.said))
 
@@ -184,12 +278,15 @@ class Ledger:
             whole[type(line), line.user if isinstance(line, Entry) else line.email] = line
         kept = [line for line in whole.values() if _tells(line)]
         fresh = self.path.with_name(self.path.name + ".new")
-        data = b"".join(_line_out(entry) for entry in kept)
+        # Numbered anew, beyond all that there were: whatever the twin still says is older.
+        data = b"".join(_line_out(entry, number) for number, entry in enumerate(kept, self._number + 1))
         _write_new(fresh, data)
         fresh.replace(self.path)
         # The file that is open lies nowhere any more: whatever fails below, the next write opens the new one.
         self._let_go()
         self._good_size, self._lines = len(data), len(kept)
+        self._number += len(kept)
+        self._renew_twin()
         folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(folder)
@@ -208,21 +305,46 @@ class Ledger:
         self._lines = lines
 
 
+def has_run(state: Path) -> bool:
+    """Whether a calsyncd ever ran with this state directory: it then has a ledger, or what is left of one."""
+    return any((state / name).exists() for name in ("ledger", f"ledger{TWIN}"))
+
+
 def parse(raw: bytes) -> tuple[list[Line], int, bool]:
     """(the lines in order, how many lines are damaged, whether the tail is torn)."""
+    lines, damaged, torn = _numbered(raw)
+    return [line for _, line in lines], damaged, torn
+
+
+def _numbered(raw: bytes) -> tuple[list[tuple[int | None, Line]], int, bool]:
+    """As `parse`, each line with its number, None if it has none."""
     lines = raw.split(b"\n")
     torn = bool(lines.pop())
-    entries: list[Line] = []
+    entries: list[tuple[int | None, Line]] = []
     damaged = 0
     for line in lines:
         checksum, _, body = line.partition(b" ")
         try:
             if int(checksum, 16) != zlib.crc32(body):
                 raise ValueError("checksum")  # noqa: TRY301 - one place says what damaged means
-            entries.append(_line_in(json.loads(body)))
-        except (ValueError, KeyError, TypeError):
+            told = json.loads(body)
+            number = told.get("n")
+            entries.append((None if number is None else int(number), _line_in(told)))
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             damaged += 1
     return entries, damaged, torn
+
+
+def _merged(own: list[tuple[int | None, Line]], more: list[tuple[int | None, Line]]) -> list[Line]:
+    """The lines of both files in the order in which they were written; `own` alone where there is nothing to add."""
+    if not more:
+        return [line for _, line in own]
+    return [line for _, line in sorted((*more, *own), key=lambda one: one[0] or 0)]
+
+
+def _is_older(own: list[tuple[int | None, Line]], more: list[tuple[int | None, Line]]) -> bool:
+    """Whether the ledger ends before the twin does: it never does so by itself, since it is written first."""
+    return max((number or 0 for number, _ in own), default=0) < max((number or 0 for number, _ in more), default=0)
 
 
 def unknown_lines(raw: bytes) -> int:
@@ -255,7 +377,7 @@ def _tells(line: Line) -> bool:
             return line.by_hand != NOTHING
 
 
-def _line_out(line: Line) -> bytes:
+def _line_out(line: Line, number: int) -> bytes:
     body: dict[str, Any]
     match line:
         case Entry():
@@ -264,7 +386,7 @@ def _line_out(line: Line) -> bytes:
             body = {"pause": line.email, "at": line.at, "until": _forever_out(line.until)}
         case Said():
             body = {"by_hand": line.email, "at": line.at, **_by_hand_out(line.by_hand)}
-    text = json.dumps(body, separators=(",", ":")).encode()
+    text = json.dumps({**body, "n": number}, separators=(",", ":")).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 
@@ -357,6 +479,29 @@ def _settle(future: asyncio.Future[None], error: OSError | None) -> None:
         future.set_result(None)
     else:
         future.set_exception(error)
+
+
+def _read(path: Path) -> bytes | None:
+    """What is in the file; None if there is none."""
+    return path.read_bytes() if path.exists() else None
+
+
+def _read_twin(path: Path) -> bytes | None:
+    """The same; what cannot be read is as good as none."""
+    try:
+        return _read(path)
+    except OSError:
+        return None
+
+
+def _is_there(path: Path, descriptor: int, size: int) -> bool:
+    """Whether the file of this name is the one that is open, and has what was written to it."""
+    opened = os.fstat(descriptor)
+    try:
+        named = path.stat()
+    except FileNotFoundError:
+        return False
+    return (named.st_dev, named.st_ino, named.st_size) == (opened.st_dev, opened.st_ino, size)
 
 
 def _write_new(path: Path, data: bytes) -> None:

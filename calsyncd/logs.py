@@ -41,6 +41,7 @@ ACTIONS: dict[str, str] = {
     "outage_right": "an agent whom that concerned is right again",
     "outage_over": "all whom that concerned are right again",
     "outage_unknown": "since when the daemon was away cannot be told",
+    "daemon_dead": "calsyncd does not run: whoever it held past the end is put back",
     "alive_failed": "it cannot be written down that the daemon is alive",
     "clock_stepped": "the clock was set, or the machine slept: everything is looked at anew",
     "clock_skewed": "our clock is wrong by what two services agree on",
@@ -48,6 +49,7 @@ ACTIONS: dict[str, str] = {
     # what is kept
     "ledger_read": "the debts were read from the ledger",
     "ledger_damaged": "lines of the ledger could not be read; a copy is kept",
+    "ledger_mended": "the ledger was lost, cut or damaged, and is whole again",
     "ledger_newer": "lines of the ledger are of a newer calsyncd and do not count; a copy is kept",
     "ledger_failed": "the ledger cannot be written: starts wait, ends go",
     "store_failed": "the database does not answer",

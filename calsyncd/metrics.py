@@ -183,6 +183,9 @@ class Metrics:
         self._skew = Gauge(
             "calsyncd_clock_skew_seconds", "The services' clock less ours, as last agreed on.", registry=registry
         )
+        self._database_log = Gauge(
+            "calsyncd_database_log_bytes", "Size of the database's write-ahead log.", registry=registry
+        )
         self._healthy = Gauge(
             "calsyncd_healthy",
             "1 while the loop turns and the database answers, as /healthz has it.",
@@ -329,6 +332,10 @@ class Metrics:
     def clock_skew(self, seconds: float) -> None:
         """The services' clock is so far ahead of ours."""
         self._skew.set(seconds)
+
+    def database_log(self, size: int) -> None:
+        """The database's write-ahead log is so many bytes long."""
+        self._database_log.set(size)
 
     def healthy(self, *, ok: bool) -> None:
         """Whether the loop turns and the database answers."""

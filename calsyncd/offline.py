@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from calsyncd.config import Settings
-from calsyncd.control import Control
 from calsyncd.daemon import STOP_SECONDS, Daemon
 from calsyncd.errors import ServiceError, UserError
+from calsyncd.ledger import has_run
 from calsyncd.state import give_to_owner
 
 
@@ -22,31 +22,33 @@ async def release_without_daemon(
 
     UserError 75 if a daemon runs, 78 where no daemon ever ran: then the debts are in another state directory.
     """
-    if not (settings.state_dir / "ledger").exists():
+    if not has_run(settings.state_dir):
         raise UserError(
             f"{settings.state_dir}: no calsyncd ever ran with this state directory: nobody can be put back from here;"
             " if the service has another one, name it as state_dir in the settings, or in $STATE_DIRECTORY"
         )
     daemon = Daemon(settings, path, environ, only_releases=True)
-    return await _without_daemon(daemon, lambda control: control.release_all(actor))
+    async with without_daemon(daemon):
+        return await daemon.control.release_all(actor)
 
 
 async def forget_without_daemon(
     settings: Settings, path: Path, environ: Mapping[str, str], email: str, *, actor: str, reason: str
 ) -> dict[str, Any]:
     """Erase all that is kept of somebody, in this process. UserError as `Control.forget`, 75 if a daemon runs."""
-    if not (settings.state_dir / "ledger").exists():
+    if not has_run(settings.state_dir):
         raise UserError(
             f"{settings.state_dir}: no calsyncd ever ran with this state directory: it keeps nothing of anybody; if the"
             " service has another one, name it as state_dir in the settings, or in $STATE_DIRECTORY"
         )
-    return await _without_daemon(Daemon(settings, path, environ), lambda control: control.forget(email, actor, reason))
+    daemon = Daemon(settings, path, environ)
+    async with without_daemon(daemon):
+        return await daemon.control.forget(email, actor, reason)
 
 
-async def _without_daemon(
-    daemon: Daemon, deed: Callable[[Control], Coroutine[Any, Any, dict[str, Any]]]
-) -> dict[str, Any]:
-    """Do this with a daemon that only puts back whoever is to be put back."""
+@contextlib.asynccontextmanager
+async def without_daemon(daemon: Daemon) -> AsyncIterator[None]:
+    """A daemon that only puts back whoever is to be put back, for so long. UserError 75 if another one runs."""
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(give_to_owner, daemon.settings.state_dir)
         journal = await stack.enter_async_context(daemon.built())
@@ -55,7 +57,7 @@ async def _without_daemon(
         loop = asyncio.create_task(daemon.scheduler.run(), name="loop")
         try:
             await daemon.clock.sleep(0)
-            outcome = await deed(daemon.control)
+            yield
         finally:
             loop.cancel()
             await asyncio.gather(loop, return_exceptions=True)
@@ -63,4 +65,3 @@ async def _without_daemon(
             await daemon.scheduler.finish(STOP_SECONDS)
             with contextlib.suppress(ServiceError):
                 await journal.flush()
-    return outcome

@@ -44,6 +44,7 @@ PROMISED: dict[str, tuple[str, set[str]]] = {
     "calsyncd_http_request_seconds": ("histogram", set()),
     "calsyncd_loop_lag_seconds": ("histogram", set()),
     "calsyncd_clock_skew_seconds": ("gauge", set()),
+    "calsyncd_database_log_bytes": ("gauge", set()),
     "calsyncd_healthy": ("gauge", set()),
     "process_virtual_memory_bytes": ("gauge", set()),
     "process_resident_memory_bytes": ("gauge", set()),
@@ -110,6 +111,7 @@ def test_what_is_told_is_exposed(metrics: Metrics) -> None:
     metrics.lateness_beyond_budget(2.0)
     metrics.owed_age(301)
     metrics.push_configured(configured=True)
+    metrics.database_log(4_000_000)
     metrics.healthy(ok=True)
 
     registry = metrics.registry
@@ -139,6 +141,7 @@ def test_what_is_told_is_exposed(metrics: Metrics) -> None:
     assert value(registry, "calsyncd_boundary_lateness_beyond_budget_seconds_bucket", le="1.0") == 0
     assert value(registry, "calsyncd_owed_age_seconds") == 301
     assert value(registry, "calsyncd_push_configured") == 1
+    assert value(registry, "calsyncd_database_log_bytes") == 4_000_000
     assert value(registry, "calsyncd_healthy") == 1
 
 

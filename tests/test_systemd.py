@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from calsyncd import systemd
+from calsyncd import deadman, systemd
 from calsyncd.config import Server
 from calsyncd.config.secretfiles import vault_key_file
 from calsyncd.config.values import Surroundings
@@ -20,6 +20,8 @@ from calsyncd.supervised import LISTENERS
 
 FOLDER = Path(__file__).parents[1] / "systemd"
 UNIT, TEMPLATE = FOLDER / "calsyncd.service", FOLDER / "calsyncd@.service"
+RELEASES = {UNIT: FOLDER / "calsyncd-release.service", TEMPLATE: FOLDER / "calsyncd-release@.service"}
+UNITS = sorted(unit for kind in ("service", "socket", "timer") for unit in FOLDER.glob(f"*.{kind}"))
 EXPOSURE = 11
 """Tenths, of `systemd-analyze security`."""
 
@@ -186,12 +188,10 @@ def test_unit_keeps_its_promises() -> None:
     assert any(name == "WatchdogSec" for name, _ in given)
 
 
-@pytest.mark.parametrize(
-    "unit", sorted(FOLDER.glob("*.service")) + sorted(FOLDER.glob("*.socket")), ids=lambda p: p.name
-)
+@pytest.mark.parametrize("unit", UNITS, ids=lambda p: p.name)
 def test_every_directive_is_explained(unit: Path) -> None:
     """Each directive, or the run of kindred ones it belongs to, follows a comment that says why."""
-    body = re.split(r"\[(?:Service|Socket)\]\n", unit.read_text())[1].partition("[Install]")[0]
+    body = re.split(r"\[(?:Service|Socket|Timer)\]\n", unit.read_text())[1].partition("[Install]")[0]
 
     for block in re.split(r"\n(?=# )|\n\n", body.strip()):
         assert block.startswith("#"), block
@@ -202,6 +202,8 @@ def test_the_template_differs_only_in_the_name() -> None:
     expected = [
         line.replace("Google Calendar", "Google Calendar, for %i", line.startswith("Description="))
         .replace("/etc/calsyncd/config.yaml", "/etc/calsyncd/%i.yaml")
+        .replace("User=calsyncd", "User=calsyncd-%i")
+        .replace("calsyncd-release.service", "calsyncd-release@%i.service")
         .replace("=calsyncd calsyncd-key", "=calsyncd@%i calsyncd@%i-key")
         .replace("/var/lib/calsyncd-key", "/var/lib/calsyncd@NAME-key")
         .replace("/var/lib/calsyncd:", "/var/lib/calsyncd@NAME:")
@@ -215,6 +217,30 @@ def test_the_template_differs_only_in_the_name() -> None:
 
     assert TEMPLATE.read_text().splitlines() == expected
     assert TEMPLATE.read_text() != UNIT.read_text()
+
+
+@pytest.mark.parametrize("unit", RELEASES, ids=lambda path: path.name)
+def test_the_dead_mans_release_is_the_daemons_equal(unit: Path) -> None:
+    """The same user and state directory, credentials and protections, line by line; otherwise a run that ends."""
+    release, daemon = RELEASES[unit].read_text(), unit.read_text()
+    shared = daemon[daemon.index("DynamicUser=") : daemon.index("[Install]")].rstrip()
+    given = dict(directives(RELEASES[unit]))
+    name = "config" if unit == UNIT else "%i"
+
+    assert release.rstrip().endswith(shared)
+    assert given["Type"] == "oneshot"
+    assert given["ExecStart"].endswith(f"-m calsyncd release --stale --config /etc/calsyncd/{name}.yaml")
+    assert not {"Restart", "WatchdogSec", "ExecReload", "WantedBy"} & given.keys()
+    assert float(given["TimeoutStartSec"].removesuffix("min")) * 60 > deadman.LONGEST_SECONDS
+
+
+def test_the_daemon_starts_again_where_the_release_holds_the_lock() -> None:
+    """It ends with 75 then, which is no reason to give up, and is started again sooner than the next run comes."""
+    given = dict(directives())
+
+    assert "75" not in given["RestartPreventExitStatus"].split()
+    assert given["Restart"] == "always"
+    assert dict(directives(FOLDER / "calsyncd-release.timer"))["OnUnitActiveSec"] == "5min"
 
 
 @pytest.mark.parametrize("unit", [UNIT, TEMPLATE], ids=lambda path: path.name)
@@ -252,20 +278,17 @@ def test_socket_units_lead_to_their_listener(socket_unit: str, service: str, nam
 
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     """systemd-analyze has nothing to say against them, together, nor with the credentials."""
-    units = sorted([*FOLDER.glob("*.service"), *FOLDER.glob("*.socket")])
-    for unit in units:
+    for unit in UNITS:
         text = re.sub(r"^ExecStart=.*$", "ExecStart=/bin/true", unit.read_text(), flags=re.MULTILINE)
         text = text.replace("#LoadCredential", "LoadCredential")
         (tmp_path / unit.name).write_text(text)
 
-    assert len(units) == 6
+    assert len(UNITS) == 10
     # The manual's page is not installed on a machine that tests.
-    assert tool("systemd-analyze", "verify", "--man=no", *(tmp_path / unit.name for unit in units)) == ""
+    assert tool("systemd-analyze", "verify", "--man=no", *(tmp_path / unit.name for unit in UNITS)) == ""
 
 
-@pytest.mark.parametrize(
-    "unit", sorted([*FOLDER.glob("*.service"), *FOLDER.glob("*.socket")]), ids=lambda path: path.name
-)
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 def test_units_name_a_page_that_is_installed(unit: Path) -> None:
     """`systemctl status` shows where to read on, and `systemctl help` opens it: a page that the package has."""
     (page,) = (value for name, value in directives(unit) if name == "Documentation")
@@ -278,7 +301,7 @@ def test_units_name_a_page_that_is_installed(unit: Path) -> None:
     assert "share/man/man{1}/{0}.{1}".format(*named.groups()) in shipped["shared-data"].values()
 
 
-@pytest.mark.parametrize("unit", [UNIT, TEMPLATE], ids=lambda path: path.name)
+@pytest.mark.parametrize("unit", [*RELEASES, *RELEASES.values()], ids=lambda path: path.name)
 def test_the_service_is_hardly_exposed(unit: Path) -> None:
     """`systemd-analyze security` finds 1.1 at most, and fails where there is more."""
     told = tool("systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}", unit)

@@ -71,6 +71,10 @@ class Facts(Protocol):
         """Whether it has answered lately."""
         ...
 
+    def database_log_grows(self) -> bool:
+        """Whether its write-ahead log is far longer than it should be."""
+        ...
+
     def clock_skew(self) -> float | None:
         """By how many seconds our clock was found wrong; None while that is not known."""
         ...
@@ -108,6 +112,33 @@ class Seen:
         if code in _OF_A_CALENDAR:
             return self.unread
         return self.unseen if code in _OF_AIRCALL else self.unread_of
+
+
+class _Anybody(Collection[str]):
+    """So many that nothing is known to be over."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 1_000_000
+
+
+class _Blind(Seen):
+    """All that is not shown may be there or not."""
+
+    def doubted(self, code: str) -> Collection[str]:
+        """Of whom it is not known whether they have this trouble: everybody."""
+        del code
+        return _Anybody()
+
+
+def dead(since: float) -> Seen:
+    """What is wrong for whoever knows only that the daemon has been dead since then."""
+    return _Blind(wrong=[Wrong("daemon_dead", COMPANY, since)])
 
 
 class Looking:
@@ -198,6 +229,7 @@ class Looking:
             "ledger": facts.ledger_writable() is False,
             "database": not facts.database_answers(),
             "database_in_memory": not facts.database_lasts(),
+            "database_log": facts.database_log_grows(),
             "clock_skewed": bool(facts.clock_skew()),
             "clock_not_credible": not facts.clock_credible(),
             "loop_lag": facts.loop_lags(),

@@ -36,14 +36,26 @@ def sync(email: str | None, config_path: Path | None, admin: str | None) -> None
         sys.exit(1)
 
 
-@commands.command(short_help="Put everybody back who is held, and leave all paused.")
+@commands.command(short_help="Put everybody back who is held; or whom a dead daemon left held.")
 @actor_option
 @config_option
 @admin_option
-@click.option("--all", "everybody", is_flag=True, required=True, help="Everybody: there is no other way to call it.")
-def release(actor: str, config_path: Path | None, admin: str | None, *, everybody: bool) -> None:
-    """Put everybody back who is held, and leave all paused. Works with and without a running daemon."""
-    del everybody
+@click.option("--all", "everybody", is_flag=True, help="Everybody who is held, and leave all paused.")
+@click.option(
+    "--stale", is_flag=True, help="Only where the daemon is dead: whoever it held past the end of their meeting."
+)
+def release(actor: str, config_path: Path | None, admin: str | None, *, everybody: bool, stale: bool) -> None:
+    """Put everybody back who is held, and leave all paused. Works with and without a running daemon.
+
+    With --stale it does nothing while the daemon lives. Where it has been dead for ten minutes, whoever it held past
+    the end of their meeting is put back, an alarm is raised, and the status is 1; for a timer that runs it every few
+    minutes.
+    """
+    if everybody == stale:
+        raise click.UsageError("give --all, or --stale")
+    if stale:
+        _release_stale(config_path)
+        return
     try:
         outcome = ask(config_path, admin, "POST", "/api/v1/release", {"actor": actor})
     except NoDaemonError:
@@ -159,3 +171,28 @@ def _deed(email: str | None, deed: str, *, everybody: bool) -> str:
     if (email is None) != everybody:
         raise click.UsageError("give an agent's e-mail address, or --all")
     return f"/api/v1/agents/{escaped(email)}/{deed}" if email else f"/api/v1/{deed}"
+
+
+def _release_stale(config_path: Path | None) -> None:
+    """Put back whom a dead daemon left held, and say who that was."""
+    from calsyncd import deadman, logs
+    from calsyncd.core.sync import rfc3339
+
+    settings, path = load_settings(config_path)
+    logs.configure(
+        settings.log.level, settings.log.format, [secret.reveal() for secret in settings.secrets], sys.stderr
+    )
+    outcome = wait_for(deadman.release_stale(settings, path, os.environ))
+    if outcome.alive is not None:
+        click.echo(f"Nothing to do: {outcome.alive}.")
+        return
+    click.echo(f"calsyncd does not run; it was last alive at {rfc3339(outcome.since)}.")
+    for email in outcome.released:
+        click.echo(f"{email}: put back, the meeting is over")
+    for email in outcome.left:
+        click.echo(f"{email}: not ours any more, left as they are")
+    for email in outcome.still:
+        click.echo(f"{email}: still held; the next run tries again", err=True)
+    if outcome.held:
+        click.echo(f"{outcome.held} held whose meetings go on: a later run puts them back.")
+    sys.exit(1)

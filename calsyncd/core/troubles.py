@@ -386,6 +386,15 @@ KINDS: dict[str, Kind] = {
         "free disk space in the state directory, check its rights, and restart",
         passes=True,
     ),
+    "database_log": Kind(
+        "company",
+        "here",
+        _OPERATOR,
+        "the database's write-ahead log has grown beyond 64 MB: somebody reads calsyncd.db and does not end",
+        "end whatever program keeps calsyncd.db open (fuser): a shell, a backup, Litestream",
+        passes=True,
+        wait=PASSES_SECONDS,
+    ),
     "clock_skewed": Kind(
         "company",
         "here",
@@ -401,6 +410,14 @@ KINDS: dict[str, Kind] = {
         "this machine's clock shows a time that cannot be, so nobody new is set unavailable",
         "set the machine's clock: timedatectl set-ntp true",
         passes=True,
+        wait=0.0,
+    ),
+    "daemon_dead": Kind(
+        "company",
+        "here",
+        _OPERATOR,
+        "calsyncd does not run: nobody's calendar is followed, and whoever was held is put back as their meeting ends",
+        "see why it ended: systemctl status calsyncd, journalctl -u calsyncd; and start it",
         wait=0.0,
     ),
     "loop_lag": Kind(

@@ -65,7 +65,8 @@ class Roster:
             agent.paused_until = self._paused_until(email)
         for agent in self.agents.values():
             seen = observations.get(agent.user) if agent.user is not None else None
-            if seen is not None:
+            # What was seen by a clock that was ahead would hide all looks until then.
+            if seen is not None and seen.at <= now:
                 agent.facts = agent.facts.looked(seen)
 
     def recall(self, changes: Iterable[HistoryRow]) -> None:

@@ -31,6 +31,12 @@ KEEP_DAMAGED = 3
 REWRITTEN_BYTES = 200_000_000
 """A larger file of an older calsyncd is not written anew at the start, which somebody may wait for."""
 
+LOG_BYTES = 8_000_000
+"""A write-ahead log that SQLite keeps short by itself has half of that; a larger one stays as large as it once was."""
+
+_TIMES = (-62_135_596_800.0, 253_402_300_800.0)
+"""The years 1 to 9999, as Google's times have them."""
+
 _INCREMENTAL = 2
 AT_ONCE = 1000
 """So many old records go in a transaction, and so many free pages: nobody waits for long."""
@@ -51,13 +57,20 @@ class StoreUnavailableError(UserError):
 
 
 class Store:
-    """Open it with `Store.open`; use it from one event loop. `lasts` unless it is gone with the process."""
+    """Open it with `Store.open`; use it from one event loop. `lasts` unless it is gone with the process.
 
-    def __init__(self, connection: Connection, *, moved_aside: Path | None, lasts: bool = True) -> None:
+    `log_bytes` is how large its write-ahead log was when it was last asked whether it lives.
+    """
+
+    def __init__(
+        self, connection: Connection, *, moved_aside: Path | None, lasts: bool = True, log: Path | None = None
+    ) -> None:
         self._connection = connection
         self._lock = asyncio.Lock()
         self.moved_aside = moved_aside
         self.lasts = lasts
+        self.log_bytes = 0
+        self._log = log
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -69,7 +82,7 @@ class Store:
         moved_aside = await asyncio.to_thread(_prepare, path)
         async with Connection(path) as connection:
             await _configure(connection)
-            yield cls(connection, moved_aside=moved_aside)
+            yield cls(connection, moved_aside=moved_aside, log=path.with_name(path.name + "-wal"))
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -107,6 +120,7 @@ class Store:
         """Return if the database can be read, and nobody else keeps it locked; a full disk is not asked about."""
         async with self._answering():
             await self._connection.probe()
+        self.log_bytes = await asyncio.to_thread(self._log_size)
 
     async def calendars(self) -> dict[str, Stored]:
         """Every calendar that was ever read, by key."""
@@ -260,7 +274,23 @@ class Store:
             before = next(iter(await self._connection.execute_fetchall("PRAGMA freelist_count")))[0]
             await self._connection.execute_fetchall(f"PRAGMA incremental_vacuum({AT_ONCE})")
             left = next(iter(await self._connection.execute_fetchall("PRAGMA freelist_count")))[0]
+            if await asyncio.to_thread(self._log_size) > LOG_BYTES:
+                await self._shorten_log()
         return gone == AT_ONCE or 0 < left < before
+
+    async def _shorten_log(self) -> None:
+        """Give back the log's space, unless somebody reads what is in it: the next time will do."""
+        try:
+            await self._connection.execute_fetchall("PRAGMA busy_timeout = 0")
+            await self._connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            await self._connection.execute_fetchall(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
+    def _log_size(self) -> int:
+        try:
+            return self._log.stat().st_size if self._log is not None else 0
+        except OSError:
+            return 0
 
     async def users_of(self, email: str) -> list[int]:
         """The Aircall users who had this address when they were listed last."""
@@ -442,9 +472,20 @@ def _migrate(path: Path) -> None:
         _step(db, version)
         if not _right_shape() <= _shape(db):
             raise sqlite3.DatabaseError("the tables are not ours")
+        _doubt_nonsense(db)
         # A damaged header can say that the file is read-only: only a write finds out.
         db.executescript(f"BEGIN IMMEDIATE; PRAGMA user_version = {len(MIGRATIONS)}; ROLLBACK;")
     path.chmod(0o600)
+
+
+def _doubt_nonsense(db: sqlite3.Connection) -> None:
+    """Have calendars read anew of which a row has times that no calendar has: somebody has edited it."""
+    which = """(SELECT calendar FROM events WHERE NOT (start <= "end" AND start >= ? AND "end" <= ?))"""
+    if db.execute(f"SELECT EXISTS {which}", _TIMES).fetchone()[0]:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute(f"DELETE FROM calendars WHERE key IN {which}", _TIMES)  # noqa: S608 - ours
+        db.execute("DELETE FROM events WHERE calendar NOT IN (SELECT key FROM calendars)")
+        db.execute("COMMIT")
 
 
 def _let_it_shrink(db: sqlite3.Connection) -> None:

@@ -48,6 +48,8 @@ async def follow(commands: str, daemon: Running, root: Path, environ: Mapping[st
         if line in ("systemctl stop calsyncd", "systemctl disable --now calsyncd"):
             if daemon.process is not None and daemon.process.returncode is None:
                 await daemon.stop()
+        elif line == "systemctl disable --now calsyncd-release.timer":
+            continue
         elif line == "systemctl start calsyncd":
             await daemon.start()
         else:

@@ -40,6 +40,7 @@ class Self:
     answers: bool = True
     skew: float | None = 0.0
     credible: bool = True
+    log_grows: bool = False
     lags: bool = False
     url: tuple[str, str] | None = ("", "")
 
@@ -57,6 +58,9 @@ class Self:
 
     def clock_credible(self) -> bool:
         return self.credible
+
+    def database_log_grows(self) -> bool:
+        return self.log_grows
 
     def loop_lags(self) -> bool:
         return self.lags
@@ -298,6 +302,7 @@ async def test_a_ledger_whose_disk_hangs(tmp_path: Path) -> None:
         ("loop_lag", {"lags": True}, {"lags": False}, 80),
         ("public_url", {"url": ("https://x answers 502", "start it")}, {"url": ("", "")}, 80),
         ("database", {"answers": False}, {"answers": True}, 320),
+        ("database_log", {"log_grows": True}, {"log_grows": False}, 320),
     ],
 )
 async def test_what_the_process_knows_of_itself(

@@ -13,6 +13,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,9 @@ from calsyncd.core.model import Event, HistoryRow, Observation, Setting
 from calsyncd.core.sync import Bookmark, Changes
 from calsyncd.errors import Unavailable, UserError
 from calsyncd.store import Store
+from calsyncd.store import store as store_module
 from calsyncd.store.migrations import MIGRATIONS
+from calsyncd.store.store import BUSY_TIMEOUT_MS
 
 ROW = HistoryRow(1.8e9, "agent1", "available", "unavailable", "done", "why", None, 1, "calsyncd")
 
@@ -362,6 +365,34 @@ async def test_a_question_given_up_leaves_no_lock_behind(path: Path) -> None:
             neighbour.execute("ROLLBACK")
             await store.ping()
             neighbour.execute("BEGIN IMMEDIATE")
+
+
+async def test_a_reader_that_does_not_end_makes_the_log_grow(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is told; nobody waits for the reader, and once it has ended the space is given back."""
+    monkeypatch.setattr(store_module, "LOG_BYTES", 100_000)
+    await fill(path)
+    async with Store.open(path) as store:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM events").fetchone()
+            for number in range(60):
+                await store.apply("k1", "agent1", changes(400), float(number))
+            await store.ping()
+            grown = store.log_bytes
+            began = time.monotonic()
+            await store.tidy(0.0)
+            took = time.monotonic() - began
+            await store.ping()
+            assert store.log_bytes == grown
+        await store.tidy(0.0)
+        await store.ping()
+
+        assert grown > 1_000_000
+        assert took < 3
+        assert store.log_bytes == 0
+        await store.apply("k1", "agent1", changes(3), 99.0)
+        timeout = await store._connection.execute_fetchall("PRAGMA busy_timeout")
+        assert [tuple(row) for row in timeout] == [(BUSY_TIMEOUT_MS,)]
 
 
 async def test_nothing_is_left_open(path: Path) -> None:

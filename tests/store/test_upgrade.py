@@ -6,9 +6,15 @@ migration adds the dump of a database that it made.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import itertools
+import os
+import shutil
+import signal
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +23,9 @@ from calsyncd.core.model import Event, HistoryRow, Observation, Setting
 from calsyncd.core.sync import Bookmark, Stored
 from calsyncd.errors import UserError
 from calsyncd.store import Store
+from calsyncd.store import store as store_module
 from calsyncd.store.migrations import MIGRATIONS
+from tests.faults.depth import rounds
 
 DUMPS = {int(path.stem): path for path in (Path(__file__).parent / "schemas").iterdir()}
 AMY, KEY, T = "amy@example.com", "amy@example.com/primary", 1.8e9
@@ -95,6 +103,59 @@ async def test_an_older_database_opens_with_all_that_is_in_it(tmp_path: Path, ve
     with contextlib.closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
         assert db.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("version", [version for version in sorted(DUMPS) if version < len(MIGRATIONS)])
+def test_killed_at_any_statement_of_the_way_up(tmp_path: Path, version: int) -> None:
+    """`kill -9` before each statement, or every third: the file is of one version or another, and all is in it."""
+    made(tmp_path / "before.db", version)
+    path = tmp_path / "calsyncd.db"
+    killed, versions = 0, set()
+    for statement in itertools.count(1, rounds(3, 1)):
+        for old in tmp_path.glob("calsyncd.db*"):
+            old.unlink()
+        shutil.copyfile(tmp_path / "before.db", path)
+        if not _dies_at(path, statement):
+            break
+        killed += 1
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            versions.add(db.execute("PRAGMA user_version").fetchone()[0])
+        assert asyncio.run(_opened(path)) == ([event(version)], [record(version)])
+
+    assert killed > rounds(3, 12)
+    assert {version, len(MIGRATIONS)} <= versions <= set(range(version, len(MIGRATIONS) + 1))
+
+
+def _dies_at(path: Path, statement: int) -> bool:
+    """Whether a process that brings the database up to date was killed before its n-th statement."""
+    child = os.fork()
+    if child == 0:
+        counted = 0
+
+        def count(_: str) -> None:
+            nonlocal counted
+            counted += 1
+            if counted == statement:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        def traced(*arguments: Any, **named: Any) -> sqlite3.Connection:
+            db: sqlite3.Connection = connect(*arguments, **named)
+            if arguments[0] == path:
+                db.set_trace_callback(count)
+            return db
+
+        connect, sqlite3.connect = sqlite3.connect, traced  # type: ignore[assignment]
+        store_module._prepare(path)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+async def _opened(path: Path) -> tuple[list[Event], list[HistoryRow]]:
+    async with Store.open(path) as store:
+        assert store.moved_aside is None
+        return await store.events(AMY, [KEY], T - 1, T + 3600), await store.history()
 
 
 async def test_the_way_back(tmp_path: Path) -> None:
