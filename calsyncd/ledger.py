@@ -251,10 +251,15 @@ class Ledger:
         """Make the twin as the ledger is; what fails is tried again with the next line."""
         self._let_go_of_twin()
         fresh = self._twin_path.with_name(self._twin_path.name + ".new")
-        with contextlib.suppress(OSError):
+        try:
             _write_new(fresh, self.path.read_bytes())
             fresh.replace(self._twin_path)
-            self._open_twin()
+        except OSError:
+            # An old one would still hold people of whom the ledger, written anew, says nothing any more.
+            with contextlib.suppress(OSError):
+                self._twin_path.unlink(missing_ok=True)
+            return
+        self._open_twin()
 
     def _open_twin(self) -> None:
         with contextlib.suppress(OSError):

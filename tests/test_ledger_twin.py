@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import math
 import os
 import random
 import stat
@@ -220,3 +221,20 @@ async def test_a_file_that_is_taken_away_while_it_is_open_is_made_again(
     assert set(crashed.entries) == {1, 2, 3}
     assert not crashed.mended
     await ledger.close()
+
+
+async def test_a_twin_that_cannot_be_renewed_is_dropped(tmp_path: Path) -> None:
+    """An old one would still hold whomever the ledger, written anew, says nothing of."""
+    path = tmp_path / "ledger"
+    await written(path, entry(1), entry(1, FREE), entry(2))
+    twin(path).write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+    (tmp_path / "ledger.twin.new").mkdir()
+
+    ledger = reopened(path)
+    await ledger.compact(math.inf)
+    await ledger.close()
+    again = reopened(path)
+
+    assert 1 not in again.entries
+    assert again.entries[2] == entry(2)
+    await again.close()
