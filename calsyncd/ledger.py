@@ -142,7 +142,7 @@ class Ledger:
         named = sum(is_of(line.email, email) for line in lines)
         if named or any(is_of(line.email, email) for line in of_twin):
             self._rewrite()
-            if self._twin < 0:
+            if self._twin < 0 and self._twin_path.exists():
                 raise OSError(errno.EIO, "it cannot be written", str(self._twin_path))
         return named
 
