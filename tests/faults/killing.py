@@ -78,9 +78,7 @@ class Killing:
             await asyncio.sleep(0.001)
         self.company.edit()
         await asyncio.sleep(seconds)
-        self.daemon.process.send_signal(signal.SIGKILL)
-        with contextlib.suppress(AssertionError):
-            await starting
+        starting.cancel()
         await self.daemon.kill()
 
     async def _be_busy(self, seconds: float) -> None:
