@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +93,9 @@ async def prepare(sandbox: Sandbox, tmp_path: Path, nursery: Nursery) -> AsyncIt
 
 
 @pytest.fixture
-def strace() -> Iterator[str]:
+def strace() -> str:
     """The program that spoils system calls; skips loudly without it."""
     found = shutil.which("strace")
     if found is None:
         pytest.skip("FAULTS OF SYSTEM CALLS ARE NOT TESTED: strace is missing")
-    yield found
+    return found
