@@ -126,7 +126,7 @@ async def test_a_blocked_loop_is_told_of(sandbox: Sandbox, begin: Begin, caplog:
     sandbox.add_agent(AMY, user_id=1)
     daemon, _ = begin(consent=False)
     async with asyncio.timeout(10):
-        while not hasattr(daemon, "syncer") or not daemon.syncer.is_read(AMY):
+        while not hasattr(daemon, "syncer") or not daemon.syncer.is_read(AMY, 0.0):
             await asyncio.sleep(0.02)
     meeting(sandbox, AMY, 1.5, 3600)
     await asyncio.sleep(0.6)
