@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import aiohttp
 import pytest
 import yaml
 
@@ -275,7 +276,7 @@ async def test_a_signal_that_nobody_sends_by_mistake(sandbox: Sandbox, prepare: 
 
 
 async def test_stopped_over_boundaries(sandbox: Sandbox, prepare: Prepare) -> None:
-    """SIGSTOP over two ends and a start: at SIGCONT each gets the setting that is due then, with one update."""
+    """SIGSTOP over two ends and a start: at SIGCONT each gets what is due then, by one update, and the lag is told."""
     for number, who in enumerate((AMY, BOB), 1):
         sandbox.add_agent(who, user_id=number)
     now = round(time.time())
@@ -295,10 +296,15 @@ async def test_stopped_over_boundaries(sandbox: Sandbox, prepare: Prepare) -> No
     async with asyncio.timeout(5):
         while sandbox.aircall.setting(2).status != "available":
             await asyncio.sleep(0.01)
-    await asyncio.sleep(0.5)
+    lagged = await daemon.logged("loop_lagged")
+    async with aiohttp.ClientSession() as session, session.get(f"{daemon.admin}/metrics") as answer:
+        metrics = await answer.text()
     log = sandbox.aircall.log[before:]
 
     assert [(entry.user, entry.after.status) for entry in log if entry.is_change] == [(2, "available")]
     assert len([entry for entry in log if entry.user == 1]) <= 1
     assert log[-1].at - continued < 2.0
+    assert lagged["seconds"] > 1.0
+    (lag,) = (line for line in metrics.splitlines() if line.startswith("calsyncd_loop_lag_seconds_sum "))
+    assert float(lag.split()[1]) > 1.0
     assert sandbox.aircall.setting(1).status == "unavailable"
