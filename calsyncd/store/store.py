@@ -31,6 +31,9 @@ KEEP_DAMAGED = 3
 REWRITTEN_BYTES = 200_000_000
 """A larger file of an older calsyncd is not written anew at the start, which somebody may wait for."""
 
+_EARLIEST, _LATEST = -62_135_596_800.0, 253_402_300_800.0
+"""The years 1 and 10000: a row beyond them, by damage or by hand, is no event that anybody could be told of."""
+
 _INCREMENTAL = 2
 AT_ONCE = 1000
 """So many old records go in a transaction, and so many free pages: nobody waits for long."""
@@ -151,7 +154,7 @@ class Store:
                 ' WHERE agent = ? AND start < ? AND "end" > ?',
                 (agent, before, after),
             )
-        return [_event(row) for row in rows if row[-1] in wanted]
+        return [_event(row) for row in rows if row[-1] in wanted and _EARLIEST <= row[1] <= row[2] <= _LATEST]
 
     async def all_events(
         self, after: float, before: float, agent: str | None = None
@@ -165,7 +168,8 @@ class Store:
             )
         found: dict[str, list[tuple[str, Event]]] = {}
         for row in rows:
-            found.setdefault(row[-1], []).append((row[-2], _event(row)))
+            if _EARLIEST <= row[1] <= row[2] <= _LATEST:
+                found.setdefault(row[-1], []).append((row[-2], _event(row)))
         return found
 
     async def count_events(self, key: str, after: float) -> int:

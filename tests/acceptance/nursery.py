@@ -13,11 +13,12 @@ import importlib
 import itertools
 import json
 import os
+import resource
 import select
 import signal
 import sys
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 FOLDER = Path(__file__).parent.parent.parent
@@ -80,6 +81,17 @@ class Nursery:
             self._mother.stdin.close()
             await listener
             await self._mother.wait()
+
+    @contextlib.contextmanager
+    def files(self, most: int) -> Iterator[None]:
+        """Whoever is born in this block may have so many files open."""
+        assert self._mother is not None
+        usual = resource.prlimit(self._mother.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(self._mother.pid, resource.RLIMIT_NOFILE, (most, usual[1]))
+        try:
+            yield
+        finally:
+            resource.prlimit(self._mother.pid, resource.RLIMIT_NOFILE, usual)
 
     async def run(self, config: Path) -> Born:
         """`calsyncd run` with these settings; what it writes to standard output and error is the process's `stdout`."""

@@ -148,6 +148,14 @@ async def test_enospc_on_write(strace: str, tmp_path: Path, nursery: Nursery) ->
     )
 
 
+async def test_erofs_on_write(strace: str, tmp_path: Path, nursery: Nursery) -> None:
+    """The kernel has given the disk up and lets it only be read: as with one that fails."""
+    await asyncio.gather(
+        spoil_ledger(strace, tmp_path / "1", nursery, "write", "error=EROFS"),
+        spoil_database(strace, tmp_path / "2", nursery, "pwrite64", "error=EROFS"),
+    )
+
+
 @pytest.mark.parametrize("seconds", [2, 30][: rounds(1, 2)])
 async def test_slow_fsync(strace: str, tmp_path: Path, nursery: Nursery, seconds: int) -> None:
     """No boundary waits for a disk that takes so long: neither for the database's, nor a way back for the ledger's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Mapping
@@ -16,8 +17,15 @@ from calsyncd.sandbox.world import Sandbox
 from tests.acceptance.running import Running, free_port
 from tests.acceptance.test_life import AMY
 
-BEFORE_SECONDS = 5.0
+BEFORE_SECONDS = 10.0
 """So long before the midnight at which the day ends the process starts, by its clock."""
+
+DAYS: Mapping[str, tuple[date, Mapping[str, str]]] = {
+    "long": (date(2026, 10, 25), {}),
+    "short": (date(2027, 3, 28), {}),
+    "elsewhere": (date(2026, 11, 24), {"TZ": "Pacific/Apia"}),
+}
+"""Each with the environment of its process."""
 
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -63,37 +71,47 @@ async def all_day(folder: Path, day: date, environ: Mapping[str, str]) -> tuple[
     return held, released, ends
 
 
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[datetime, datetime, datetime]]:
+    """All of these days, at the same time."""
+
+    async def live() -> dict[str, tuple[datetime, datetime, datetime]]:
+        ends = await asyncio.gather(
+            *(all_day(tmp_path_factory.mktemp(name), day, environ) for name, (day, environ) in DAYS.items())
+        )
+        return dict(zip(DAYS, ends, strict=True))
+
+    return asyncio.run(live())
+
+
 def hours_of(day: date) -> float:
     """How long a day in Paris is."""
     begins, ends = (datetime.combine(one, hour(), PARIS).astimezone(UTC) for one in (day, day + timedelta(days=1)))
     return (ends - begins) / timedelta(hours=1)
 
 
-async def test_a_day_of_25_hours(tmp_path: Path) -> None:
+def test_a_day_of_25_hours(lived: dict[str, tuple[datetime, datetime, datetime]]) -> None:
     """The clock was put back in the morning: an all-day event ends at midnight, 25 hours after it began."""
-    day = date(2026, 10, 25)
+    held, released, ends = lived["long"]
 
-    held, released, ends = await all_day(tmp_path, day, {})
-
-    assert hours_of(day) == 25
+    assert hours_of(DAYS["long"][0]) == 25
     assert held < ends
     assert timedelta() <= released - ends < timedelta(seconds=1.5)
 
 
-async def test_a_day_of_23_hours(tmp_path: Path) -> None:
+def test_a_day_of_23_hours(lived: dict[str, tuple[datetime, datetime, datetime]]) -> None:
     """The clock was put forward in the morning: it ends at midnight, 23 hours after it began."""
-    day = date(2027, 3, 28)
+    held, released, ends = lived["short"]
 
-    held, released, ends = await all_day(tmp_path, day, {})
-
-    assert hours_of(day) == 23
+    assert hours_of(DAYS["short"][0]) == 23
     assert held < ends
     assert timedelta() <= released - ends < timedelta(seconds=1.5)
 
 
-async def test_the_machines_zone_does_not_matter(tmp_path: Path) -> None:
+def test_the_machines_zone_does_not_matter(lived: dict[str, tuple[datetime, datetime, datetime]]) -> None:
     """A day in Paris ends when it does there, whatever day it is in Apia, where the machine thinks it is."""
-    held, released, ends = await all_day(tmp_path, date(2026, 11, 24), {"TZ": "Pacific/Apia"})
+    held, released, ends = lived["elsewhere"]
 
+    assert hours_of(DAYS["elsewhere"][0]) == 24
     assert held < ends
     assert timedelta() <= released - ends < timedelta(seconds=1.5)
