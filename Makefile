@@ -1,6 +1,7 @@
 # make demo    the daemon against the built-in sandbox; the first URL printed is the dashboard's
 # make test    every test; ARGS="-k storm" for some, one after the other
 # make check   format, lint, types, and the quick tests
+# make faults  real processes under real faults, each as often as promised; ARGS="-k kill" for some
 # make bench   the figures beside their limits, and docs/performance.md; ONLY=writes for one of them
 # make bench-dispatch  how well the requests are spent, beside the best that could be done, and docs/dispatch.md
 # make bench-agents  what one process costs by the number of its agents, put into docs/living.md
@@ -16,7 +17,7 @@ PYTHON ?= python3
 # What tests take from npm; without npm they skip, loudly.
 NPM := $(if $(shell command -v npm 2>/dev/null),node_modules/.package-lock.json)
 
-.PHONY: demo test check lint types format bench bench-dispatch bench-agents pictures manual lock clean
+.PHONY: demo test faults check lint types format bench bench-dispatch bench-agents pictures manual lock clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/calsyncd demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -32,8 +33,12 @@ else
 	$(BIN)/python -m pytest $(ARGS)
 endif
 
+# A quarter of an hour: 500 kills, and one at every write.
+faults: $(VENV)/.test
+	CALSYNCD_FULL=1 $(BIN)/python -m pytest tests/faults $(ARGS)
+
 check: lint types
-	$(BIN)/python -m pytest --ignore=tests/acceptance --ignore=tests/demo $(ARGS)
+	$(BIN)/python -m pytest --ignore=tests/acceptance --ignore=tests/demo --ignore=tests/faults $(ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check .

@@ -18,7 +18,7 @@ from tests.acceptance.running import Running, free_port
 from tests.acceptance.test_life import AMY
 
 BEFORE_SECONDS = (6.0, 20.0, 60.0)
-"""So long before the midnight at which the day ends the process starts, by its clock: longer where that takes longer."""
+"""So long before the midnight at which the day ends the process starts, by its clock; longer where that took longer."""
 
 DAYS: Mapping[str, tuple[date, Mapping[str, str]]] = {
     "long": (date(2026, 10, 25), {}),
