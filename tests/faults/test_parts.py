@@ -31,7 +31,7 @@ from tests.acceptance.test_life import AMY, meeting
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-Begin = Callable[[], tuple[Daemon, asyncio.Task[None]]]
+Begin = Callable[..., tuple[Daemon, asyncio.Task[None]]]
 
 
 @pytest_asyncio.fixture(loop_scope="module")
