@@ -2,6 +2,7 @@
 # make test    every test; ARGS="-k storm" for some, one after the other
 # make check   format, lint, types, and the quick tests
 # make fuzz    requests that no client sends, for ten minutes; SECONDS=60 for another time
+# make faults  real processes under real faults, each as often as promised; ARGS="-k kill" for some
 # make bench   the figures beside their limits, and docs/performance.md; ONLY=writes for one of them
 # make bench-dispatch  how well the requests are spent, beside the best that could be done, and docs/dispatch.md
 # make bench-agents  what one process costs by the number of its agents, put into docs/living.md
@@ -20,7 +21,7 @@ PYTHON ?= python3
 # What tests take from npm; without npm they skip, loudly.
 NPM := $(if $(shell command -v npm 2>/dev/null),node_modules/.package-lock.json)
 
-.PHONY: demo test check lint types format bench bench-dispatch bench-agents pictures manual audit sbom reliability fuzz lock clean
+.PHONY: demo test check lint types format bench bench-dispatch bench-agents pictures manual audit sbom reliability fuzz faults lock clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/calsyncd demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -36,8 +37,12 @@ else
 	$(BIN)/python -m pytest $(ARGS)
 endif
 
+# A quarter of an hour: 500 kills, and one at every write.
+faults: $(VENV)/.test
+	CALSYNCD_FULL=1 $(BIN)/python -m pytest tests/faults $(ARGS)
+
 check: lint types
-	$(BIN)/python -m pytest --ignore=tests/acceptance --ignore=tests/demo $(ARGS)
+	$(BIN)/python -m pytest --ignore=tests/acceptance --ignore=tests/demo --ignore=tests/faults $(ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check .

@@ -11,6 +11,7 @@ import contextlib
 import math
 import platform
 import random
+import resource
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from pathlib import Path
@@ -55,6 +56,9 @@ from calsyncd.web.server import serve
 from calsyncd.web.stream import Feed
 
 STOP_SECONDS = 4.0
+PUBLIC_CONNECTIONS, ADMIN_CONNECTIONS = 200, 100
+"""The most of each listener; fewer where the process may have few files: those that it needs itself come first."""
+
 TIDY_SECONDS = 3600.0
 LONG_LOG_BYTES = 64_000_000
 
@@ -481,7 +485,13 @@ class Daemon:
                 ways=self.connections,
                 trusted=settings.server.trusted_proxies,
             )
-            await listening.enter_async_context(serve(public, sockets.get("public") or str(settings.server.listen)))
+            await listening.enter_async_context(
+                serve(
+                    public,
+                    sockets.get("public") or str(settings.server.listen),
+                    connections=_places(PUBLIC_CONNECTIONS, 4),
+                )
+            )
             admin = admin_app(
                 operator=self.control,
                 registry=self.metrics.registry,
@@ -496,7 +506,7 @@ class Daemon:
                 serve(
                     admin,
                     sockets.get("admin") or str(settings.server.admin_listen),
-                    connections=100,
+                    connections=_places(ADMIN_CONNECTIONS, 8),
                     life_seconds=600.0,
                     malformed=MALFORMED,
                 )
@@ -792,6 +802,12 @@ class _Facts:
 async def run(settings: Settings, path: Path, environ: Mapping[str, str]) -> None:
     """Run the daemon until SIGTERM or SIGINT; UserError for what the user can mend."""
     await Daemon(settings, path, environ).run()
+
+
+def _places(most: int, share: int) -> int:
+    """How many connections a listener takes: `most`, or one in `share` of the files that the process may have."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most if files == resource.RLIM_INFINITY else min(most, files // share)
 
 
 def _admin_token(settings: Settings) -> str | None:

@@ -645,7 +645,10 @@ def _held(held: Held, orders: Orders, facts: Facts, now: float) -> Decision:
     until = timeline.stretch_end(at) or span.end
     if not orders.complete:
         until = max(until, held.until)
-    case = _Case(replace(open_hold, until=until, event=span.event), orders, facts, now, seen)
+    # What is not settled of a hold whose end has passed is written on in the next meeting's, which is due by itself.
+    is_next = held.confirmed_at is None and span.start >= held.until
+    effective = span.start if is_next else held.effective
+    case = _Case(replace(open_hold, until=until, event=span.event, effective=effective), orders, facts, now, seen)
     return _keep(case, span.setting, timeline.next_change(at) or until)
 
 

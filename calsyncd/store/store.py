@@ -34,8 +34,8 @@ REWRITTEN_BYTES = 200_000_000
 LOG_BYTES = 8_000_000
 """A write-ahead log that SQLite keeps short by itself has half of that; a larger one stays as large as it once was."""
 
-_TIMES = (-62_135_596_800.0, 253_402_300_800.0)
-"""The years 1 to 9999, as Google's times have them."""
+_EARLIEST, _LATEST = -62_135_596_800.0, 253_402_300_800.0
+"""The years 1 and 10000: a row beyond them, by damage or by hand, is no event that anybody could be told of."""
 
 _INCREMENTAL = 2
 AT_ONCE = 1000
@@ -165,7 +165,7 @@ class Store:
                 ' WHERE agent = ? AND start < ? AND "end" > ?',
                 (agent, before, after),
             )
-        return [_event(row) for row in rows if row[-1] in wanted]
+        return [_event(row) for row in rows if row[-1] in wanted and _EARLIEST <= row[1] <= row[2] <= _LATEST]
 
     async def all_events(
         self, after: float, before: float, agent: str | None = None
@@ -179,7 +179,8 @@ class Store:
             )
         found: dict[str, list[tuple[str, Event]]] = {}
         for row in rows:
-            found.setdefault(row[-1], []).append((row[-2], _event(row)))
+            if _EARLIEST <= row[1] <= row[2] <= _LATEST:
+                found.setdefault(row[-1], []).append((row[-2], _event(row)))
         return found
 
     async def count_events(self, key: str, after: float) -> int:
@@ -481,9 +482,9 @@ def _migrate(path: Path) -> None:
 def _doubt_nonsense(db: sqlite3.Connection) -> None:
     """Have calendars read anew of which a row has times that no calendar has: somebody has edited it."""
     which = """(SELECT calendar FROM events WHERE NOT (start <= "end" AND start >= ? AND "end" <= ?))"""
-    if db.execute(f"SELECT EXISTS {which}", _TIMES).fetchone()[0]:
+    if db.execute(f"SELECT EXISTS {which}", (_EARLIEST, _LATEST)).fetchone()[0]:
         db.execute("BEGIN IMMEDIATE")
-        db.execute(f"DELETE FROM calendars WHERE key IN {which}", _TIMES)  # noqa: S608 - ours
+        db.execute(f"DELETE FROM calendars WHERE key IN {which}", (_EARLIEST, _LATEST))  # noqa: S608 - ours
         db.execute("DELETE FROM events WHERE calendar NOT IN (SELECT key FROM calendars)")
         db.execute("COMMIT")
 

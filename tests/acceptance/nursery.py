@@ -13,11 +13,12 @@ import importlib
 import itertools
 import json
 import os
+import resource
 import select
 import signal
 import sys
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 FOLDER = Path(__file__).parent.parent.parent
@@ -81,6 +82,17 @@ class Nursery:
             await listener
             await self._mother.wait()
 
+    @contextlib.contextmanager
+    def files(self, most: int) -> Iterator[None]:
+        """Whoever is born in this block may have so many files open."""
+        assert self._mother is not None
+        usual = resource.prlimit(self._mother.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(self._mother.pid, resource.RLIMIT_NOFILE, (most, usual[1]))
+        try:
+            yield
+        finally:
+            resource.prlimit(self._mother.pid, resource.RLIMIT_NOFILE, usual)
+
     async def run(self, config: Path) -> Born:
         """`calsyncd run` with these settings; what it writes to standard output and error is the process's `stdout`."""
         assert self._mother is not None
@@ -129,9 +141,12 @@ def _mother() -> None:
             *whole, lines = (lines + read).split(b"\n")
             for line in whole:
                 config, pipe = json.loads(line)
+                # Before the fork, so that whoever reads it sees the end of a child that is killed at once.
+                output = os.open(pipe, os.O_WRONLY)
                 pid = os.fork()
                 if pid == 0:
-                    _child(config, pipe, wake, waker)
+                    _child(config, output, wake, waker)
+                os.close(output)
                 living.add(pid)
                 _say(pid, None)
         if wake in ready:
@@ -147,12 +162,11 @@ def _say(pid: int, status: int | None) -> None:
     os.write(1, json.dumps([pid, status]).encode() + b"\n")
 
 
-def _child(config: str, pipe: str, *inherited: int) -> None:
+def _child(config: str, output: int, *inherited: int) -> None:
     status = 1
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        output = os.open(pipe, os.O_WRONLY)
         nothing = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((nothing, 0), (output, 1), (output, 2)):
             os.dup2(source, target)

@@ -645,6 +645,19 @@ def test_waiting_for_a_lost_way_back_does_not_miss_the_next_meeting() -> None:
     assert decision.again <= NOON + 40.5 * MINUTE
 
 
+def test_the_next_meeting_is_due_when_it_begins() -> None:
+    """Also while the debt of the one before is not settled: nobody has been waiting since that one's start."""
+    stance = replace(held(confirmed=False, lost_at=END), until=END)
+    begins = NOON + 40.5 * MINUTE
+    orders = Orders(day(meeting(10, 40), meeting(40.5, 60, "next")))
+
+    decision = decide(stance, orders, seen(AVAILABLE, begins - 1), begins)
+
+    assert Put(UNAVAILABLE, begins, releases=False) == decision.action
+    assert isinstance(decision.stance, Held)
+    assert (decision.stance.effective, decision.stance.until) == (begins, NOON + 60 * MINUTE)
+
+
 def test_lost_and_not_landed_and_restored() -> None:
     """An answer that says no effect undoes the entry; a missing one dates it; a restart dates it to now."""
     put = Put(UNAVAILABLE, START, releases=False)

@@ -1,0 +1,84 @@
+"""Notifications while the process dies and comes back, on sockets that its supervisor keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections import Counter
+
+import pytest
+from yarl import URL
+
+from calsyncd.routes import GOOGLE_WEBHOOK
+from calsyncd.sandbox.world import Sandbox
+from tests.acceptance.test_life import AMY
+from tests.faults.conftest import Prepare
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SENDERS = 4
+
+
+async def send(port: int, told: Counter[str]) -> None:
+    """One notification on a connection of its own: whether it was answered, cut off in a dying process, or refused."""
+    request = f"POST {GOOGLE_WEBHOOK} HTTP/1.1\r\nHost: x\r\nX-Goog-Channel-ID: c\r\nContent-Length: 0\r\n\r\n"
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        told["refused"] += 1
+        return
+    try:
+        writer.write(request.encode())
+        answer = await reader.readline()
+        told["answered" if answer.startswith(b"HTTP/1.1 ") else "cut"] += 1
+    except OSError:
+        told["cut"] += 1
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_no_notification_is_refused(sandbox: Sandbox, prepare: Prepare, killed: bool) -> None:
+    """Told to stop or killed under a stream of them: those who come meanwhile wait, and the next process answers."""
+    sandbox.add_agent(AMY, user_id=1)
+    daemon = prepare([AMY], forked=False)
+    ports = {
+        name: URL(base or "").port or 0 for name, base in (("public", sandbox.deliver_to), ("admin", daemon.admin))
+    }
+    daemon.environ = dict(os.environ)
+    with contextlib.ExitStack() as stack:
+        daemon.sockets = {
+            name: stack.enter_context(socket.create_server(("127.0.0.1", port))) for name, port in ports.items()
+        }
+        told, over = Counter[str](), asyncio.Event()
+
+        async def stream() -> None:
+            while not over.is_set():
+                await send(ports["public"], told)
+                await asyncio.sleep(0.002)
+
+        await daemon.start()
+        senders = asyncio.gather(*(stream() for _ in range(SENDERS)))
+        await _grows(told, SENDERS)
+        before = told["answered"]
+        await (daemon.kill() if killed else daemon.stop())
+        await daemon.start()
+        await _grows(told, before + SENDERS)
+        over.set()
+        await senders
+        assert await daemon.stop() == 0
+
+    assert told["refused"] == 0
+    # One of each sender may be in the hands of a process that is killed.
+    assert told["cut"] <= (SENDERS if killed else 0)
+
+
+async def _grows(told: Counter[str], beyond: int) -> None:
+    """Wait until more than so many were answered."""
+    async with asyncio.timeout(20):
+        while told["answered"] <= beyond:
+            await asyncio.sleep(0.01)
