@@ -1,4 +1,4 @@
-"""A company whose calsyncd runs in the guest: both services on this machine, who meets when, who is as they should be."""
+"""A company whose calsyncd runs in the guest: both services on this machine, meetings, who is as they should be."""
 
 from __future__ import annotations
 
