@@ -70,7 +70,7 @@ def main(names: tuple[str, ...], page: Path | None) -> None:
         sys.exit(SKIPPED)
     click.echo(f"drill: the guest is run {how}")
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
-        drilled = asyncio.run(_all(Bench(image, Path(folder)), [name for name in DRILLS if not names or name in names]))
+        drilled = asyncio.run(_all(Bench(image, Path(folder)), list(names or DRILLS)))
     failed = [one.name for one in drilled if not one.findings.good]
     total = sum(one.seconds for one in drilled)
     summary = f"{len(drilled) - len(failed)} of {len(drilled)} drills passed, in {total / 60:.0f} minutes."
@@ -94,7 +94,7 @@ async def _all(bench: Bench, names: list[str]) -> list[Drilled]:
                 async with asyncio.timeout(DRILL_SECONDS):
                     await DRILLS[name](bench, findings)
             except Exception as error:  # noqa: BLE001 - one drill that breaks is a failure of it, not of those after it
-                findings.check("the drill comes to its end", f"{type(error).__name__}: {error}"[:500], good=False)
+                findings.check("the drill comes to its end", f"{type(error).__name__}: {error}"[:3000], good=False)
                 await bench.close()
             drilled.append(Drilled(name, about, findings, time.monotonic() - began))
             print(f"  {drilled[-1].seconds:.0f} s", flush=True)

@@ -138,7 +138,7 @@ class Company:
         stopped = "calsyncd.socket calsyncd-admin.socket calsyncd calsyncd-release.timer"
         await guest.run(f"systemctl disable --now {stopped}; systemctl reset-failed")
         await guest.ok(f"rm -rf {ETC} /var/lib/private/calsyncd* /var/lib/calsyncd* {UNITS}/calsyncd.service.d")
-        await guest.put(f"{ETC}/config.yaml", config.read_text(encoding="utf-8"), 0o600)
+        await guest.put(f"{ETC}/config.yaml", config.read_text(encoding="utf-8"))
         for name in ("google.json", "aircall-token"):
             await guest.put(f"{ETC}/{name}", (folder / name).read_text(encoding="utf-8"), 0o600)
         for name, origin in (("google", self.sandbox.google.origin), ("aircall", self.sandbox.aircall.origin)):
@@ -160,7 +160,10 @@ class Company:
     async def started(self, guest: Guest) -> float:
         """Start the unit; returns after how many seconds `systemctl start` returned, once every calendar is read."""
         began = time.monotonic()
-        await guest.ok("systemctl start calsyncd", START_SECONDS)
+        done = await guest.run("systemctl start calsyncd", START_SECONDS)
+        if done.status:
+            said = await guest.run("journalctl --unit=calsyncd --output=cat --no-pager --lines=12")
+            raise GuestError(f"calsyncd did not start: {done.err.strip()} {said.out}")
         took = time.monotonic() - began
         await self.ready(guest)
         return took

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import time
 from collections import Counter
 
@@ -132,13 +133,16 @@ async def _stopped(guest: Guest, company: Company, found: Findings) -> None:
 
 
 async def _faulty(guest: Guest, found: Findings) -> None:
-    await guest.ok(f"echo 'unknown_key: 1' >>{ETC}/config.yaml")
-    await guest.run("systemctl start calsyncd", 90)
-    await asyncio.sleep(8)
-    state = await shown(guest)
-    seen = f"{state['ActiveState']}, exit status {state['ExecMainStatus']}, {state['NRestarts']} restarts"
-    good = (state["ActiveState"], state["ExecMainStatus"], state["NRestarts"]) == ("failed", "78", "0")
-    found.check("faulty settings: 78, and no restart", seen, good=good)
+    faults = {"unknown key": "echo 'unknown_key: 1' >>", "not readable by the unit's user": "chmod 600 "}
+    for title, deed in faults.items():
+        await guest.ok(f"{deed}{ETC}/config.yaml")
+        await guest.run("systemctl start calsyncd", 90)
+        await asyncio.sleep(8)
+        state = await shown(guest)
+        seen = f"{state['ActiveState']}, exit status {state['ExecMainStatus']}, {state['NRestarts']} restarts"
+        good = (state["ActiveState"], state["ExecMainStatus"], state["NRestarts"]) == ("failed", "78", "0")
+        found.check(f"faulty settings ({title}): 78, and no restart", seen, good=good)
+        await guest.ok("systemctl reset-failed calsyncd")
 
 
 async def sockets(bench: Bench, found: Findings) -> None:
@@ -154,11 +158,11 @@ async def sockets(bench: Bench, found: Findings) -> None:
         (channel, *_) = company.sandbox.google.push.live(company.people[0])
         headers = company.sandbox.google.push._headers(channel, "exists", 10)
         await guest.put("/run/stream.py", _STREAM)
-        command = f"python3 /run/stream.py '{json.dumps(headers)}' {{}} 0.1"
-        quiet = json.loads(await guest.ok(command.format(5), 120))
+        command = f"python3 /run/stream.py {shlex.quote(json.dumps(headers))}"
+        quiet = json.loads(await guest.ok(f"{command} 5 0.1", 120))
         found.check("in quiet, all are answered", quiet, good=len(quiet) == 1 and next(iter(quiet)).startswith("2"))
         for title, deed in (("restart", "systemctl restart calsyncd"), ("kill -9", "systemctl kill -s KILL calsyncd")):
-            async with guest.meanwhile(command.format(45), 240) as stream:
+            async with guest.meanwhile(f"{command} 45 0.1", 240) as stream:
                 await asyncio.sleep(10)
                 began = time.monotonic()
                 await guest.ok(deed, 120)
