@@ -6,6 +6,7 @@ Ends with 0 if all went well, 1 if a drill failed, 77 (as skipped tests do) wher
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import tempfile
@@ -35,7 +36,7 @@ container can try: the shipped units under a real systemd, in a virtual machine 
 power are the drill's. Google and Aircall are the [sandbox](contributing.md#tests) on the machine around it, which
 outlives the guest. Which faults are proven by them stands in `tests/faults/catalogue`.
 
-Machine: {machine}. The guest: 2 processors, 1 GiB, {guest}.
+Machine: {machine}, with a load of {load:.0f} in its last quarter of an hour. The guest: 2 processors, 1 GiB, {guest}.
 
 | drill | expected | seen | |
 |---|---|---|---|
@@ -116,6 +117,7 @@ def _page(drilled: list[Drilled], summary: str, how: str) -> str:
     return _PAGE.format(
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
         machine=", ".join(machine[name] for name in ("program", "processor", "memory", "system")),
+        load=os.getloadavg()[2],
         guest=f"Debian {SUITE} with its cloud kernel, {how}",
         rows="\n".join(rows),
         summary=summary,

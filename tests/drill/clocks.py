@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from tests.drill.company import ADMIN, Company, journal, shown
+from tests.drill.company import ADMIN, START_SECONDS, Company, journal, shown
 from tests.drill.findings import Bench, Findings
 from tests.drill.guest import Guest
 
@@ -62,7 +62,7 @@ async def dead_rtc(bench: Bench, found: Findings) -> None:
         await company.move_into(guest)
         year = time.gmtime(shows).tm_year
         found.check("the guest starts in the past", year, good=year < 2026)
-        await guest.ok("systemctl start calsyncd", 120)
+        await guest.ok("systemctl start calsyncd", START_SECONDS)
         found.check("the unit starts all the same", (await shown(guest))["ActiveState"], good=True)
         await asyncio.sleep(30)
         status, body = await guest.get(f"{ADMIN}/readyz")

@@ -25,7 +25,7 @@ from tests.drill.image import NOTIFY_PORT, CannotDrill, Image
 
 LIFE_SECONDS = 1800
 """After so long a QEMU ends, whatever became of who started it."""
-BOOT_SECONDS = 240.0
+BOOT_SECONDS = 480.0
 PROBE_SECONDS = 15.0
 """Within them a kernel says its first line, also under emulation: it takes 2."""
 
@@ -138,6 +138,11 @@ class Guest:
         if self.rtc == "base=utc":
             await self.set_clock(to=time.time())
         self.boot_seconds = time.monotonic() - began
+
+    @property
+    def emulated(self) -> bool:
+        """Whether it is many times slower than the machine around it."""
+        return accelerator(self.image) == "tcg"
 
     @property
     def console(self) -> Path:

@@ -8,14 +8,15 @@ import shlex
 import time
 from collections import Counter
 
-from tests.drill.company import ETC, UNITS, Company, journal, shown, until_shown
+from tests.drill.company import ETC, START_SECONDS, UNITS, Company, journal, shown, until_shown
 from tests.drill.findings import Bench, Findings
 from tests.drill.guest import Guest
 from tests.drill.image import ROOT
 
 EXPOSURE = 1.5
 STOP_SECONDS = 5.0
-RESTART_SECONDS = 60.0
+RESTART_SECONDS = 180.0
+"""Of which systemd takes two, and an emulated Python the most."""
 RELEASE_UNITS = ("calsyncd-release.service", "calsyncd-release.timer")
 
 _STREAM = """
@@ -27,7 +28,7 @@ request += "Content-Length: 0\\r\\nConnection: close\\r\\n\\r\\n"
 found, lock = {}, threading.Lock()
 def ask():
     try:
-        with socket.create_connection(("127.0.0.1", 8770), timeout=120) as sock:
+        with socket.create_connection(("127.0.0.1", 8770), timeout=300) as sock:
             sock.sendall(request.encode())
             answer = sock.recv(64)
         seen = answer.split()[1].decode() if answer else "closed"
@@ -52,7 +53,8 @@ async def unit(bench: Bench, found: Findings) -> None:
     async with bench.guest() as guest, Company(2) as company:
         await company.move_into(guest)
         took = await company.started(guest)
-        found.check("systemctl start returns within TimeoutStartSec= (60 s)", f"{took:.1f} s", good=took < 60)
+        limit = 600 if guest.emulated else 60
+        found.check(f"systemctl start returns within TimeoutStartSec= ({limit} s)", f"{took:.1f} s", good=took < limit)
         await _running(guest, found)
         await _secrets(guest, company, found)
         await _at_work(company, found)
@@ -136,7 +138,7 @@ async def _faulty(guest: Guest, found: Findings) -> None:
     faults = {"unknown key": "echo 'unknown_key: 1' >>", "not readable by the unit's user": "chmod 600 "}
     for title, deed in faults.items():
         await guest.ok(f"{deed}{ETC}/config.yaml")
-        await guest.run("systemctl start calsyncd", 90)
+        await guest.run("systemctl start calsyncd", START_SECONDS)
         await asyncio.sleep(8)
         state = await shown(guest)
         seen = f"{state['ActiveState']}, exit status {state['ExecMainStatus']}, {state['NRestarts']} restarts"
@@ -159,13 +161,13 @@ async def sockets(bench: Bench, found: Findings) -> None:
         headers = company.sandbox.google.push._headers(channel, "exists", 10)
         await guest.put("/run/stream.py", _STREAM)
         command = f"python3 /run/stream.py {shlex.quote(json.dumps(headers))}"
-        quiet = json.loads(await guest.ok(f"{command} 5 0.1", 120))
+        quiet = json.loads(await guest.ok(f"{command} 5 0.1", 300))
         found.check("in quiet, all are answered", quiet, good=len(quiet) == 1 and next(iter(quiet)).startswith("2"))
         for title, deed in (("restart", "systemctl restart calsyncd"), ("kill -9", "systemctl kill -s KILL calsyncd")):
-            async with guest.meanwhile(f"{command} 45 0.1", 240) as stream:
+            async with guest.meanwhile(f"{command} 45 0.1", 500) as stream:
                 await asyncio.sleep(10)
                 began = time.monotonic()
-                await guest.ok(deed, 120)
+                await guest.ok(deed, START_SECONDS)
                 await asyncio.sleep(5)
                 await company.ready(guest, RESTART_SECONDS * 2)
                 took = time.monotonic() - began
