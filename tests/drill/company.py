@@ -130,7 +130,7 @@ class Company:
         assert self._folder is not None
         folder = Path(self._folder.name)
         secrets = {"google": {"service_account_file": "google.json"}, "aircall": {"api_token_file": "aircall-token"}}
-        extra: dict[str, Any] = {"state_dir": "/var/lib/calsyncd", "log": {"level": "debug"}, **secrets}
+        extra: dict[str, Any] = {"state_dir": "/var/lib/calsyncd", **secrets}
         for key, value in more.items():
             extra[key] = {**extra[key], **value} if isinstance(extra.get(key), dict) else value
         config = self.sandbox.write_config(folder, self.people, extra=extra)
@@ -178,7 +178,7 @@ class Company:
         try:
             async with asyncio.timeout(within):
                 while (answer := await guest.get(f"{ADMIN}/readyz"))[0] != 200:
-                    await asyncio.sleep(0.5)
+                    await asyncio.sleep(2)
         except TimeoutError:
             raise GuestError(f"not ready after {within:.0f} s: {answer}") from None
 
@@ -195,7 +195,7 @@ async def until_shown(guest: Guest, name: str, value: str, within: float) -> flo
     while time.monotonic() - began < within:
         if (await guest.ok(f"systemctl show --value --property={name} calsyncd")) == value:
             return time.monotonic() - began
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1)
     raise GuestError(f"{name} is not {value} after {within:.0f} s")
 
 

@@ -108,7 +108,7 @@ async def _at_work(company: Company, found: Findings) -> None:
 
 
 async def _reloaded(guest: Guest, found: Findings) -> None:
-    await guest.ok(f"sed -i 's/level: debug/level: info/' {ETC}/config.yaml")
+    await guest.ok(f"echo 'log: {{level: debug}}' >>{ETC}/config.yaml")
     before = (await shown(guest))["MainPID"]
     await guest.ok("systemctl reload calsyncd")
     await asyncio.sleep(5)
