@@ -32,9 +32,10 @@ Span = tuple[float, float]
 
 @dataclass
 class Company:
-    """Both services on loopback, whose clock is `offset` ahead of this machine's.
+    """Both services on loopback; `set_ahead` says by how much the time that they tell is ahead of this machine's.
 
-    The guest's loopback leads to them, so that its settings are those of a machine that has them itself.
+    What they keep has this machine's time: a history that is put back would show what was long before. The guest's
+    loopback leads to them, so that its settings are those of a machine that has them itself.
     """
 
     number: int = 3
@@ -46,7 +47,8 @@ class Company:
 
     async def __aenter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="drill-company-")
-        self._sandbox = Sandbox(now=self.now)
+        self._sandbox = Sandbox()
+        self._sandbox.google.tokens._now = self.now
         await self._sandbox.__aenter__()
         for number, name in enumerate(NAMES[: self.number], start=1):
             self._sandbox.add_agent(f"{name}@example.com", user_id=number)
@@ -72,8 +74,12 @@ class Company:
         return list(self.meetings)
 
     def now(self) -> float:
-        """What both services take the time for, epoch seconds."""
+        """The time that both services tell, epoch seconds."""
         return time.time() + self.offset
+
+    def set_ahead(self, seconds: float) -> None:
+        """Let both tell another time, in their answers' `Date` and where a signature must be fresh."""
+        self.offset = self.sandbox.google.clock_skew = self.sandbox.aircall.clock_skew = seconds
 
     def meet(self, email: str, *spans: Span) -> None:
         """Put meetings into a calendar, by epoch seconds; their edges are whole seconds, as Google's are."""
@@ -104,7 +110,7 @@ class Company:
         return [email for email in self.people if self.status(email) != self.wanted(email, self.now())]
 
     def updates(self, email: str | None = None, *, since: float = 0.0) -> list[Update]:
-        """What was set by calsyncd since an instant, of one or of all."""
+        """What was set by calsyncd since an instant of this machine's time, of one or of all."""
         number = None if email is None else self.people.index(email) + 1
         log = self.sandbox.aircall.log
         return [one for one in log if one.by == "api" and one.at >= since and number in {None, one.user}]

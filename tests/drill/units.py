@@ -97,7 +97,7 @@ async def _secrets(guest: Guest, company: Company, found: Findings) -> None:
 
 async def _at_work(company: Company, found: Findings) -> None:
     amy = company.people[0]
-    start = float(round(company.now() + 12))
+    start = float(round(company.now() + 25))
     company.meet(amy, (start, start + 10))
     await company.until(start + 13)
     updates = company.updates(amy, since=start - 5)
@@ -120,7 +120,7 @@ async def _reloaded(guest: Guest, found: Findings) -> None:
 
 async def _stopped(guest: Guest, company: Company, found: Findings) -> None:
     """While an update is under way that takes longer than the daemon waits."""
-    start = float(round(company.now() + 6))
+    start = float(round(company.now() + 25))
     company.meet(company.people[1], (start, start + 600))
     company.sandbox.aircall.fail("^PUT", times=None, delay=30)
     await company.until(start + 2)
@@ -260,7 +260,7 @@ async def dead_man(bench: Bench, found: Findings) -> None:
             await asyncio.sleep(45)
             early = [one.email for one in company.updates(since=now + 1) if one.after.status == "available"]
             found.check("nobody is put back while the heartbeat is young", early or "nobody", good=not early)
-            company.offset += 15 * 60
+            company.set_ahead(15 * 60)
             await guest.set_clock(by=15 * 60)
             late = await company.right(180)
             seen = f"wrong: {company.wrong()}" if late is None else f"{late:.0f} s"
