@@ -6,6 +6,7 @@ Ends with 0 if all went well, 1 if a drill failed, 77 (as skipped tests do) wher
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -96,6 +97,9 @@ async def _all(bench: Bench, names: list[str]) -> list[Drilled]:
                     await DRILLS[name](bench, findings)
             except Exception as error:  # noqa: BLE001 - one drill that breaks is a failure of it, not of those after it
                 findings.check("the drill comes to its end", f"{type(error).__name__}: {error}"[:3000], good=False)
+            if not findings.good:
+                with contextlib.suppress(OSError, TimeoutError, ValueError):
+                    print(await bench.told())
                 await bench.close()
             drilled.append(Drilled(name, about, findings, time.monotonic() - began))
             print(f"  {drilled[-1].seconds:.0f} s", flush=True)

@@ -89,10 +89,10 @@ async def suspend(bench: Bench, found: Findings) -> None:
         amy, ben, cleo = company.people
         await company.move_into(guest)
         await company.started(guest)
-        base = company.now() + 40
+        base = company.now() + 90
         # Asleep from base on. Amy wakes into her third meeting, Ben was in one, Cleo's begins and ends meanwhile.
         company.meet(amy, (base + 8, base + 16), (base + 20, base + 28), (base + 32, base + 300))
-        company.meet(ben, (base - 20, base + 24))
+        company.meet(ben, (base - 40, base + 24))
         company.meet(cleo, (base + 10, base + 30))
         await company.until(base - 2)
         found.check("right before it falls asleep", company.wrong() or "all", good=not company.wrong())
@@ -125,9 +125,9 @@ async def pause(bench: Bench, found: Findings) -> None:
         amy, ben = company.people
         await company.move_into(guest)
         await company.started(guest)
-        base = company.now() + 40
+        base = company.now() + 90
         company.meet(amy, (base + 10, base + 40), (base + 60, base + 300))
-        company.meet(ben, (base - 20, base + 50))
+        company.meet(ben, (base - 40, base + 50))
         await company.until(base)
         found.check("right before the pause", company.wrong() or "all", good=not company.wrong())
         await guest.control("stop")

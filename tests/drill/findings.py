@@ -65,6 +65,13 @@ class Bench:
         folder.mkdir()
         return Guest(self.image, folder, rtc)
 
+    async def told(self) -> str:
+        """The last that the shared guest's daemon logged, for whoever looks why a drill failed."""
+        if self._guest is None:
+            return ""
+        said = await self._guest.run("journalctl --unit=calsyncd --output=short-precise --no-pager --lines=40")
+        return said.out
+
     async def close(self) -> None:
         """Switch the shared guest off."""
         if self._guest is not None:
