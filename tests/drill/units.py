@@ -269,7 +269,8 @@ async def dead_man(bench: Bench, found: Findings) -> None:
             status = company.status(ben)
             found.check("and whose is not is left", status, good=status == "unavailable")
             said = await guest.ok("journalctl --unit=calsyncd-release --output=cat --no-pager | tail --lines=40")
-            found.check("and it says so", said.splitlines()[-1][:120] if said else "nothing", good="amy@" in said)
+            line = next((line for line in said.splitlines() if amy in line and "put back" in line), "nothing")
+            found.check("and it says so", line[:120], good=line != "nothing")
         finally:
             await guest.run("systemctl disable --now calsyncd-release.timer")
             await guest.run(
