@@ -21,7 +21,7 @@ import click
 
 from benchmarks.machine import describe
 from tests.drill import DRILLS
-from tests.drill.findings import Bench, Finding, Findings
+from tests.drill.findings import Bench, Drill, Finding, Findings
 from tests.drill.guest import accelerator
 from tests.drill.image import CACHE, ROOT, SUITE, CannotDrill, build
 
@@ -113,7 +113,7 @@ async def _all(bench: Bench, names: list[str], how: str) -> list[Drilled]:
     drilled = []
     try:
         for name in names:
-            about = (DRILLS[name].__doc__ or "").strip().splitlines()[0]
+            about = _about(DRILLS[name])
             print(f"\n{name}: {about}", flush=True)
             findings, began = Findings(), time.monotonic()
             try:
@@ -133,9 +133,18 @@ async def _all(bench: Bench, names: list[str], how: str) -> list[Drilled]:
     return drilled
 
 
+def _about(drill: Drill) -> str:
+    return (drill.__doc__ or "").strip().splitlines()[0]
+
+
 def _page(drilled: list[Drilled]) -> str:
+    known = {one.name: one for one in drilled}
     rows = []
-    for one in drilled:
+    for name, drill in DRILLS.items():
+        if name not in known:
+            rows.append(f"| **{name}** | {_about(drill)} | not run yet | |")
+            continue
+        one = known[name]
         outcome = "pass" if one.findings.good else "**FAIL**"
         rows.append(f"| **{one.name}** | {one.about} | {one.when}: {one.seconds:.0f} s | {outcome} |")
         for row in one.findings.rows:

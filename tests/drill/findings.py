@@ -50,7 +50,7 @@ class Bench:
     async def guest(self) -> AsyncIterator[Guest]:
         """A running guest; whoever uses it moves their own company in."""
         if self._guest is None:
-            self._guest = self.another()
+            self._guest = self._made()
             await self._guest.__aenter__()
         try:
             yield self._guest
@@ -58,8 +58,12 @@ class Bench:
             await self.close()
             raise
 
-    def another(self, rtc: str = "base=utc") -> Guest:
-        """A guest for one drill alone, with a disk of its own, not yet switched on."""
+    async def alone(self, rtc: str = "base=utc") -> Guest:
+        """A guest for one drill, beside which no other runs; with a disk of its own, and not yet switched on."""
+        await self.close()
+        return self._made(rtc)
+
+    def _made(self, rtc: str = "base=utc") -> Guest:
         self._count += 1
         folder = self.folder / f"guest-{self._count}"
         folder.mkdir()
