@@ -6,6 +6,7 @@
 # make bench   the figures beside their limits, and docs/performance.md; ONLY=writes for one of them
 # make bench-dispatch  how well the requests are spent, beside the best that could be done, and docs/dispatch.md
 # make bench-agents  what one process costs by the number of its agents, put into docs/living.md
+# make drill   the units in a virtual machine, and docs/drills.md; ONLY=suspend for one; skips, loudly, where none starts
 # make pictures  the manual's pictures and its recording, by a headless Chromium
 # make manual  what the manual says of commands and settings, from the program: man pages, settings, completions
 # make audit   whether anything locked has a known vulnerability; asks the network, and says when it could not look
@@ -21,7 +22,7 @@ PYTHON ?= python3
 # What tests take from npm; without npm they skip, loudly.
 NPM := $(if $(shell command -v npm 2>/dev/null),node_modules/.package-lock.json)
 
-.PHONY: demo test check lint types format bench bench-dispatch bench-agents pictures manual audit sbom reliability fuzz faults lock clean
+.PHONY: demo test check lint types format bench bench-dispatch bench-agents pictures manual audit sbom reliability fuzz faults drill lock clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/calsyncd demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -66,6 +67,10 @@ bench-agents: $(VENV)/.demo
 
 bench-dispatch: $(VENV)/.test
 	$(BIN)/python -m benchmarks.dispatch $(ARGS)
+
+# 77: no virtual machine can be started here, which was said.
+drill: $(VENV)/.test
+	$(BIN)/python -m tests.drill $(ONLY) || test $$? -eq 77
 
 pictures: $(VENV)/.test
 	$(BIN)/python -m tools.pictures

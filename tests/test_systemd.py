@@ -182,7 +182,7 @@ def test_unit_keeps_its_promises() -> None:
         ("StartLimitIntervalSec", "0"),
         ("StateDirectory", "calsyncd calsyncd-key"),
         ("LimitCORE", "0"),
-        ("ExecReload", "kill -HUP $MAINPID"),
+        ("ExecReload", "sh -c 'kill -HUP $MAINPID'"),
     ):
         assert promise in given
     assert any(name == "WatchdogSec" for name, _ in given)

@@ -25,7 +25,8 @@ T = TypeVar("T")
 config_option = click.option(
     "--config",
     "config_path",
-    type=click.Path(path_type=Path),
+    # Whoever may not read them has faulty settings (78), not a faulty command (2), which systemd would try for ever.
+    type=click.Path(path_type=Path, readable=False),
     help="The settings; else $CALSYNCD_CONFIG, ./config.yaml, /etc/calsyncd/config.yaml.",
 )
 admin_option = click.option("--admin", help="Where the daemon's admin API listens; default: from the settings.")

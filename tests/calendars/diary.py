@@ -37,6 +37,7 @@ class ModelGoogle:
 
     def __init__(self, clock: VirtualClock) -> None:
         self.events: dict[str, dict[str, dict[str, Any]]] = {}
+        self.zone = "UTC"
         self.page_size = 100
         self.seconds = 0.1
         self.fault: Callable[[str, Mapping[str, str]], ServiceError | None] = lambda _calendar, _query: None
@@ -62,7 +63,7 @@ class ModelGoogle:
             raise error
         items = list(self.events.get(calendar, {}).values())
         start = int(query.get("pageToken", "0"))
-        page: dict[str, Any] = {"items": items[start : start + self.page_size], "timeZone": "UTC"}
+        page: dict[str, Any] = {"items": items[start : start + self.page_size], "timeZone": self.zone}
         if start + self.page_size < len(items):
             return page | {"nextPageToken": str(start + self.page_size)}
         return page | {"nextSyncToken": f"t{len(self.lists)}"}
