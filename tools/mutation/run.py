@@ -1,0 +1,291 @@
+"""Run the tests of `core/` against each of its mutants, all from one process that has imported and collected once.
+
+Theory. A mutant takes milliseconds if nothing is started for it: this process imports the program, collects the tests and
+runs each once, to learn which lines it passes and how long it takes. For a mutant it forks; the child puts the mutated
+code into the function where it lies, whatever wraps or refers to it, and runs the tests that pass its line, those first
+that killed its neighbours, until one fails. What is still running after several times its time on the processor is
+killed too, as is what would fill the memory.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import gc
+import os
+import resource
+import signal
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any, Literal
+
+import coverage
+import pytest
+from _pytest.runner import runtestprotocol
+
+Outcome = Literal["killed", "timeout", "survived"]
+
+SECONDS_AT_LEAST = 5.0
+TIMES_AS_LONG = 4.0
+"""Of time on the processor: a busy machine makes no mutant look endless."""
+MEMORY_BYTES = 4 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One change of one function: `function` and `line` are lines of `module`, `code` the whole function, changed."""
+
+    module: str
+    function: int
+    line: int
+    before: str
+    after: str
+    code: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.py:{self.line}: {self.before}  →  {self.after}"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a mutant; `test` is the one that failed."""
+
+    mutant: Mutant
+    outcome: Outcome
+    test: str | None = None
+
+
+@dataclass(slots=True)
+class Module:
+    """A module's source by lines, its functions, and which tests pass which line."""
+
+    path: Path
+    tree: ast.Module
+    passes: dict[int, list[int]]
+    functions: dict[str, list[FunctionType]] = field(default_factory=dict)
+
+    def lines(self, line: int) -> range:
+        """Those of the statement that `line` is in; of one with a body, its head."""
+        best: ast.stmt | None = None
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or line):
+                best = node if best is None or node.lineno >= best.lineno else best
+        if best is None:
+            return range(line, line + 1)
+        if isinstance(best, ast.FunctionDef):
+            return range(best.body[0].lineno, (best.end_lineno or line) + 1)
+        body = getattr(best, "body", None)
+        last = body[0].lineno - 1 if body else best.end_lineno or line
+        return range(best.lineno, max(last, best.lineno) + 1)
+
+    def named(self, line: int) -> tuple[str, ast.FunctionDef]:
+        """The qualified name of the function that begins at `line`, its decorators counted in, and its class."""
+        for name, node in _functions(self.tree, ""):
+            first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+            if first <= line <= node.body[0].lineno:
+                return name, node
+        raise LookupError(f"{self.path.name} has no function at line {line}")
+
+
+class Runner:
+    """The plugin that takes over once the tests are collected."""
+
+    def __init__(self, core: Path, mutants: Iterable[Mutant], jobs: int) -> None:
+        self._core, self._mutants, self._jobs = core, list(mutants), jobs
+        self.results: list[Result] = []
+        self.failed: list[str] = []
+        self._items: list[pytest.Item] = []
+        self._seconds: list[float] = []
+        self._modules: dict[str, Module] = {}
+        self._caches: list[Any] = []
+        self._kills: dict[tuple[str, int], dict[int, int]] = defaultdict(lambda: defaultdict(int))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Learn, then run all mutants."""
+        self._items = session.items
+        self._learn()
+        if not self.failed:
+            self._run()
+        return True
+
+    def _learn(self) -> None:
+        cover = coverage.Coverage(data_file=None, include=[f"{self._core}/*"], config_file=False, messages=False)
+        cover.start()
+        for number, item in enumerate(self._items):
+            cover.switch_context(str(number))
+            begun = time.process_time()
+            if _fails(item):
+                self.failed.append(item.nodeid)
+            self._seconds.append(time.process_time() - begun)
+        cover.stop()
+        data = cover.get_data()
+        for path in sorted(self._core.glob("*.py")):
+            passes = {
+                line: [int(one) for one in contexts if one]
+                for line, contexts in data.contexts_by_lineno(str(path)).items()
+            }
+            self._modules[path.stem] = Module(path, ast.parse(path.read_text(encoding="utf-8")), passes)
+        known = {str(one.path): one for one in self._modules.values()}
+        for made in gc.get_objects():
+            if type(made) is FunctionType and made.__code__.co_filename in known:
+                functions = known[made.__code__.co_filename].functions
+                functions.setdefault(made.__qualname__, []).append(made)
+            elif isinstance(made, functools._lru_cache_wrapper) and made.__module__.startswith("calsyncd."):
+                self._caches.append(made)
+
+    def _run(self) -> None:
+        waiting: dict[int, tuple[Mutant, list[int], int]] = {}
+        begun = time.monotonic()
+        gc.collect()
+        gc.freeze()
+        for mutant in self._mutants:
+            if len(waiting) >= self._jobs:
+                self._reap(waiting)
+            tests = self._tests(mutant)
+            if not tests:
+                self._end(Result(mutant, "survived"), begun)
+                continue
+            reading, writing = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                os.close(reading)
+                self._child(mutant, tests, writing)
+            os.close(writing)
+            waiting[pid] = (mutant, tests, reading)
+        while waiting:
+            self._reap(waiting)
+
+    def _reap(self, waiting: dict[int, tuple[Mutant, list[int], int]]) -> None:
+        pid, status = os.wait()
+        mutant, _, reading = waiting.pop(pid)
+        told = os.read(reading, 100).decode()
+        os.close(reading)
+        if os.WIFSIGNALED(status):
+            ends = os.WTERMSIG(status) in {signal.SIGPROF, signal.SIGKILL}
+            result = Result(mutant, "timeout" if ends else "killed")
+        elif told:
+            self._kills[mutant.module, mutant.function][int(told)] += 1
+            result = Result(mutant, "killed", self._items[int(told)].nodeid)
+        else:
+            result = Result(mutant, "survived" if os.WEXITSTATUS(status) == 0 else "killed")
+        self._end(result, 0.0)
+
+    def _end(self, result: Result, _begun: float) -> None:
+        self.results.append(result)
+        number = len(self.results)
+        if result.outcome != "killed":
+            print(f"{result.outcome}: {result.mutant}", flush=True)
+        if number % 250 == 0:
+            print(f"… {number} of {len(self._mutants)}", file=sys.stderr, flush=True)
+
+    def _tests(self, mutant: Mutant) -> list[int]:
+        """Those that pass the mutant's line: first what killed its neighbours, then the quick ones."""
+        module = self._modules[mutant.module]
+        found = {test for line in module.lines(mutant.line) for test in module.passes.get(line, ())}
+        kills = self._kills[mutant.module, mutant.function]
+        return sorted(found, key=lambda test: (-kills.get(test, 0), self._seconds[test]))
+
+    def _child(self, mutant: Mutant, tests: list[int], writing: int) -> None:
+        """Never returns."""
+        status = 2
+        try:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, 1)
+            os.dup2(null, 2)
+            limit = SECONDS_AT_LEAST + TIMES_AS_LONG * sum(self._seconds[test] for test in tests)
+            signal.signal(signal.SIGPROF, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_PROF, limit)
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+            if self._put(mutant):
+                status = 0
+                for test in tests:
+                    if _fails(self._items[test]):
+                        os.write(writing, str(test).encode())
+                        status = 1
+                        break
+        except BaseException:  # noqa: BLE001 - a mutant may raise anything, and ends with it
+            status = 2
+        finally:
+            os._exit(status)
+
+    def _put(self, mutant: Mutant) -> bool:
+        """Make the function what the mutant says; False where Python refuses it."""
+        module = self._modules[mutant.module]
+        name, original = module.named(mutant.function)
+        mutated = _function(ast.parse(_flush(mutant.code)))
+        code = _compiled(name, mutated, module.path)
+        first = original.lineno
+        targets = [
+            one
+            for one in module.functions.get(name, [])
+            if original.lineno - len(original.decorator_list) <= one.__code__.co_firstlineno <= first
+        ]
+        if not targets:
+            raise LookupError(f"no function {name}")
+        defaults = _unlike(original, mutated)
+        for target in targets:
+            target.__code__ = code
+            if defaults:
+                target.__defaults__, target.__kwdefaults__ = _defaults(mutated, target.__globals__)
+        for cached in self._caches:
+            cached.cache_clear()
+        return True
+
+
+def _fails(item: Any) -> bool:
+    if hasattr(item, "_initrequest"):
+        item._initrequest()
+    reports = runtestprotocol(item, log=False, nextitem=None)
+    return any(report.failed for report in reports)
+
+
+def _functions(tree: ast.AST, before: str) -> Iterator[tuple[str, ast.FunctionDef]]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef):
+            yield before + node.name, node
+        elif isinstance(node, ast.ClassDef):
+            yield from _functions(node, f"{before}{node.name}.")
+
+
+def _flush(code: str) -> str:
+    first = next(line for line in code.splitlines() if line.strip())
+    return "if True:\n" + code if first[:1].isspace() else code
+
+
+def _function(tree: ast.AST) -> ast.FunctionDef:
+    return next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+
+
+def _compiled(name: str, function: ast.FunctionDef, path: Path) -> CodeType:
+    """The code of `function` as its module would have it, in its class."""
+    bare = ast.FunctionDef(**{**{one: getattr(function, one, None) for one in function._fields}, "decorator_list": []})
+    tree: ast.stmt = ast.copy_location(bare, function)
+    for part in reversed(name.split(".")[:-1]):
+        tree = ast.ClassDef(name=part, bases=[], keywords=[], body=[tree], decorator_list=[])
+        tree = ast.fix_missing_locations(ast.copy_location(tree, function))
+    future = ast.ImportFrom(module="__future__", names=[ast.alias(name="annotations")], level=0)
+    whole = ast.fix_missing_locations(ast.Module(body=[future, tree], type_ignores=[]))
+    code: CodeType = compile(whole, str(path), "exec")
+    for part in name.split("."):
+        code = next(one for one in code.co_consts if isinstance(one, CodeType) and one.co_name == part)
+    return code
+
+
+def _unlike(one: ast.FunctionDef, other: ast.FunctionDef) -> bool:
+    return ast.dump(one.args) != ast.dump(other.args)
+
+
+def _defaults(function: ast.FunctionDef, names: dict[str, Any]) -> tuple[tuple[Any, ...] | None, dict[str, Any] | None]:
+    def value(node: ast.expr) -> Any:
+        return eval(compile(ast.Expression(node), "<default>", "eval"), names)  # noqa: S307 - it is our own source
+
+    positional = tuple(value(node) for node in function.args.defaults)
+    pairs = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
+    named = {arg.arg: value(node) for arg, node in pairs if node is not None}
+    return positional or None, named or None
