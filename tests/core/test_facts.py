@@ -50,7 +50,7 @@ def seen(setting: Setting, at: float, live: str | None = None, **more: object) -
     return replace(Facts(), seen=Observation(setting, at, live), **more)  # type: ignore[arg-type]
 
 
-# -- what counts as seen -------------------------------------------------------------------------------------------
+# -- what counts as seen -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("closed_at", "due"), [(0.0, NOON + 5), (NOON, NOON + 5), (NOON + 0.1, NOON + 1)])
@@ -160,7 +160,7 @@ def test_when_our_last_put_may_still_take(mismatches: int, asked: str, after: fl
     assert differs == facts.may_differ(AVAILABLE, NOON + after)
 
 
-# -- what a look makes of it -----------------------------------------------------------------------------------------
+# -- what a look makes of it -------------------------------------------------------------------------------------------
 
 
 def test_of_two_looks_of_one_instant_the_later_answer_counts() -> None:
@@ -236,7 +236,7 @@ def test_the_first_failed_look_of_a_row_counts() -> None:
     assert NOON == Facts().look_failed(NOON).look_failed(NOON + 9).looks_fail_since
 
 
-# -- what is unread ---------------------------------------------------------------------------------------------------
+# -- what is unread ----------------------------------------------------------------------------------------------------
 
 
 def test_what_is_skipped_by_hand_ends_a_hold_though_a_calendar_is_unread() -> None:
@@ -331,7 +331,7 @@ def test_a_lost_answer_is_dated_and_ends_a_doubt() -> None:
     assert (replace(WRITTEN, lost_at=DURING), Facts(acted_at=DURING)) == (stance, facts)
 
 
-# -- a clock that is set -------------------------------------------------------------------------------------------------
+# -- a clock that is set -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,7 @@ def test_a_hold_is_timed_anew(
     assert Sent(expected, FREE, TO_RELEASE) == under_way_at_step(Sent(hold, FREE, TO_RELEASE), DURING)
 
 
-# -- what is owed, and when it is asked again ------------------------------------------------------------------------------
+# -- what is owed, and when it is asked again --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("now", "owes"), [(START - 1, None), (START, START), (DURING, START)])
@@ -382,7 +382,7 @@ def test_nothing_to_do_owes_nothing_and_tells_the_next_boundary() -> None:
     assert (None, None, END, END) == (aside.action, aside.owes, aside.change, aside.again)
 
 
-# -- an extension that is taken back -----------------------------------------------------------------------------------------
+# -- an extension that is taken back -----------------------------------------------------------------------------------
 
 
 def test_who_changed_it_in_an_extension_is_left_alone_to_the_meetings_end_once_it_is_taken_back() -> None:
