@@ -173,3 +173,15 @@ class Recounted(RuleBasedStateMachine):
 
 Recounted.TestCase.settings = settings(deadline=None, max_examples=60, stateful_step_count=25)
 TestRecounted = Recounted.TestCase
+
+
+def test_starts_are_counted_for_themselves() -> None:
+    """Those of a minute that make somebody unavailable; none in a minute of which nothing is known."""
+    coming = Coming()
+    coming.replace("a", [Boundary(61.0, "a", starts=True), Boundary(90.0, "a", starts=False)])
+    coming.replace("b", [Boundary(62.0, "b", starts=True), Boundary(121.0, "b", starts=True)])
+
+    minutes = sorted(coming.numbers())
+    assert [2, 1] == [coming.starts_in(minute) for minute in minutes]
+    assert [3, 1] == [coming.number_in(minute) for minute in minutes]
+    assert (0, 0) == (coming.starts_in(99), coming.number_in(99))

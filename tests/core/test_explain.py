@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calsyncd.core.byhand import EXTENSION, ByHand, Extension
-from calsyncd.core.explain import Considered, Stance, Story, parts_of
+from calsyncd.core.explain import Considered, Stance, Story, parts_of, run_start
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting, Span, Trouble
 from calsyncd.core.rules import Rules, judge
-from calsyncd.core.timeline import build
+from calsyncd.core.timeline import Timeline, build
 from calsyncd.core.wording import sentences
 
 from .explaining import FIRST, MEETING, MINUTE, TEN, explained, held, released, row, said
@@ -447,3 +447,41 @@ def test_by_the_agents_clock_on_the_day_that_it_is_set_back() -> None:
     text = said([FIRST, held(start, late_ms=0, begins=start, ends=at + 60)], at)
 
     assert "02:30\N{EN DASH}02:31" in text
+
+
+def test_the_run_begins_where_its_first_meeting_does() -> None:
+    """Back to back; and where none is, at the instant itself."""
+    timeline = build([Event("a", 0, 10), Event("b", 10, 20), Event("c", 30, 40)], Rules())
+
+    assert [0, 0, 25, 30, 40] == [run_start(timeline, at) for at in (5, 15, 25, 35, 40)]
+
+
+def test_what_nothing_is_known_to_fill_has_no_part() -> None:
+    """A run of which no meeting is known is told by its end alone."""
+    bare = Timeline(spans=(Span(0, 20, Setting("unavailable"), "a"),))
+
+    assert () == parts_of(bare, Rules(), 5)
+    assert () == parts_of(bare, Rules(), 20)
+
+
+def test_a_row_of_a_kind_that_is_not_known_changes_nothing() -> None:
+    """A newer version may have written it."""
+    known = Story([FIRST, held()])
+    newer = Story([FIRST, held(), row(TEN + 5, "something_new", to="available")])
+
+    assert replace(known.at(TEN + 60), following=None) == replace(newer.at(TEN + 60), following=None)
+
+
+def test_a_lost_way_back_that_a_look_shows_has_landed_is_told_as_ours() -> None:
+    """With the event and the times for which it was sent; the hold is over."""
+    of = {"event": MEETING, "begins": TEN, "ends": TEN + 1800}
+    lost = row(TEN + 1800, "lost", "unavailable", "custom", after=TEN + 1800, **of)
+    shown = row(TEN + 1810, "seen", "unavailable", "custom", after=TEN + 1795, why="an update of ours")
+    then = Story([FIRST, held(), lost, shown]).at(TEN + 1900)
+
+    assert (then.status, then.stance, then.hold, then.back) == ("custom", "free", None, None)
+    assert then.change is not None
+    assert (then.change.event, then.change.begins, then.change.ends) == (MEETING, TEN, TEN + 1800)
+
+    theirs = Story([FIRST, held(), lost, replace(shown, actor="aircall")]).at(TEN + 1900)
+    assert (theirs.change and theirs.change.event, theirs.stance) == (None, "held")
