@@ -1,6 +1,8 @@
 # make demo    the daemon against the built-in sandbox; the first URL printed is the dashboard's
 # make test    every test; ARGS="-k storm" for some, one after the other
 # make check   format, lint, types, and the quick tests
+# make coverage  every statement and branch of core/ is passed by tests/core, or it fails
+# make mutate  what the tests of core/ would notice, and docs/mutation.md; ONLY=plan,drift for some modules
 # make bench   the figures beside their limits, and docs/performance.md; ONLY=writes for one of them
 # make bench-dispatch  how well the requests are spent, beside the best that could be done, and docs/dispatch.md
 # make bench-agents  what one process costs by the number of its agents, put into docs/living.md
@@ -16,7 +18,7 @@ PYTHON ?= python3
 # What tests take from npm; without npm they skip, loudly.
 NPM := $(if $(shell command -v npm 2>/dev/null),node_modules/.package-lock.json)
 
-.PHONY: demo test check lint types format bench bench-dispatch bench-agents pictures manual lock clean
+.PHONY: demo test coverage mutate check lint types format bench bench-dispatch bench-agents pictures manual lock clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/calsyncd demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -31,6 +33,20 @@ ifeq ($(ARGS),)
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif
+
+# Few examples and always the same: what only a lucky example passes is not covered.
+coverage: $(VENV)/.test
+	CALSYNCD_EXAMPLES=20 $(BIN)/python -m pytest tests/core -n 2 --quiet --cov
+
+# Mutants are made where mutmut is, and run where the tests are.
+TOOLS := .venv-tools
+mutate: $(VENV)/.test $(TOOLS)/mutation/.made
+	$(BIN)/python -m tools.mutation $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+$(TOOLS)/%/.made: requirements/tools-%.txt
+	@$(PYTHON) -m venv $(TOOLS)/$*
+	@$(TOOLS)/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 check: lint types
 	$(BIN)/python -m pytest --ignore=tests/acceptance --ignore=tests/demo $(ARGS)
@@ -96,4 +112,4 @@ lock:
 	uv export --frozen --quiet --no-emit-project --no-header --no-annotate --group dev --output-file requirements/test.txt >/dev/null
 
 clean:
-	rm -rf $(VENV) node_modules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) node_modules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

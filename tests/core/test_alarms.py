@@ -314,3 +314,55 @@ def test_what_was_seen_and_what_to_do_about_it_stay_together_in_the_companys() -
     assert alarm.who == COMPANY
     assert alarm.message.endswith("cannot be read: amy.age is no credential")
     assert alarm.do == "put amy.age back"
+
+
+def test_an_alarm_is_as_old_as_the_oldest_of_its_troubles_and_tells_what_was_seen_first() -> None:
+    """One without a word of its own leaves another's."""
+    alarms = Alarms()
+    wrong = [
+        Wrong("aircall_credentials", COMPANY, NOW - 5.0, "a@x"),
+        Wrong("aircall_credentials", COMPANY, NOW - 9.0, "b@x", "the key was refused", "make another"),
+        Wrong("aircall_credentials", COMPANY, NOW - 7.0, None, "something else", "do another thing"),
+    ]
+
+    (change,) = alarms.show(wrong, NOW, agents=10)
+
+    assert (change.kind, change.at, change.alarm.since) == ("raised", NOW, NOW - 9.0)
+    assert change.alarm.message == f"{trouble('aircall_credentials', 0.0).message}: the key was refused"
+    assert change.alarm.do == "make another"
+
+
+def test_what_waits_alone_waits_on_as_the_companys_from_where_it_was() -> None:
+    """Once many have it, it is as old as the oldest of them; what is pending for nobody else is forgotten."""
+    days = Days()
+    assert [] == days.show(LASTS_SECONDS - 3 * STEP, *of("delegation", 1))
+    said = days.show(5 * STEP, *of("delegation", 1, 2, 3, 4, 5, 6, 7, 8))
+
+    assert said == [("raised", "delegation", COMPANY)]
+    assert days.messages == [f"8 of 10 agents: {trouble('delegation', 0.0).message}"]
+
+
+def test_whoever_is_forgotten_is_in_no_alarm() -> None:
+    """Neither raised nor pending, nor named in another's words; how many were raised is told."""
+    days = Days()
+    days.show(LASTS_SECONDS + 2 * STEP, *of("delegation", 1, 2))
+    days.show(2 * STEP, *of("delegation", 1, 2), *of("no_access", 1, 2))
+    assert 2 == len(days.alarms.raised)
+
+    days.show(STEP)
+    assert 1 == days.alarms.forget("a1@example.com")
+
+    assert ["a2@example.com"] == [alarm.who for alarm in days.alarms.raised.values()]
+    assert 0 == days.alarms.forget("a1@example.com")
+    assert all(one.who != "a1@example.com" for one in days.alarms.pending)
+    assert [] == days.show(STEP, *of("delegation", 2))
+
+
+def test_of_troubles_that_last_long_only_the_presence_is_kept() -> None:
+    """Sorted, by code and name, with the seconds for which it was there."""
+    days = Days()
+    days.show(11 * STEP, *of("not_connected", 2, 1), *of("delegation", 3))
+
+    assert days.alarms.pending == tuple(
+        Pending("not_connected", f"a{number}@example.com", 10 * STEP) for number in (1, 2)
+    )

@@ -1036,3 +1036,12 @@ def test_reads_on_both_sides_of_a_mark_are_tried_only_where_they_would_tell() ->
     assert not more.may_show_minute(NOW + 1, most)
     budget.shows_minute(NOW + 1)
     assert [False, True] == [budget.may_show_minute(NOW + 1 + 4 * 3600 + late, most) for late in (-0.1, 0.0)]
+
+
+def test_what_was_spent_by_a_clock_that_was_ahead_is_forgotten() -> None:
+    """Once it is set back without a word, what lies more than a minute ahead of it is no request of this minute."""
+    budget = Budget(2)
+    assert spend(budget, NOW, 2)
+    assert not budget.take(NOW - 59.0)
+
+    assert budget.take(NOW - 61.0)

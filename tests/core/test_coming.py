@@ -185,3 +185,19 @@ def test_starts_are_counted_for_themselves() -> None:
     assert [2, 1] == [coming.starts_in(minute) for minute in minutes]
     assert [3, 1] == [coming.number_in(minute) for minute in minutes]
     assert (0, 0) == (coming.starts_in(99), coming.number_in(99))
+
+
+def test_what_the_clock_has_left_behind_is_forgotten_by_the_minute() -> None:
+    """Whole minutes at once, and within the current one what is due by now."""
+    coming = Coming()
+    coming.replace("a", [Boundary(at, "a", starts=True) for at in (61.0, 130.0, 190.0)])
+    coming.replace("b", [Boundary(200.0, "b", starts=False)])
+
+    coming.passed(190.0)
+
+    assert [200.0] == [one.at for minute in coming.numbers() for one in coming.in_minute(minute)]
+    assert 1 == sum(coming.numbers().values()) == sum(coming.groups().values())
+    coming.passed(200.0)
+    assert {} == coming.groups()
+    coming.replace("a", [Boundary(300.0, "a", starts=True)])
+    assert 1 == coming.number_before(300.0)

@@ -28,7 +28,7 @@ class Visitor(MutationVisitor):  # type: ignore[misc] # mutmut comes untyped
 
 
 def mutants(path: Path) -> Iterator[dict[str, object]]:
-    """What `tools.mutation.mutant` reads: each mutant with the whole of its function."""
+    """What `tools.mutation.run.Mutant` holds: each mutant with the whole of its function."""
     source = path.read_text(encoding="utf-8")
     wrapper = MetadataWrapper(libcst.parse_module(source))
     visitor = Visitor(mutation_operators, IgnoredCode(set(), set(), set()))
@@ -61,9 +61,8 @@ def _same(one: str, other: str) -> bool:
 
 def _flush(code: str) -> str:
     """As a module of its own, wherever it is indented."""
-    lines = code.strip("\n").splitlines()
-    indented = lines[0][:1].isspace() or next((line for line in lines if line.strip()), "")[:1].isspace()
-    return "if True:\n" + code if indented else code
+    first = next(line for line in code.splitlines() if line.strip())
+    return "if True:\n" + code if first[:1].isspace() else code
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Run the tests of `core/` against each of its mutants, all from one process that has imported and collected once.
 
-Theory. A mutant takes milliseconds if nothing is started for it: this process imports the program, collects the tests and
-runs each once, to learn which lines it passes and how long it takes. For a mutant it forks; the child puts the mutated
-code into the function where it lies, whatever wraps or refers to it, and runs the tests that pass its line, those first
-that killed its neighbours, until one fails. What is still running after several times its time on the processor is
-killed too, as is what would fill the memory.
+Theory. A mutant takes milliseconds if nothing is started for it: this process imports the program, collects the tests
+and runs each once, to learn which lines it passes and how long it takes. For a mutant it forks; the child puts the
+mutated code into the function where it lies, whatever wraps or refers to it, and runs the tests that pass its line,
+those first that killed its neighbours, until one fails. What is still running after several times its time on the
+processor is killed too, as is what would fill the memory.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ import gc
 import os
 import resource
 import signal
-import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -33,6 +32,9 @@ SECONDS_AT_LEAST = 5.0
 TIMES_AS_LONG = 4.0
 """Of time on the processor: a busy machine makes no mutant look endless."""
 MEMORY_BYTES = 4 * 2**30
+
+
+_CACHED = type(functools.lru_cache(len))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,10 @@ class Module:
 class Runner:
     """The plugin that takes over once the tests are collected."""
 
-    def __init__(self, core: Path, mutants: Iterable[Mutant], jobs: int) -> None:
-        self._core, self._mutants, self._jobs = core, list(mutants), jobs
+    def __init__(
+        self, core: Path, mutants: Iterable[Mutant], jobs: int, tell: Callable[[Result, int, int], None]
+    ) -> None:
+        self._core, self._mutants, self._jobs, self._tell = core, list(mutants), jobs, tell
         self.results: list[Result] = []
         self.failed: list[str] = []
         self._items: list[pytest.Item] = []
@@ -135,12 +139,11 @@ class Runner:
             if type(made) is FunctionType and made.__code__.co_filename in known:
                 functions = known[made.__code__.co_filename].functions
                 functions.setdefault(made.__qualname__, []).append(made)
-            elif isinstance(made, functools._lru_cache_wrapper) and made.__module__.startswith("calsyncd."):
+            elif isinstance(made, _CACHED) and made.__module__.startswith("calsyncd."):
                 self._caches.append(made)
 
     def _run(self) -> None:
-        waiting: dict[int, tuple[Mutant, list[int], int]] = {}
-        begun = time.monotonic()
+        waiting: dict[int, tuple[Mutant, int]] = {}
         gc.collect()
         gc.freeze()
         for mutant in self._mutants:
@@ -148,7 +151,7 @@ class Runner:
                 self._reap(waiting)
             tests = self._tests(mutant)
             if not tests:
-                self._end(Result(mutant, "survived"), begun)
+                self._end(Result(mutant, "survived"))
                 continue
             reading, writing = os.pipe()
             pid = os.fork()
@@ -156,13 +159,13 @@ class Runner:
                 os.close(reading)
                 self._child(mutant, tests, writing)
             os.close(writing)
-            waiting[pid] = (mutant, tests, reading)
+            waiting[pid] = (mutant, reading)
         while waiting:
             self._reap(waiting)
 
-    def _reap(self, waiting: dict[int, tuple[Mutant, list[int], int]]) -> None:
+    def _reap(self, waiting: dict[int, tuple[Mutant, int]]) -> None:
         pid, status = os.wait()
-        mutant, _, reading = waiting.pop(pid)
+        mutant, reading = waiting.pop(pid)
         told = os.read(reading, 100).decode()
         os.close(reading)
         if os.WIFSIGNALED(status):
@@ -173,15 +176,11 @@ class Runner:
             result = Result(mutant, "killed", self._items[int(told)].nodeid)
         else:
             result = Result(mutant, "survived" if os.WEXITSTATUS(status) == 0 else "killed")
-        self._end(result, 0.0)
+        self._end(result)
 
-    def _end(self, result: Result, _begun: float) -> None:
+    def _end(self, result: Result) -> None:
         self.results.append(result)
-        number = len(self.results)
-        if result.outcome != "killed":
-            print(f"{result.outcome}: {result.mutant}", flush=True)
-        if number % 250 == 0:
-            print(f"… {number} of {len(self._mutants)}", file=sys.stderr, flush=True)
+        self._tell(result, len(self.results), len(self._mutants))
 
     def _tests(self, mutant: Mutant) -> list[int]:
         """Those that pass the mutant's line: first what killed its neighbours, then the quick ones."""
@@ -201,20 +200,18 @@ class Runner:
             signal.signal(signal.SIGPROF, signal.SIG_DFL)
             signal.setitimer(signal.ITIMER_PROF, limit)
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-            if self._put(mutant):
-                status = 0
-                for test in tests:
-                    if _fails(self._items[test]):
-                        os.write(writing, str(test).encode())
-                        status = 1
-                        break
+            self._put(mutant)
+            failing = next((test for test in tests if _fails(self._items[test])), None)
+            if failing is not None:
+                os.write(writing, str(failing).encode())
+            status = 0 if failing is None else 1
         except BaseException:  # noqa: BLE001 - a mutant may raise anything, and ends with it
             status = 2
         finally:
             os._exit(status)
 
-    def _put(self, mutant: Mutant) -> bool:
-        """Make the function what the mutant says; False where Python refuses it."""
+    def _put(self, mutant: Mutant) -> None:
+        """Make the function what the mutant says."""
         module = self._modules[mutant.module]
         name, original = module.named(mutant.function)
         mutated = _function(ast.parse(_flush(mutant.code)))
@@ -234,14 +231,13 @@ class Runner:
                 target.__defaults__, target.__kwdefaults__ = _defaults(mutated, target.__globals__)
         for cached in self._caches:
             cached.cache_clear()
-        return True
 
 
 def _fails(item: Any) -> bool:
     """Run a test bare: no report is wanted of it."""
     if hasattr(item, "_initrequest"):
-        item._initrequest()
-    state = item.session._setupstate
+        item._initrequest()  # noqa: SLF001 - what is run again needs its fixtures anew; pytest has no other way
+    state = item.session._setupstate  # noqa: SLF001 - as pytest's own runner does
     failed = False
     try:
         state.setup(item)
@@ -276,13 +272,14 @@ def _function(tree: ast.AST) -> ast.FunctionDef:
 
 def _compiled(name: str, function: ast.FunctionDef, path: Path) -> CodeType:
     """The code of `function` as its module would have it, in its class."""
-    bare = ast.FunctionDef(**{**{one: getattr(function, one, None) for one in function._fields}, "decorator_list": []})
-    tree: ast.stmt = ast.copy_location(bare, function)
+    function.decorator_list = []
+    whole = ast.parse("from __future__ import annotations")
+    tree: ast.stmt = function
     for part in reversed(name.split(".")[:-1]):
-        tree = ast.ClassDef(name=part, bases=[], keywords=[], body=[tree], decorator_list=[])
-        tree = ast.fix_missing_locations(ast.copy_location(tree, function))
-    future = ast.ImportFrom(module="__future__", names=[ast.alias(name="annotations")], level=0)
-    whole = ast.fix_missing_locations(ast.Module(body=[future, tree], type_ignores=[]))
+        (holder,) = ast.parse(f"class {part}: ...").body
+        assert isinstance(holder, ast.ClassDef)  # noqa: S101 - it was written just so
+        holder.body, tree = [tree], holder
+    whole.body.append(tree)
     code: CodeType = compile(whole, str(path), "exec")
     for part in name.split("."):
         code = next(one for one in code.co_consts if isinstance(one, CodeType) and one.co_name == part)
