@@ -366,3 +366,43 @@ def test_of_troubles_that_last_long_only_the_presence_is_kept() -> None:
     assert days.alarms.pending == tuple(
         Pending("not_connected", f"a{number}@example.com", 10 * STEP) for number in (1, 2)
     )
+
+
+def test_a_trouble_of_a_newer_version_is_one_agents_and_lasts_a_minute() -> None:
+    """What was written down by it is still understood."""
+    assert (is_everybodys("something_new"), lasts("something_new")) == (False, LASTS_SECONDS)
+
+
+def test_what_is_the_companys_since_many_have_it_stays_so_until_few_do() -> None:
+    """More than half of them; then while more than two and a half of ten, or a quarter, have it."""
+    days = Days()
+    days.show(LASTS_SECONDS + 2 * STEP, *of("delegation", 1, 2, 3, 4, 5, 6))
+    assert ["6 of 10 agents"] == [message.partition(":")[0] for message in days.messages]
+
+    for number in (5, 4, 3):
+        days.show(STEP, *of("delegation", *range(number)))
+        assert [COMPANY] == [alarm.who for alarm in days.alarms.raised.values()], number
+    alarm = days.alarms.raised["delegation", COMPANY]
+    assert (alarm.since, alarm.raised_at) == (NOW, NOW + LASTS_SECONDS + STEP)
+
+
+def test_a_change_is_dated() -> None:
+    """When it was raised, and when it was cleared."""
+    alarms = Alarms()
+    (raised,) = alarms.show([Wrong("aircall_credentials", COMPANY, NOW - 5.0, None)], NOW, agents=10)
+    assert (raised.kind, raised.at, raised.alarm.raised_at, raised.alarm.since) == ("raised", NOW, NOW, NOW - 5.0)
+
+    assert [] == alarms.show([], NOW + STEP, agents=10)
+    later, changes = NOW + STEP, []
+    while not changes:
+        later += STEP
+        changes = alarms.show([], later, agents=10)
+    assert (changes[0].kind, changes[0].at, later) == ("cleared", NOW + STEP + AWAY_SECONDS, NOW + STEP + AWAY_SECONDS)
+
+
+def test_one_whose_words_name_who_is_forgotten_goes_too() -> None:
+    """Whoever has it."""
+    alarms = Alarms()
+    alarms.show([Wrong("aircall_credentials", COMPANY, NOW, None, "amy@example.com was refused")], NOW, agents=10)
+
+    assert (0, 1, 0) == tuple(alarms.forget(who) for who in ("bob@example.com", AMY, AMY))

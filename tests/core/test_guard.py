@@ -277,3 +277,16 @@ def test_flips_are_dropped_and_cleared() -> None:
 def test_a_storm_is_more_than_half_and_ten_at_least(flips: int, agents: int, *, storm: bool) -> None:
     """Of the agents, within a minute."""
     assert storm == StormLimits().exceeded(flips, agents)
+
+
+def test_a_floor_is_told_in_words() -> None:
+    """All agents, or those of a team."""
+    assert str(Floor("all", 3)) == "at least 3 of all agents"
+    assert str(Floor("support", 2, frozenset({"a@x"}))) == "at least 2 of the team support"
+
+
+def test_a_floor_binds_its_own_team_only() -> None:
+    """Who is of another team goes."""
+    members = [Member(email, covers=True, begins=NOW, exempt=False) for email in ("a@x", "b@x")]
+
+    assert ["a@x"] == list(kept(members, [Floor("team", 1, frozenset({"a@x"}))]))
