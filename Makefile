@@ -36,7 +36,7 @@ endif
 
 # Few examples and always the same: what only a lucky example passes is not covered.
 coverage: $(VENV)/.test
-	CALSYNCD_EXAMPLES=20 $(BIN)/python -m pytest tests/core -n 2 --quiet --cov
+	CALSYNCD_EXAMPLES=10 $(BIN)/python -m pytest tests/core -n 2 --quiet --cov
 
 # Mutants are made where mutmut is, and run where the tests are.
 TOOLS := .venv-tools

@@ -11,6 +11,7 @@ from calsyncd.core.alarms import (
     COMPANY,
     Alarm,
     Alarms,
+    Change,
     Pending,
     Wrong,
     is_everybodys,
@@ -393,7 +394,8 @@ def test_a_change_is_dated() -> None:
     assert (raised.kind, raised.at, raised.alarm.raised_at, raised.alarm.since) == ("raised", NOW, NOW, NOW - 5.0)
 
     assert [] == alarms.show([], NOW + STEP, agents=10)
-    later, changes = NOW + STEP, []
+    later = NOW + STEP
+    changes: list[Change] = []
     while not changes:
         later += STEP
         changes = alarms.show([], later, agents=10)

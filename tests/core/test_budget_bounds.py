@@ -23,30 +23,62 @@ def use(budget: Budget, at: float, requests: int = 1) -> bool:
     return True
 
 
-# What has happened to a budget of eight a minute before its clock is set, by name.
+def _some(budget: Budget) -> None:
+    for at in (1.0, 7.0, 30.0):
+        use(budget, MARK + at)
+
+
+def _all(budget: Budget) -> None:
+    for at in range(8):
+        use(budget, MARK + at)
+
+
+def _limited(budget: Budget) -> None:
+    use(budget, MARK + 1)
+    budget.limited(MARK + 2, 20.0)
+
+
+def _learned(budget: Budget) -> None:
+    for at in range(5):
+        use(budget, MARK + at)
+    budget.limited(MARK + 5, 1.0)
+    use(budget, MARK + 9)
+    budget.limited(MARK + 10, 1.0)
+
+
+def _tried(budget: Budget) -> None:
+    _learned(budget)
+    for at in range(5):
+        use(budget, MARK + 14 + 8 * at)
+
+
+def _told(budget: Budget) -> None:
+    use(budget, MARK + 1)
+    budget.shown(MARK + 1, Shown(8, 2))
+
+
+def _told_more(budget: Budget) -> None:
+    _learned(budget)
+    use(budget, MARK + 40)
+    budget.shown(MARK + 55, Shown(8, 6))
+
+
+def _barred(budget: Budget) -> None:
+    budget.barred(MARK + 90)
+
+
+# What has happened to a budget of eight a minute before its clock is set.
 PASTS: dict[str, Callable[[Budget], object]] = {
     "nothing": lambda _: None,
-    "some went": lambda budget: [use(budget, MARK + at) for at in (1.0, 7.0, 30.0)],
-    "all went": lambda budget: [use(budget, MARK + at) for at in range(8)],
+    "some went": _some,
+    "all went": _all,
     "some are out": lambda budget: budget.take(MARK + 20, 3),
-    "a 429": lambda budget: [use(budget, MARK + 1), budget.limited(MARK + 2, 20.0)],
-    "two": lambda budget: [
-        *(use(budget, MARK + at) for at in range(5)),
-        budget.limited(MARK + 5, 1.0),
-        use(budget, MARK + 9),
-        budget.limited(MARK + 10, 1.0),
-        *(use(budget, MARK + 14 + 8 * at) for at in range(5)),
-    ],
-    "refused credentials": lambda budget: budget.barred(MARK + 90),
-    "an answer said what is left": lambda budget: [use(budget, MARK + 1), budget.shown(MARK + 1, Shown(8, 2))],
-    "more is left than was thought": lambda budget: [
-        *(use(budget, MARK + at) for at in range(5)),
-        budget.limited(MARK + 5, 1.0),
-        use(budget, MARK + 9),
-        budget.limited(MARK + 10, 1.0),
-        use(budget, MARK + 40),
-        budget.shown(MARK + 55, Shown(8, 6)),
-    ],
+    "a 429": _limited,
+    "two": _learned,
+    "two, and tries": _tried,
+    "refused credentials": _barred,
+    "an answer said what is left": _told,
+    "more is left than was thought": _told_more,
 }
 
 
@@ -155,11 +187,12 @@ def test_what_is_left_rises_at_a_mark() -> None:
     minute.shown(MARK + 62.0, Shown(60, 59), sent=MARK + 61.9)
     assert (True, False) == (minute.is_known, minute.may_be_tried(MARK + 62))
 
-    minute.refused(MARK + 63, within=False)
-    assert minute.is_known
-    minute.refused(MARK + 63, within=True)
-    assert not minute.is_known
+    known = []
+    for within in (False, True):
+        minute.refused(MARK + 63, within=within)
+        known.append(minute.is_known)
     again = MARK + 63 + 4 * 3600
+    assert [True, False] == known
     assert [False, True] == [minute.may_be_tried(at) for at in (again - 0.1, again)]
 
 

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent.parent
 CORE = ROOT / "calsyncd" / "core"
 MUTANTS = Path(__file__).with_name("mutants.py")
 JSON, PAGE = ROOT / "docs" / "mutation.json", ROOT / "docs" / "mutation.md"
-EXAMPLES = 20
+EXAMPLES = 50
 GOAL = 0.9
 
 HEAD = """\
@@ -35,7 +35,7 @@ HEAD = """\
 A mutant is the program with one small change: `<` for `<=`, a number one higher, an argument left out, a text in other
 letters. It is killed when a test of `tests/core` fails, or does not end; it survives when all that pass its line still
 pass. `make mutate` tries every mutant that [mutmut](https://mutmut.readthedocs.io) knows in every function of `core/`,
-properties among them, with Hypothesis at {examples} examples a test. Nothing is left out of the count: some survivors
+properties among them. Nothing is left out of the count: some survivors
 are no faults, since they change nothing that can be seen. Statements of a module itself, such as its constants, are not
 mutated.
 
@@ -99,6 +99,7 @@ def _merged(results: Iterable[Result]) -> dict[str, dict[str, object]]:
             "timeouts": count["timeout"],
             "survived": count["survived"],
             "score": round(1 - count["survived"] / count.total(), 4),
+            "examples": EXAMPLES,
             "date": f"{datetime.now(UTC):%Y-%m-%d}",
             "machine": machine,
         }
@@ -115,8 +116,10 @@ def page(figures: dict[str, dict[str, object]]) -> str:
         rows.append(f"| {module} | {' | '.join(str(one[name]) for name in names)} | {float(str(one['score'])):.1%} |")
     score = 1 - total["survived"] / max(1, total["mutants"])
     rows.append(f"| **all** | {' | '.join(str(total[name]) for name in names)} | **{score:.1%}** |")
-    machines = sorted({f"{one['machine']} ({one['date']})" for one in figures.values()})
-    return HEAD.format(examples=EXAMPLES, table="\n".join(rows), goal=GOAL, machine="; ".join(machines))
+    machines = sorted(
+        {f"{one['machine']}, Hypothesis at {one['examples']} examples ({one['date']})" for one in figures.values()}
+    )
+    return HEAD.format(table="\n".join(rows), goal=GOAL, machine="; ".join(machines))
 
 
 if __name__ == "__main__":
