@@ -3,6 +3,8 @@
 # make check   format, lint, types, and the quick tests
 # make fuzz    requests that no client sends, for ten minutes; SECONDS=60 for another time
 # make faults  real processes under real faults, each as often as promised; ARGS="-k kill" for some
+# make coverage  every statement and branch of core/ is passed by tests/core, or it fails
+# make mutate  what the tests of core/ would notice, and docs/mutation.md; ONLY=plan,drift for some modules
 # make bench   the figures beside their limits, and docs/performance.md; ONLY=writes for one of them
 # make bench-dispatch  how well the requests are spent, beside the best that could be done, and docs/dispatch.md
 # make bench-agents  what one process costs by the number of its agents, put into docs/living.md
@@ -22,7 +24,14 @@ PYTHON ?= python3
 # What tests take from npm; without npm they skip, loudly.
 NPM := $(if $(shell command -v npm 2>/dev/null),node_modules/.package-lock.json)
 
-.PHONY: demo test check lint types format bench bench-dispatch bench-agents pictures manual audit sbom reliability fuzz faults drill lock clean
+# Tools that nothing else needs live apart, each with the versions and hashes of its own list.
+TOOLS := .venv-tools
+$(TOOLS)/%/.done: requirements/tools-%.txt
+	@$(PYTHON) -m venv $(TOOLS)/$*
+	@$(TOOLS)/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.PHONY: demo test check lint types format bench bench-dispatch bench-agents pictures manual audit sbom reliability fuzz faults drill coverage mutate lock clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/calsyncd demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -41,6 +50,14 @@ endif
 # A quarter of an hour: 500 kills, and one at every write.
 faults: $(VENV)/.test
 	CALSYNCD_FULL=1 $(BIN)/python -m pytest tests/faults $(ARGS)
+
+# Few examples and always the same: what only a lucky example passes is not covered.
+coverage: $(VENV)/.test
+	CALSYNCD_EXAMPLES=10 $(BIN)/python -m pytest tests/core -n 2 --quiet --cov
+
+# Mutants are made where mutmut is, and run where the tests are.
+mutate: $(VENV)/.test $(TOOLS)/mutation/.done
+	$(BIN)/python -m tools.mutation $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 check: lint types
 	$(BIN)/python -m pytest --ignore=tests/acceptance --ignore=tests/demo --ignore=tests/faults $(ARGS)
@@ -107,13 +124,6 @@ endif
 
 node_modules/.package-lock.json: package-lock.json
 	npm ci --silent --no-audit --no-fund
-	@touch $@
-
-# Tools that nothing else needs live apart, each with the versions and hashes of its own list.
-TOOLS := .venv-tools
-$(TOOLS)/%/.done: requirements/tools-%.txt
-	@$(PYTHON) -m venv $(TOOLS)/$*
-	@$(TOOLS)/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 audit: $(TOOLS)/audit/.done

@@ -10,8 +10,10 @@ less than the prices of its two updates is left alone; and a read goes where the
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 MINUTE_SECONDS = 60.0
 LONGEST_MINUTES = 24 * 60
@@ -245,16 +247,14 @@ class _Ahead:
             one, other = min(number, cheap_most), max(0, number - cheap_most)
             return Counts(one, other) if starts_first else Counts(other, one)
 
+        reach = list(accumulate(room for _, room in places))
+
         def cost(number: int) -> float:
             """What the update of this number pays for its way: it waits in the other wrong state."""
-            left = number
-            for windows, (_, room) in enumerate(places, 1):
-                left -= room
-                if left <= 0:
-                    return windows * self._grant.window * (cheap if number <= cheap_most else dear)
-            return float("inf")
+            windows = bisect_left(reach, number) + 1
+            return windows * self._grant.window * (cheap if number <= cheap_most else dear)
 
-        low, high = 0, min(sum(room for _, room in places), cheap_most + dear_most)
+        low, high = 0, min(reach[-1] if reach else 0, cheap_most + dear_most)
         most = high
         while low < high:
             middle = (low + high + 1) // 2

@@ -54,3 +54,38 @@ def test_a_key_that_is_set_again_and_again_takes_no_room() -> None:
 
     assert len(agenda._heap) <= 69
     assert 9_999.0 == agenda.next_due()
+
+
+def test_what_is_taken_off_is_not_due() -> None:
+    """Whether it was there or not; and it may be set again, to the same time."""
+    agenda: Agenda[str] = Agenda()
+    agenda.set("a", 5.0)
+    agenda.set("b", 6.0)
+    agenda.set("a", None)
+    agenda.set("nobody", None)
+
+    assert (None, 6.0, 6.0) == (agenda.due_at("a"), agenda.due_at("b"), agenda.next_due())
+    agenda.set("a", 5.0)
+    assert ["a", "b"] == agenda.pop_due(6.0)
+    assert (None, None) == (agenda.due_at("b"), agenda.next_due())
+
+
+def test_a_key_that_is_set_to_the_time_it_has_keeps_its_place() -> None:
+    """Who came first goes first."""
+    agenda: Agenda[str] = Agenda()
+    for key in ("a", "b", "a"):
+        agenda.set(key, 5.0)
+
+    assert ["a", "b"] == agenda.pop_due(5.0)
+
+
+def test_many_keys_that_are_set_anew_are_all_kept_once() -> None:
+    """What is swept up is what is not due any more, and nothing else."""
+    agenda: Agenda[int] = Agenda()
+    for turn in range(20):
+        for key in range(50):
+            agenda.set(key, float(turn * 100 + key))
+
+    assert len(agenda._heap) <= 64 + 4 * 50
+    assert [float(1900 + key) for key in range(50)] == [agenda.due_at(key) for key in range(50)]
+    assert list(range(50)) == agenda.pop_due(2000.0)

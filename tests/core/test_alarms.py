@@ -11,6 +11,7 @@ from calsyncd.core.alarms import (
     COMPANY,
     Alarm,
     Alarms,
+    Change,
     Pending,
     Wrong,
     is_everybodys,
@@ -314,3 +315,96 @@ def test_what_was_seen_and_what_to_do_about_it_stay_together_in_the_companys() -
     assert alarm.who == COMPANY
     assert alarm.message.endswith("cannot be read: amy.age is no credential")
     assert alarm.do == "put amy.age back"
+
+
+def test_an_alarm_is_as_old_as_the_oldest_of_its_troubles_and_tells_what_was_seen_first() -> None:
+    """One without a word of its own leaves another's."""
+    alarms = Alarms()
+    wrong = [
+        Wrong("aircall_credentials", COMPANY, NOW - 5.0, "a@x"),
+        Wrong("aircall_credentials", COMPANY, NOW - 9.0, "b@x", "the key was refused", "make another"),
+        Wrong("aircall_credentials", COMPANY, NOW - 7.0, None, "something else", "do another thing"),
+    ]
+
+    (change,) = alarms.show(wrong, NOW, agents=10)
+
+    assert (change.kind, change.at, change.alarm.since) == ("raised", NOW, NOW - 9.0)
+    assert change.alarm.message == f"{trouble('aircall_credentials', 0.0).message}: the key was refused"
+    assert change.alarm.do == "make another"
+
+
+def test_what_waits_alone_waits_on_as_the_companys_from_where_it_was() -> None:
+    """Once many have it, it is as old as the oldest of them; what is pending for nobody else is forgotten."""
+    days = Days()
+    assert [] == days.show(LASTS_SECONDS - 3 * STEP, *of("delegation", 1))
+    said = days.show(5 * STEP, *of("delegation", 1, 2, 3, 4, 5, 6, 7, 8))
+
+    assert said == [("raised", "delegation", COMPANY)]
+    assert days.messages == [f"8 of 10 agents: {trouble('delegation', 0.0).message}"]
+
+
+def test_whoever_is_forgotten_is_in_no_alarm() -> None:
+    """Neither raised nor pending, nor named in another's words; how many were raised is told."""
+    days = Days()
+    days.show(LASTS_SECONDS + 2 * STEP, *of("delegation", 1, 2))
+    days.show(2 * STEP, *of("delegation", 1, 2), *of("no_access", 1, 2))
+    assert 2 == len(days.alarms.raised)
+
+    days.show(STEP)
+    assert 1 == days.alarms.forget("a1@example.com")
+
+    assert ["a2@example.com"] == [alarm.who for alarm in days.alarms.raised.values()]
+    assert 0 == days.alarms.forget("a1@example.com")
+    assert all(one.who != "a1@example.com" for one in days.alarms.pending)
+    assert [] == days.show(STEP, *of("delegation", 2))
+
+
+def test_of_troubles_that_last_long_only_the_presence_is_kept() -> None:
+    """Sorted, by code and name, with the seconds for which it was there."""
+    days = Days()
+    days.show(11 * STEP, *of("not_connected", 2, 1), *of("delegation", 3))
+
+    assert days.alarms.pending == tuple(
+        Pending("not_connected", f"a{number}@example.com", 10 * STEP) for number in (1, 2)
+    )
+
+
+def test_a_trouble_of_a_newer_version_is_one_agents_and_lasts_a_minute() -> None:
+    """What was written down by it is still understood."""
+    assert (is_everybodys("something_new"), lasts("something_new")) == (False, LASTS_SECONDS)
+
+
+def test_what_is_the_companys_since_many_have_it_stays_so_until_few_do() -> None:
+    """More than half of them; then while more than two and a half of ten, or a quarter, have it."""
+    days = Days()
+    days.show(LASTS_SECONDS + 2 * STEP, *of("delegation", 1, 2, 3, 4, 5, 6))
+    assert ["6 of 10 agents"] == [message.partition(":")[0] for message in days.messages]
+
+    for number in (5, 4, 3):
+        days.show(STEP, *of("delegation", *range(number)))
+        assert [COMPANY] == [alarm.who for alarm in days.alarms.raised.values()], number
+    alarm = days.alarms.raised["delegation", COMPANY]
+    assert (alarm.since, alarm.raised_at) == (NOW, NOW + LASTS_SECONDS + STEP)
+
+
+def test_a_change_is_dated() -> None:
+    """When it was raised, and when it was cleared."""
+    alarms = Alarms()
+    (raised,) = alarms.show([Wrong("aircall_credentials", COMPANY, NOW - 5.0, None)], NOW, agents=10)
+    assert (raised.kind, raised.at, raised.alarm.raised_at, raised.alarm.since) == ("raised", NOW, NOW, NOW - 5.0)
+
+    assert [] == alarms.show([], NOW + STEP, agents=10)
+    later = NOW + STEP
+    changes: list[Change] = []
+    while not changes:
+        later += STEP
+        changes = alarms.show([], later, agents=10)
+    assert (changes[0].kind, changes[0].at, later) == ("cleared", NOW + STEP + AWAY_SECONDS, NOW + STEP + AWAY_SECONDS)
+
+
+def test_one_whose_words_name_who_is_forgotten_goes_too() -> None:
+    """Whoever has it."""
+    alarms = Alarms()
+    alarms.show([Wrong("aircall_credentials", COMPANY, NOW, None, "amy@example.com was refused")], NOW, agents=10)
+
+    assert (0, 1, 0) == tuple(alarms.forget(who) for who in ("bob@example.com", AMY, AMY))

@@ -1019,3 +1019,29 @@ def test_a_minute_by_the_clock_is_known_by_its_answers() -> None:
             budget.shown(at + 60 * minute + second, Shown(7, 7 - count))
 
     assert budget.by_clock
+
+
+def test_reads_on_both_sides_of_a_mark_are_tried_only_where_they_would_tell() -> None:
+    """More than a leak gives back while they go; answers must say what is left; and none again for four hours."""
+    budget = Budget(60)
+    assert not budget.may_show_minute(NOW, 1000)
+    assert spend(budget, NOW)
+    budget.shown(NOW + 0.1, Shown(60, 59))
+    most = next(reads for reads in range(1000) if budget.may_show_minute(NOW + 1, reads))
+
+    assert [False, True] == [budget.may_show_minute(NOW + 1, reads) for reads in (most - 1, most)]
+    more = Budget(600)
+    assert spend(more, NOW)
+    more.shown(NOW + 0.1, Shown(600, 599))
+    assert not more.may_show_minute(NOW + 1, most)
+    budget.shows_minute(NOW + 1)
+    assert [False, True] == [budget.may_show_minute(NOW + 1 + 4 * 3600 + late, most) for late in (-0.1, 0.0)]
+
+
+def test_what_was_spent_by_a_clock_that_was_ahead_is_forgotten() -> None:
+    """Once it is set back without a word, what lies more than a minute ahead of it is no request of this minute."""
+    budget = Budget(2)
+    assert spend(budget, NOW, 2)
+    assert not budget.take(NOW - 59.0)
+
+    assert budget.take(NOW - 61.0)

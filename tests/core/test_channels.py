@@ -355,3 +355,28 @@ def test_a_token_fits_into_googles_256_characters() -> None:
 def test_the_calendar_in_a_resource_uri(uri: str, expected: str | None) -> None:
     """Or none, whatever the header holds."""
     assert expected == calendar_in_uri(uri)
+
+
+def test_who_cannot_be_reached_hears_nothing_whatever_is_open() -> None:
+    """Only what was verified and lives is silent; what was never heard is unverified."""
+    told = {"wanted": True, "heard_at": NOW, "missed_at": None, "now": NOW}
+
+    assert health([channel("a", DAY)], **told, unreachable=True) == "silent"  # type: ignore[arg-type]
+    assert health([channel("a", DAY)], **told, unreachable=False) == "healthy"  # type: ignore[arg-type]
+    assert health([channel("a", DAY, verified=False)], **told, unreachable=True) == "unverified"  # type: ignore[arg-type]
+    assert health([channel("a", 8 * DAY)], **told, unreachable=True) == "expired"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("missed_ago", "heard_before", "expected"),
+    [(30.0, 60.1, "silent"), (29.9, 60.1, "healthy"), (30.0, 60.0, "healthy")],
+)
+def test_a_miss_counts_from_half_a_minute_on_unless_it_was_announced_a_minute_before(
+    missed_ago: float, heard_before: float, expected: Health
+) -> None:
+    """At the bounds themselves."""
+    missed_at = NOW - missed_ago
+
+    assert expected == health(
+        [channel("a", DAY)], wanted=True, heard_at=missed_at - heard_before, missed_at=missed_at, now=NOW
+    )

@@ -173,3 +173,73 @@ class Recounted(RuleBasedStateMachine):
 
 Recounted.TestCase.settings = settings(deadline=None, max_examples=60, stateful_step_count=25)
 TestRecounted = Recounted.TestCase
+
+
+def test_starts_are_counted_for_themselves() -> None:
+    """Those of a minute that make somebody unavailable; none in a minute of which nothing is known."""
+    coming = Coming()
+    coming.replace("a", [Boundary(61.0, "a", starts=True), Boundary(90.0, "a", starts=False)])
+    coming.replace("b", [Boundary(62.0, "b", starts=True), Boundary(121.0, "b", starts=True)])
+
+    minutes = sorted(coming.numbers())
+    assert [2, 1] == [coming.starts_in(minute) for minute in minutes]
+    assert [3, 1] == [coming.number_in(minute) for minute in minutes]
+    assert (0, 0) == (coming.starts_in(99), coming.number_in(99))
+
+
+def test_what_the_clock_has_left_behind_is_forgotten_by_the_minute() -> None:
+    """Whole minutes at once, and within the current one what is due by now."""
+    coming = Coming()
+    coming.replace("a", [Boundary(at, "a", starts=True) for at in (61.0, 130.0, 190.0)])
+    coming.replace("b", [Boundary(200.0, "b", starts=False)])
+
+    coming.passed(190.0)
+
+    assert [200.0] == [one.at for minute in coming.numbers() for one in coming.in_minute(minute)]
+    assert 1 == sum(coming.numbers().values()) == sum(coming.groups().values())
+    coming.passed(200.0)
+    assert {} == coming.groups()
+    coming.replace("a", [Boundary(300.0, "a", starts=True)])
+    assert 1 == coming.number_before(300.0)
+
+
+def test_one_that_is_served_is_not_ahead_any_more() -> None:
+    """The agent's others are; whoever is not known has nothing served."""
+    coming = Coming()
+    first, second = Boundary(61.0, "a", starts=True), Boundary(130.0, "a", starts=False)
+    coming.replace("a", [first, second])
+    version = coming.version
+
+    coming.served(first)
+    assert [second] == [one for minute in sorted(coming.numbers()) for one in coming.in_minute(minute)]
+    assert version + 1 == coming.version
+    coming.served(first)
+    coming.served(Boundary(61.0, "b", starts=True))
+    assert version + 1 == coming.version
+    coming.replace("a", [second])
+    assert version + 1 == coming.version
+    coming.replace("a", [])
+    assert {} == coming.groups()
+
+
+def test_of_a_minute_of_which_nothing_is_known_nothing_is_due() -> None:
+    """Nobody's, and none until then."""
+    coming = Coming()
+
+    assert (0, 0, 0, [], []) == (
+        coming.number_in(7),
+        coming.number_before(420.0),
+        coming.number_until(420.0),
+        list(coming.agents_in(7)),
+        coming.in_minute(7),
+    )
+
+
+def test_what_is_due_until_an_instant_counts_what_is_due_at_it() -> None:
+    """Within its minute; two minutes apart both count."""
+    coming = Coming()
+    coming.replace("a", [Boundary(at, "a", starts=True) for at in (61.0, 90.0, 100.0, 130.0)])
+
+    assert [0, 1, 2, 3, 4] == [coming.number_until(at) for at in (60.9, 89.9, 90.0, 120.0, 130.0)]
+    assert [3, 3, 4] == [coming.number_before(at) for at in (61.0, 120.0, 121.0)]
+    assert ["a", "a", "a"] == list(coming.agents_in(2))

@@ -13,6 +13,7 @@ from calsyncd.core.dispatch import (
     Candidate,
     Quota,
     burst_seconds,
+    head_start,
     is_spare,
     is_worth,
     is_worth_early,
@@ -281,3 +282,11 @@ def test_what_nobody_waits_for(action: Action | None, *, expected: bool) -> None
 def test_a_burst_takes_its_time() -> None:
     """Forty a second."""
     assert [0, 0.025, 2.5] == [burst_seconds(number) for number in (0, 1, 100)]
+
+
+@pytest.mark.parametrize(
+    ("ringing", "unreachable", "ahead"), [(3.0, 1.0, 7.5), (1.0, 3.0, 2.5), (1.0, 1.0, 5.0), (0.0, 1.0, 0.0)]
+)
+def test_how_much_of_a_burst_goes_before_its_boundary(ringing: float, unreachable: float, ahead: float) -> None:
+    """So that the first, too early, costs as much as the last, too late."""
+    assert ahead == head_start(10.0, Weights(ringing, unreachable))

@@ -109,3 +109,29 @@ def test_a_debt_that_is_taken_up_ends_as_any_other() -> None:
     assert later.action is None
     assert isinstance(later.stance, Held)
     assert NOON + 20 * 60 == later.stance.until
+
+
+def _last(at: float) -> HistoryRow:
+    """That we made the user unavailable for an event."""
+    return HistoryRow(at, "amy@example.com", "custom", "unavailable", "done", "a meeting", "event", 0, "calsyncd")
+
+
+def test_what_was_left_is_told_by_the_ledger_and_the_look_at_their_bounds() -> None:
+    """What the ledger was told at the change counts; a look may be a quarter of an hour older than the change."""
+    at = 1_800_000_000.0
+    gone = Observation(Setting("unavailable"), at)
+
+    assert [False, True] == [left_behind(7, _last(at), told, gone) is not None for told in (at, at - 0.1)]
+    before = [Observation(Setting("custom"), at - age) for age in (900.0, 900.1)]
+    assert [True, False] == [left_behind(7, _last(at), None, seen) is not None for seen in before]
+    assert left_behind(7, _last(at), None, Observation(Setting("custom"), at)) is None
+
+
+def test_the_debt_that_is_taken_up_is_as_if_this_look_had_confirmed_it() -> None:
+    """It began with the change, for its event, and is to end now."""
+    left = Left(7, "custom", 100.0, "event")
+    seen = Observation(Setting("unavailable"), 200.0, "offline", answered_at=201.0)
+
+    assert taken_up(left, seen) == Held(
+        Setting("unavailable"), Setting("custom"), 100.0, 100.0, 201.0, "event", confirmed_at=200.0
+    )

@@ -5,86 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from calsyncd.core.byhand import EXTENSION, ByHand, Extension
-from calsyncd.core.explain import Considered, Explanation, Stance, Story, near, parts_of, run_start, stance_then
+from calsyncd.core.explain import Considered, Stance, Story, parts_of, run_start
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting, Span, Trouble
 from calsyncd.core.rules import Rules, judge
-from calsyncd.core.timeline import build
+from calsyncd.core.timeline import Timeline, build
 from calsyncd.core.wording import sentences
 
-AMY = "amy@example.com"
-PARIS = ZoneInfo("Europe/Paris")
-TEN = datetime(2026, 11, 23, 9, tzinfo=UTC).timestamp()
-"""10:00 in Paris."""
-
-MINUTE = 60.0
-MEETING = "abcdefx7f"
-
-
-def row(at: float, outcome: str, before: str | None = None, to: str | None = None, **more: Any) -> HistoryRow:
-    """A line of Amy's history."""
-    told = {"why": "", "event": None, "late_ms": None, "actor": "calsyncd"} | more
-    return HistoryRow(at, AMY, before, to, outcome, **told)
-
-
-def held(at: float = TEN + 0.2, **more: Any) -> HistoryRow:
-    """Made unavailable for the meeting from 10:00 to 10:30."""
-    told: dict[str, Any] = {"why": "a meeting", "event": MEETING, "late_ms": 200, "after": at - 0.1}
-    told |= {"until": TEN + 30 * MINUTE, "begins": TEN, "ends": TEN + 30 * MINUTE}
-    return row(at, "done", "custom", "unavailable", **(told | more))
-
-
-def released(at: float = TEN + 30 * MINUTE + 0.1, **more: Any) -> HistoryRow:
-    """Put back after it."""
-    told: dict[str, Any] = {"why": "the meeting is over", "event": MEETING, "late_ms": 100, "after": at - 0.1}
-    return row(at, "done", "unavailable", "custom", **(told | {"until": at} | more))
-
-
-FIRST = row(TEN - 3600, "seen", None, "custom", why="seen for the first time", actor="aircall")
-
-
-def explained(rows: list[HistoryRow], at: float, now: float | None = None, **more: Any) -> Explanation:
-    """What there is to say of an instant, by this history and one declined event and one shown as free."""
-    now = at if now is None else now
-    then = Story(rows).at(min(at, now))
-    midnight = TEN - 10 * 3600
-    events = [
-        Event(MEETING, TEN, TEN + 30 * MINUTE),
-        Event("declined1", TEN + 15 * MINUTE, TEN + 45 * MINUTE, response="declined"),
-        Event("free1", midnight, midnight + 86400, all_day=True, transparent=True),
-    ]
-    timeline = build(events, Rules())
-    near_by = near([("primary", event) for event in events], timeline, at)
-    found = Explanation(
-        email=AMY,
-        at=at,
-        now=now,
-        tense="now" if at == now else "past" if at < now else "future",
-        zone=PARIS,
-        then=then,
-        stance=stance_then(then),
-        considered=tuple(Considered(event, calendar, judge(event, Rules())) for calendar, event in near_by),
-        span=timeline.span_at(at),
-        run_starts=run_start(timeline, at),
-        run_ends=timeline.stretch_end(at),
-        ahead=None,
-        kept_since=now - 86400,
-        planned_until=now + 3 * 86400,
-        read_until=now + 14 * 86400,
-    )
-    return replace(found, **more)
-
-
-def said(*arguments: Any, **more: Any) -> str:
-    """The same in words."""
-    return "\n".join(sentences(explained(*arguments, **more)))
-
+from .explaining import FIRST, MEETING, MINUTE, TEN, explained, held, released, row, said
 
 # -- what was so -------------------------------------------------------------------------------------------------------
 
@@ -514,3 +447,41 @@ def test_by_the_agents_clock_on_the_day_that_it_is_set_back() -> None:
     text = said([FIRST, held(start, late_ms=0, begins=start, ends=at + 60)], at)
 
     assert "02:30\N{EN DASH}02:31" in text
+
+
+def test_the_run_begins_where_its_first_meeting_does() -> None:
+    """Back to back; and where none is, at the instant itself."""
+    timeline = build([Event("a", 0, 10), Event("b", 10, 20), Event("c", 30, 40)], Rules())
+
+    assert [0, 0, 25, 30, 40] == [run_start(timeline, at) for at in (5, 15, 25, 35, 40)]
+
+
+def test_what_nothing_is_known_to_fill_has_no_part() -> None:
+    """A run of which no meeting is known is told by its end alone."""
+    bare = Timeline(spans=(Span(0, 20, Setting("unavailable"), "a"),))
+
+    assert () == parts_of(bare, Rules(), 5)
+    assert () == parts_of(bare, Rules(), 20)
+
+
+def test_a_row_of_a_kind_that_is_not_known_changes_nothing() -> None:
+    """A newer version may have written it."""
+    known = Story([FIRST, held()])
+    newer = Story([FIRST, held(), row(TEN + 5, "something_new", to="available")])
+
+    assert replace(known.at(TEN + 60), following=None) == replace(newer.at(TEN + 60), following=None)
+
+
+def test_a_lost_way_back_that_a_look_shows_has_landed_is_told_as_ours() -> None:
+    """With the event and the times for which it was sent; the hold is over."""
+    of = {"event": MEETING, "begins": TEN, "ends": TEN + 1800}
+    lost = row(TEN + 1800, "lost", "unavailable", "custom", after=TEN + 1800, **of)
+    shown = row(TEN + 1810, "seen", "unavailable", "custom", after=TEN + 1795, why="an update of ours")
+    then = Story([FIRST, held(), lost, shown]).at(TEN + 1900)
+
+    assert (then.status, then.stance, then.hold, then.back) == ("custom", "free", None, None)
+    assert then.change is not None
+    assert (then.change.event, then.change.begins, then.change.ends) == (MEETING, TEN, TEN + 1800)
+
+    theirs = Story([FIRST, held(), lost, replace(shown, actor="aircall")]).at(TEN + 1900)
+    assert (theirs.change and theirs.change.event, theirs.stance) == (None, "held")

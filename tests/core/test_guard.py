@@ -226,3 +226,67 @@ def test_what_would_be_held() -> None:
     assert on(meeting(60, 90)) is None
     assert on(None, complete=False) == 60
     assert on(meeting(-60, 600), paused=NOW + HOUR) is None
+
+
+def test_flips_are_those_of_the_last_minute() -> None:
+    """Of each agent the first, with all calendars that had a part; one that is set ahead of the clock is forgotten."""
+    flips, before = Flips(), Timeline()
+    flips.add("a@x", before, {"one"}, NOW)
+    flips.add("b@x", None, {"two"}, NOW + 30)
+    flips.add("a@x", None, {"three"}, NOW + 59.9)
+
+    found = flips.recent(NOW + 59.9)
+    assert {"a@x": (NOW, {"one", "three"}), "b@x": (NOW + 30, {"two"})} == {
+        email: (flip.at, flip.calendars) for email, flip in found.items()
+    }
+    assert found["a@x"].before is before
+    assert ["b@x"] == list(flips.recent(NOW + 60))
+    assert [] == list(flips.recent(NOW + 29.9))
+
+
+def test_a_flip_that_another_calendar_joins_is_confirmed_anew() -> None:
+    """What is known already changes nothing."""
+    flips = Flips()
+    flips.add("a@x", None, {"one", "two"}, NOW)
+    flip = flips.recent(NOW)["a@x"]
+    assert not flip.confirming
+    flip.confirming = True
+
+    flips.add("a@x", None, {"two"}, NOW)
+    assert (True, {"one", "two"}) == (flip.confirming, flip.calendars)
+    flips.add("a@x", None, {"two", "three"}, NOW)
+    assert (False, {"one", "two", "three"}) == (flip.confirming, flip.calendars)
+
+
+def test_flips_are_dropped_and_cleared() -> None:
+    """One agent's, and everybody's; whoever has none may be dropped too."""
+    flips = Flips()
+    for email in ("a@x", "b@x", "c@x"):
+        flips.add(email, None, {"one"}, NOW)
+
+    flips.drop("a@x")
+    flips.drop("nobody@x")
+    assert ["b@x", "c@x"] == sorted(flips.recent(NOW))
+    flips.clear()
+    assert {} == flips.recent(NOW)
+
+
+@pytest.mark.parametrize(
+    ("flips", "agents", "storm"), [(9, 10, False), (10, 20, False), (10, 19, True), (11, 21, True)]
+)
+def test_a_storm_is_more_than_half_and_ten_at_least(flips: int, agents: int, *, storm: bool) -> None:
+    """Of the agents, within a minute."""
+    assert storm == StormLimits().exceeded(flips, agents)
+
+
+def test_a_floor_is_told_in_words() -> None:
+    """All agents, or those of a team."""
+    assert str(Floor("all", 3)) == "at least 3 of all agents"
+    assert str(Floor("support", 2, frozenset({"a@x"}))) == "at least 2 of the team support"
+
+
+def test_a_floor_binds_its_own_team_only() -> None:
+    """Who is of another team goes."""
+    members = [Member(email, covers=True, begins=NOW, exempt=False) for email in ("a@x", "b@x")]
+
+    assert ["a@x"] == list(kept(members, [Floor("team", 1, frozenset({"a@x"}))]))

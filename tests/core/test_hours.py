@@ -80,3 +80,37 @@ def test_hours_of_a_whole_day_open_on_each_of_their_days() -> None:
     ]
 
     assert [False, True, True, False] == found
+
+
+def test_the_seconds_of_the_clock_count() -> None:
+    """Hours may open and close at any of them."""
+    hours = WorkingHours(EVERY_DAY, 9 * HOUR + 61, 9 * HOUR + 3 * 60 + 5, "UTC")
+    asked = ("09:01:00.999", "09:01:01", "09:03:04.999", "09:03:05")
+
+    assert [False, True, True, False] == [hours.inside(at(f"2026-05-18T{clock}Z")) for clock in asked]
+    opens = hours.first_inside(at("2026-05-18T00:00Z"), at("2026-05-19T00:00Z"))
+    assert at("2026-05-18T09:01:01Z") == opens
+
+
+def test_an_opening_counts_within_the_time_that_is_asked_about() -> None:
+    """Not at its end, and a time of no length has none."""
+    hours = WorkingHours(EVERY_DAY, 9 * HOUR, 18 * HOUR, "Europe/Berlin")
+    early, opens = at("2026-05-18T08:00+02:00"), at("2026-05-18T09:00+02:00")
+
+    assert [None, opens] == [hours.first_inside(early, end) for end in (opens, opens + 1)]
+    assert hours.first_inside(opens, opens) is None
+
+
+def test_hours_that_the_change_of_the_clock_opens() -> None:
+    """Where 02:30 is skipped, hours from 02:30 to 02:45 do not open; those that run then open at the change."""
+    skipped = WorkingHours(EVERY_DAY, 2 * HOUR + 1800, 4 * HOUR, "Europe/Berlin")
+    start = at("2026-03-29T00:00+01:00")
+
+    assert at("2026-03-29T03:00+02:00") == skipped.first_inside(start, start + DAY)
+
+
+def test_without_a_known_zone_hours_are_by_utc() -> None:
+    """As without a zone."""
+    for zone in (None, "", "Nowhere/Else"):
+        hours = WorkingHours(EVERY_DAY, 9 * HOUR, 18 * HOUR, zone)
+        assert [False, True] == [hours.inside(at(f"2026-05-18T{clock}Z")) for clock in ("08:59", "09:00")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from calsyncd.core.looks import fresh_seconds, list_before, saves, sweep_seconds
+from calsyncd.core.looks import fresh_seconds, is_due_before_crowd, list_before, saves, sweep_seconds
 
 MINUTE = 60.0
 
@@ -66,3 +66,33 @@ def test_a_crowds_list_is_read_in_the_quiet(early: int, pages: int, per_minute: 
 
     assert before == crowd * MINUTE - at
     assert at + 61 <= (crowd - early) * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("pages", "told", "quiet", "age"),
+    [
+        pytest.param(1, False, True, 5, id="in the quiet, of one page"),
+        pytest.param(20, False, True, 5, id="in the quiet nobody tells of a change: look again"),
+        pytest.param(2, True, True, 1500, id="unless webhooks would tell: five minutes before it is too old"),
+        pytest.param(40, True, True, 3300, id="of many pages later"),
+        pytest.param(1, True, True, -295, id="of one page a look is never fresh for so long"),
+        pytest.param(20, False, False, 1800, id="where it is not quiet, only what would be too old in the crowd"),
+        pytest.param(20, True, False, 4500, id="and later while webhooks tell"),
+    ],
+)
+def test_when_everybody_is_looked_at_before_a_crowd(pages: int, age: float, *, told: bool, quiet: bool) -> None:
+    """Older than so, and not at it."""
+    due = [is_due_before_crowd(at, pages, told=told, quiet=quiet) for at in (age, age + 0.1)]
+
+    assert due == [False, True]
+
+
+def test_pages_are_swept_less_often_only_where_webhooks_tell_of_more_than_one() -> None:
+    """Of one page a list is cheap, and it may be looked at in a moment."""
+    assert [600, 600, 2700] == [sweep_seconds(pages, told=told) for pages, told in ((1, True), (2, False), (2, True))]
+
+
+@pytest.mark.parametrize(("pages", "fresh"), [(20, 1800), (30, 2700), (60, 5400), (90, 5400)])
+def test_webhooks_let_a_look_be_older_by_the_page(pages: int, fresh: float) -> None:
+    """Half an hour at least, an hour and a half at most."""
+    assert fresh == fresh_seconds(pages, told=True, crowded=False)

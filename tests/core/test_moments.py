@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calsyncd.core.moments import Moment, day_of
+from calsyncd.core.moments import Moment, clock_in, day_of
 
 PARIS = ZoneInfo("Europe/Paris")
 NOW = datetime(2026, 11, 21, 23, 30, tzinfo=UTC).timestamp()
@@ -81,3 +81,48 @@ def test_what_the_clock_shows_is_found_again(written: datetime) -> None:
     skipped = written.month == 3 and written.hour == 2
     assert skipped or abs((shown - written).total_seconds()) < 0.001
     assert skipped or day_of(at, PARIS) == written.date()
+
+
+@pytest.mark.parametrize(
+    ("text", "local"),
+    [
+        ("2026-11-21", True),
+        ("10:00", True),
+        ("today", True),
+        ("now", False),
+        ("2h", False),
+        ("2026-11-21T10:00:00Z", False),
+    ],
+)
+def test_what_depends_on_the_agents_zone(text: str, *, local: bool) -> None:
+    """All that has no offset and does not count back from now."""
+    assert local == Moment.parse(text).is_local
+
+
+@pytest.mark.parametrize("text", ["", "2hours", "25:00", "0x10s", "1234567890s", "-2h", "2026-13-01", "10:00:00:00"])
+def test_what_is_expected_is_said_with_an_example(text: str) -> None:
+    """To the letter: it is shown to whoever typed it."""
+    with pytest.raises(ValueError) as refused:  # noqa: PT011 - the words are compared
+        Moment.parse(text)
+
+    assert str(refused.value) == (
+        "expected a time such as 2026-11-21, 2026-11-21T10:00, 10:00, today, 2026-11-21T10:00:00+01:00,"
+        " or 2h for two hours ago"
+    )
+
+
+@pytest.mark.parametrize(("year", "known"), [(1969, False), (1970, True), (9000, True), (9001, False)])
+def test_years_that_can_be_asked_for(year: int, *, known: bool) -> None:
+    """Those that every zone can write."""
+    if known:
+        assert Moment.parse(f"{year}-06-01").local == datetime(year, 6, 1)  # noqa: DTZ001 - it has no zone
+        return
+    with pytest.raises(ValueError, match=r"^the year must be between 1970 and 9000$"):
+        Moment.parse(f"{year}-06-01")
+
+
+def test_what_the_zones_clock_shows() -> None:
+    """With the date, unless it is today's."""
+    assert clock_in(PARIS, NOW) == "00:30:00 CET"
+    assert clock_in(PARIS, NOW, NOW + 3600) == "00:30:00 CET"
+    assert clock_in(PARIS, NOW, NOW - 3600) == "2026-11-22 00:30:00 CET"

@@ -1116,3 +1116,8 @@ def test_a_clock_that_is_set_back_lets_the_next_meeting_begin_on_time() -> None:
     world.run(START + 1)
 
     assert "unavailable" == world.status
+
+
+def test_an_update_of_a_hold_writes_one_of_two_statuses() -> None:
+    """What is put, and what is put back: whatever else is seen is somebody else's doing."""
+    assert held(back=CUSTOM).statuses == ("unavailable", "custom")

@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calsyncd.core.hours import WorkingHours
-from calsyncd.core.model import UNAVAILABLE, Event, Setting
-from calsyncd.core.rules import Reads, Rules
+from calsyncd.core.model import UNAVAILABLE, Event, Setting, Span
+from calsyncd.core.rules import COUNTS, Reads, Rules, Verdict
 from calsyncd.core.simulate import (
     Difference,
+    Judged,
     KeptOut,
+    Simulated,
     bounds,
     day_named,
     differences,
@@ -200,3 +202,29 @@ def test_no_days(text: str) -> None:
     """What is no day, or one whose neighbours cannot be written, is told."""
     with pytest.raises(ValueError, match="expected a date such as"):
         day_named(text, PARIS, 0.0)
+
+
+def test_what_follows_with_the_same_setting_is_one_hold() -> None:
+    """Nothing is sent between them; another setting is another hold, as is one behind a gap."""
+    day = Simulated(
+        *DAY,
+        spans=(Span(0, 10, BUSY, "a"), Span(10, 20, BUSY, "b"), Span(20, 30, LUNCH, "c"), Span(40, 50, LUNCH, "d")),
+        judged=(),
+        updates=0,
+    )
+
+    assert day.holds == (Span(0, 20, BUSY, "a"), Span(20, 30, LUNCH, "c"), Span(40, 50, LUNCH, "d"))
+
+
+def test_what_each_rule_kept_out_is_counted_within_the_day() -> None:
+    """By the rule, or by the words where none did; in the order in which they first did."""
+    declined, short = Verdict(counts=False, words="declined"), Verdict(counts=False, words="5 min", rule="min_duration")
+    longer = Verdict(counts=False, words="6 min", rule="min_duration")
+    events = [at(-1, 2, "a"), at(3, 4, "b"), at(22, 30, "c"), at(30, 31, "d"), at(5, 6, "e")]
+    verdicts = [short, declined, longer, declined, COUNTS]
+    judged = tuple(Judged(event, verdict) for event, verdict in zip(events, verdicts, strict=True))
+
+    assert Simulated(*DAY, spans=(), judged=judged, updates=0).kept_out == (
+        KeptOut("min_duration", "5 min", 2, 4 * HOUR),
+        KeptOut(None, "declined", 2, HOUR),
+    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calsyncd.core.byhand import ByHand, Extension
 from calsyncd.core.model import UNAVAILABLE, Event, Setting, Span
 from calsyncd.core.rules import Rules
 from calsyncd.core.timeline import Timeline, build
@@ -225,3 +227,64 @@ def test_the_order_of_events_does_not_matter(events: list[Event], rules: Rules, 
     shuffled = data.draw(st.permutations(events))
 
     assert build(events, rules).spans == build(shuffled, rules).spans
+
+
+AWAY = Setting("unavailable")
+
+
+def test_when_the_agent_is_next_out_of_the_office() -> None:
+    """Later than the instant that is asked about."""
+    away = tuple(Span(start, start + 10.0, AWAY, "a") for start in (30.0, 10.0))
+    timeline = Timeline(away=away)
+
+    assert [10.0, 30.0, 30.0, None] == [timeline.next_away(at) for at in (9.9, 10.0, 29.9, 30.0)]
+    assert [False, True, True, False] == [timeline.is_away(at) for at in (9.9, 10.0, 19.9, 20.0)]
+
+
+def test_the_end_without_the_extension() -> None:
+    """The last end of the meetings that run, and the instant itself where none does; None without an extension."""
+    extension = ByHand(extension=Extension(100.0, 500.0))
+    events = [Event("a", 50, 200), Event("b", 150, 300)]
+    extended, plain = build(events, Rules(), extension), build(events, Rules())
+
+    assert [None, 200, 300, 300, 300, 499.0, None] == [
+        extended.unextended_at(at) for at in (99.0, 100.0, 150.0, 200.0, 299.0, 499.0, 500.0)
+    ]
+    assert plain.unextended_at(150.0) is None
+    assert [False, True, True, False] == [extended.extension_at(at) is not None for at in (99.9, 100, 499.9, 500)]
+
+
+def test_what_is_skipped_would_take_the_agent_off() -> None:
+    """From its start on, to its end; what does not count is not skipped."""
+    by_hand = ByHand((("a", math.inf), ("declined", math.inf)))
+    timeline = build([Event("a", 50, 200), Event("declined", 300, 400, response="declined")], Rules(), by_hand)
+
+    assert [False, True, True, False, False] == [timeline.is_skipped(at) for at in (49.9, 50, 199.9, 200, 350)]
+
+
+def test_a_bridge_does_not_lead_over_what_is_skipped() -> None:
+    """Not if it lies in the gap, even partly; if it only touches the gap, it does not matter."""
+    rules = Rules(bridge=100.0)
+    events = [Event("a", 0, 100), Event("b", 150, 200)]
+    for start, end, bridged in (
+        (110, 120, False),
+        (90, 101, False),
+        (149, 160, False),
+        (50, 100, True),
+        (150, 160, True),
+    ):
+        skipped = [*events, Event("c", start, end)]
+        timeline = build(skipped, rules, ByHand((("c", math.inf),)))
+        assert bridged == (timeline.span_at(125) is not None), (start, end)
+
+
+def test_an_extension_is_the_weakest_reason() -> None:
+    """Whatever reasons the rules know: where a meeting runs, its own is told."""
+    rules = Rules(
+        substatus_by_title=(("x", "in_training"),), substatus_by_type=(("out_of_office", "other"), ("all_day", "other"))
+    )
+    timeline = build([Event("a", 100, 200)], rules, ByHand(extension=Extension(50, 300, "on_a_break")))
+
+    assert ["on_a_break", None, "on_a_break"] == [
+        (span := timeline.span_at(at)) and span.setting.substatus for at in (75, 150, 250)
+    ]

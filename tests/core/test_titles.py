@@ -173,3 +173,20 @@ def test_what_is_compared_is_the_same_whatever_the_case() -> None:
     characters = [chr(code) for code in range(0x20000) if not 0xD800 <= code < 0xE000]
 
     assert [] == [one for one in characters if len({plain(one), plain(one.upper()), plain(one.lower())}) > 1]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("", "expected a text that titles contain, or a regular expression such as /lunch|dinner/"),
+        (" ", "expected a text that titles contain, or a regular expression such as /lunch|dinner/"),
+        ("a\nb", "holds what cannot be printed, such as a new line"),
+        ("/a", "a regular expression ends with / or /i; for a text that begins with a slash write /[/]text/"),
+        ("//", "the regular expression is empty and would match every title"),
+        ("/", None),
+        ("lunch", None),
+    ],
+)
+def test_what_is_wrong_with_a_pattern_is_said(pattern: str, said: str | None) -> None:
+    """To the letter: it is shown to whoever wrote the settings."""
+    assert said == fault(pattern)

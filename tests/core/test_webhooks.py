@@ -116,3 +116,12 @@ def test_a_token_does_not_show() -> None:
     tokens.add(webhook(token="t0ken-0f-0urs"))
 
     assert "t0ken-0f-0urs" not in f"{webhook(token='t0ken-0f-0urs')!r} {tokens!r} {vars(tokens)}"
+
+
+def test_the_ids_that_are_believed() -> None:
+    """All that have a token."""
+    tokens = Tokens()
+    tokens.replace([webhook("a"), webhook("b", token=None)])
+    tokens.add(webhook("c"))
+
+    assert [True, False, True, False] == [name in tokens.ids for name in "abcd"]

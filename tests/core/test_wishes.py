@@ -12,7 +12,7 @@ from calsyncd.core.model import Event, Setting
 from calsyncd.core.plan import FREE, Facts, Look, Orders, StandingBack, decide
 from calsyncd.core.rules import Rules
 from calsyncd.core.timeline import Timeline, build
-from calsyncd.core.wishes import REMEMBERED_SECONDS, WishError, extend, remembered, skip
+from calsyncd.core.wishes import REMEMBERED_SECONDS, WishError, extend, in_force, remembered, skip
 
 MINUTE, HOUR = 60.0, 3600.0
 
@@ -250,3 +250,23 @@ def test_whoever_is_extended_is_unavailable_for_so_much_longer(
         assert (after.span_at(second) is None) == (before.span_at(second) is None) or rules.bridge
     assert {span.event for span in after.padded} - {span.event for span in before.padded} == {EXTENSION}
     assert all(span.setting == Setting("unavailable") for span in after.spans)
+
+
+def test_what_is_in_force_is_not_over_yet() -> None:
+    """A skip to its meeting's end, an extension to its own."""
+    skip_only = ByHand((("a", 100.0), ("b", 200.0)))
+    extension = ByHand(extension=Extension(0.0, 150.0))
+
+    assert [True, True, False] == [in_force(skip_only, at) for at in (100.0, 199.9, 200.0)]
+    assert [True, False] == [in_force(extension, at) for at in (149.9, 150.0)]
+    assert not in_force(NOTHING, 0.0)
+
+
+def test_what_has_been_over_for_long_is_forgotten() -> None:
+    """Each for itself, once it has been over for the time that it is remembered for."""
+    by_hand = ByHand((("a", 100.0), ("b", 200.0)), Extension(0.0, 150.0))
+
+    assert by_hand == remembered(by_hand, 99.9 + REMEMBERED_SECONDS)
+    assert ByHand((("b", 200.0),), Extension(0.0, 150.0)) == remembered(by_hand, 100.0 + REMEMBERED_SECONDS)
+    assert ByHand((("b", 200.0),)) == remembered(by_hand, 150.0 + REMEMBERED_SECONDS)
+    assert ByHand() == remembered(by_hand, 200.0 + REMEMBERED_SECONDS)

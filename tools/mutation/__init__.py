@@ -1,0 +1,1 @@
+"""How much of what `core/` does its tests would miss: `make mutate`."""
