@@ -16,7 +16,6 @@ MINUTE = 60.0
 HOUR = 3600.0
 DAY = 86400.0
 OPENED = 1_800_000_000.0 - 1_800_000_000.0 % DAY
-CALM_AT = 19.5 * HOUR
 CHECK_SECONDS = 6 * MINUTE
 
 
@@ -40,6 +39,11 @@ class Company:
     disk_seconds: float
     vitals: float
     token_life: int
+
+    @property
+    def calm_at(self) -> float:
+        """When in each day all becomes quiet, so that everybody is right before the next one begins."""
+        return min(19.5 * HOUR, DAY - self.settle_seconds - CHECK_SECONDS - MINUTE)
 
     @property
     def settle_seconds(self) -> float:
@@ -83,12 +87,12 @@ def drawn(seed: int, depth: Depth = "cut", *, days: int | None = None, agents: i
     chosen = Company(
         seed=seed,
         depth=depth,
-        days=days or (chance.choice((2, 3, 5, 7, 14)) if cut else chance.choice((1, 2))),
-        agents=agents or (chance.choice((1, 3, 10, 25, 40, 60)) if cut else chance.choice((2, 4, 8))),
+        days=days or (chance.choice((2, 3, 7, 14, 14)) if cut else chance.choice((1, 2))),
+        agents=agents or (chance.choice((1, 3, 10, 25, 40, 60, 80)) if cut else chance.choice((2, 4, 8))),
         strangers=chance.randint(1, 4),
         per_minute=chance.choice((30, 60, 100, 100, 120)),
-        poll=chance.choice((1800.0, 3600.0, 3600.0)) if cut else chance.choice((600.0, 1800.0)),
-        poll_without_push=chance.choice((600.0, 1200.0, 3600.0)) if push else chance.choice((1200.0, 3600.0)),
+        poll=chance.choice((1800.0, 3600.0, 14_400.0, 14_400.0)) if cut else chance.choice((600.0, 1800.0)),
+        poll_without_push=chance.choice((600.0, 3600.0, 14_400.0)) if push else chance.choice((1800.0, 7200.0)),
         push=push,
         webhooks=chance.random() < 0.8,
         bridge=chance.choice((0.0, 0.0, 300.0)),
@@ -108,7 +112,7 @@ class _Drawer:
         self.chance = chance
         self.drawn: list[Action] = []
         self.count = 0
-        self.busy = chance.choice((0.6, 1.0, 2.0, 4.0))
+        self.usual = self.busy = chance.choice((0.6, 1.0, 2.0, 4.0))
         self.wild = chance.choice((0.0, 0.5, 1.0, 1.0, 2.0))
 
     def actions(self) -> list[Action]:
@@ -128,8 +132,9 @@ class _Drawer:
 
     def _day(self, day: int) -> None:
         chance, base = self.chance, day * DAY
-        calm = base + CALM_AT
+        calm = base + self.company.calm_at
         quiet = calm + self.company.settle_seconds + CHECK_SECONDS
+        self.busy = self.usual if day % 7 < 5 else 0.1
         for who in range(self.company.agents):
             self._meetings(who, base, calm, quiet)
         if chance.random() < 0.15:
@@ -138,10 +143,10 @@ class _Drawer:
                 self._do(base + 300, "meet", who=who, key=f"h{day}n{who}", start=at, minutes=30, kind="plain")
         hours = (base + 7 * HOUR, calm)
         for who in range(self.company.agents + self.company.strangers):
-            for _ in range(self._often(0.5)):
+            for _ in range(self._often(0.4 if day % 7 < 5 else 0.05)):
                 status = chance.choice(("available", "custom", "unavailable", "available"))
                 self._do(chance.uniform(*hours), "choose", who=who, status=status, reason=chance.random() < 0.3)
-            for _ in range(self._often(0.3)):
+            for _ in range(self._often(0.25 if day % 7 < 5 else 0.02)):
                 at = chance.uniform(*hours)
                 state = chance.choice(("in_call", "after_call_work", "offline", "ringing"))
                 self._do(at, "live", who=who, state=state)
@@ -171,7 +176,7 @@ class _Drawer:
                 change = chance.choice(("cancel", "shorten", "extend", "move", "decline", "free", "accept", "instance"))
                 at = min(max(start + chance.uniform(-3600, minutes * 60), told + 1), calm - 1)
                 self._do(at, "edit", who=who, key=key, change=change, by=chance.choice((300, 900, 3600)))
-        if chance.random() < 0.4:
+        if chance.random() < (0.3 if self.busy > 0.1 else 0.05):
             self.count += 1
             start = calm - chance.uniform(0, 1800)
             at = min(base + 3600 + chance.uniform(0, 12 * HOUR), start - 1)
