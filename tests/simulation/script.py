@@ -87,7 +87,7 @@ def drawn(seed: int, depth: Depth = "cut", *, days: int | None = None, agents: i
     chosen = Company(
         seed=seed,
         depth=depth,
-        days=days or (chance.choice((2, 3, 7, 14, 14)) if cut else chance.choice((1, 2))),
+        days=days or (1 if full < 0.01 else chance.choice((2, 3, 7, 14, 14)) if cut else 1),
         agents=agents or (chance.choice((1, 3, 10, 25, 40, 60, 80)) if cut else chance.choice((2, 4, 8))),
         strangers=chance.randint(1, 4),
         per_minute=chance.choice((30, 60, 100, 100, 120)),
@@ -100,7 +100,7 @@ def drawn(seed: int, depth: Depth = "cut", *, days: int | None = None, agents: i
         observed=chance.choice((0, 0, 1)),
         disk_seconds=chance.choice((0.0, 0.0, 0.0, 0.02, 0.3)),
         # The pulse, the mark of life and such look at the process alone: most runs have them rarely, for speed.
-        vitals=5.0 if full < 0.04 or not cut else 600.0,
+        vitals=5.0 if full < 0.01 else 600.0,
         token_life=chance.choice((3599, 21_600, 86_399, 86_399)) if cut else 3599,
     )
     return Script(chosen, tuple(_Drawer(chosen, chance).actions()))

@@ -34,6 +34,7 @@ from calsyncd import config, daemon, logs, vitals
 from calsyncd import absence as absence_room
 from calsyncd.alarms import watch as alarms_room
 from calsyncd.errors import UserError
+from calsyncd.http import Http
 from calsyncd.sandbox import google as google_far
 from calsyncd.sandbox.aircall import AircallSandbox
 from calsyncd.sandbox.delivery import PUBLIC_ORIGIN
@@ -162,7 +163,6 @@ class World:
         with self._in_place():
             try:
                 asyncio.set_event_loop(self.loop)
-                self._prepare()
                 self.loop.run_until_complete(self._play())
                 days = self.loop.passed / DAY
             finally:
@@ -182,9 +182,8 @@ class World:
     def _in_place(self) -> Iterator[None]:
         """While the block runs, the process's chance, files, database, sockets and log are this world's."""
         company = self.company
-        wire = type("Wire", (Wire,), {"world": self})
         patches: list[Any] = [
-            mock.patch.object(daemon, "Http", wire),
+            mock.patch.object(daemon, "Http", self._http()),
             mock.patch.object(daemon, "serve", self._serve),
             mock.patch.object(config, "load", self._load),
             mock.patch.object(google_far, "parse_mask", _remembered_masks()),
@@ -272,7 +271,18 @@ class World:
         path = self.folder / "config.yaml"
         path.write_text(yaml.dump(settings, sort_keys=False, Dumper=_DUMPER), encoding="utf-8")
 
+    def _http(self) -> type[Http]:
+        return type("OurWire", (Wire,), {"world": self})
+
+    async def _begin(self) -> None:
+        """Before anything else."""
+
+    async def _close(self) -> None:
+        """After everything else."""
+
     async def _play(self) -> None:
+        await self._begin()
+        self._prepare()
         self._finished = self.loop.create_future()
         self._start()
         for action in self.script.actions:
@@ -291,6 +301,8 @@ class World:
         if self.life is not None:
             self.kill(down=None)
         self.disk.fuse = None
+        self.loop.transit.clear()
+        self.loop.run_until_complete(self._close())
         for _ in range(200):
             others = [task for task in asyncio.all_tasks(self.loop) if not task.done()]
             if not others:
@@ -802,6 +814,15 @@ _LOAD, _FROM_STRING = config.load, crypt.RSASigner.from_string
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
+def world_of(script: Script) -> type[World]:
+    """The kind of world that the script's depth needs."""
+    if script.company.depth == "cut":
+        return World
+    from .sockets import SocketWorld  # noqa: PLC0415 - it is built on this module
+
+    return SocketWorld
+
+
 def played(script: Script, *, story: bool = False) -> Outcome:
     """Run a script in a folder of its own, in memory where there is such a place."""
     base = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - files that need no disk
@@ -809,7 +830,7 @@ def played(script: Script, *, story: bool = False) -> Outcome:
         collecting = gc.isenabled()
         gc.disable()
         try:
-            return World(script, Path(folder), story=story).run()
+            return world_of(script)(script, Path(folder), story=story).run()
         finally:
             if collecting:
                 gc.enable()
