@@ -1,6 +1,7 @@
 # make demo    the daemon against the built-in sandbox; the first URL printed is the dashboard's
 # make test    every test; ARGS="-k storm" for some, one after the other
 # make check   format, lint, types, and the quick tests
+# make soak    weeks of a made-up company's life, until DAYS agent-days; DEPTH=http or cut, SEED=n for one; docs/simulation.md
 # make bench   the figures beside their limits, and docs/performance.md; ONLY=writes for one of them
 # make bench-dispatch  how well the requests are spent, beside the best that could be done, and docs/dispatch.md
 # make bench-agents  what one process costs by the number of its agents, put into docs/living.md
@@ -16,7 +17,7 @@ PYTHON ?= python3
 # What tests take from npm; without npm they skip, loudly.
 NPM := $(if $(shell command -v npm 2>/dev/null),node_modules/.package-lock.json)
 
-.PHONY: demo test check lint types format bench bench-dispatch bench-agents pictures manual lock clean
+.PHONY: demo test check lint types format soak bench bench-dispatch bench-agents pictures manual lock clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/calsyncd demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -45,6 +46,9 @@ types: $(VENV)/.test
 format: $(VENV)/.test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+soak: $(VENV)/.test
+	$(BIN)/python -m tests.simulation $(if $(DAYS),--days $(DAYS)) $(if $(DEPTH),--depth $(DEPTH)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench: $(VENV)/.demo
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)

@@ -430,6 +430,14 @@ class Daemon:
             log.error(str(error), action="store_in_memory")  # noqa: TRY400 - it says what to do
             return await stack.enter_async_context(Store.in_memory())
 
+    async def _forget_left_calendars(self) -> None:
+        """Drop what is stored of calendars that nobody follows; with a full disk that waits for another start."""
+        try:
+            await self.store.forget_calendars(self.syncer.calendars)
+        except ServiceError as error:
+            # Nobody who is held must wait for it.
+            log.warning("The database does not answer", action="store_failed", why=str(error))
+
     def _hide(self, secrets: Collection[str]) -> None:
         """Keep these out of the log."""
         for secret in secrets:
@@ -476,7 +484,7 @@ class Daemon:
             )
             self.following.serve()
             self.syncer.restore(await self.store.calendars(), await self.store.channels())
-            await self.store.forget_calendars(self.syncer.calendars)
+            await self._forget_left_calendars()
             self.push.accepting = True
             self.reach = self._reach()
             if self.reach is not None:

@@ -80,8 +80,9 @@ class Disk:
                     work(db)
                     return
                 self._point()
+                before = db.total_changes
                 work(db)
-                if self.full:
+                if self.full and db.total_changes > before:
                     raise sqlite3.OperationalError("database or disk is full")
                 if self.failing:
                     raise sqlite3.OperationalError("disk I/O error")

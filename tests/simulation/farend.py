@@ -177,7 +177,7 @@ class _Sent:
 
     __slots__ = ("_answered", "_asked", "_fate", "_life", "_service", "_world", "gone")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - a request is what it is
         self,
         world: Any,
         life: Life | None,

@@ -1,4 +1,4 @@
-"""An event loop whose time passes only when nobody has anything to do, and in which each life of a process can be ended.
+"""An event loop whose time passes only when nobody has anything to do, and in which lives of a process can end.
 
 A turn of the loop is an instant of the machine: work for threads is done in it, in the order in which it was handed
 over, so that no callback runs and no second passes while a call is out. Where real sockets are used, time passes only
@@ -27,6 +27,8 @@ class Life:
         self.dead = False
         self.tasks: dict[asyncio.Task[Any], None] = {}
         self.signals: dict[int, Callable[[], object]] = {}
+        self.apps: list[Any] = []
+        self.daemon: Any = None
         self.context = contextvars.copy_context()
         self.context.run(LIFE.set, self)
 
@@ -77,7 +79,7 @@ class Loop(asyncio.SelectorEventLoop):
         self.turns += 1
         self.each_turn()
         events = really(0) if self.on_sockets else []
-        if timeout is not None and timeout <= 0 or getattr(self, "_ready"):
+        if timeout is not None and timeout <= 0:
             self._in_no_time += 1
             if self._in_no_time > MOST_TURNS_IN_NO_TIME:
                 raise RuntimeError("the loop turns without end while no time passes")
@@ -124,7 +126,8 @@ class Loop(asyncio.SelectorEventLoop):
             if future is not None:
                 future.cancel()
             return
-        result, error = None, None
+        result: Any = None
+        error: BaseException | None = None
         try:
             result = self.work(job)
         except Killed:

@@ -1,4 +1,4 @@
-"""What happens in a run, drawn by its seed: plain data, so that any part of it can be left out and the rest run again."""
+"""What happens in a run, drawn by its seed: plain data, of which any part can be left out, and the rest run again."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class Company:
     webhooks: bool
     bridge: float
     enforce: bool
+    titles: bool
     observed: int
     disk_seconds: float
     vitals: float
@@ -84,19 +85,22 @@ def drawn(seed: int, depth: Depth = "cut", *, days: int | None = None, agents: i
     full = chance.random()
     cut = depth == "cut"
     push = chance.random() < 0.85
+    size = agents or (chance.choice((1, 3, 10, 25, 40, 60, 80, 200)) if cut else chance.choice((2, 4, 8)))
+    large = size > 80
     chosen = Company(
         seed=seed,
         depth=depth,
         days=days or (1 if full < 0.01 else chance.choice((2, 3, 7, 14, 14)) if cut else 1),
-        agents=agents or (chance.choice((1, 3, 10, 25, 40, 60, 80)) if cut else chance.choice((2, 4, 8))),
+        agents=size,
         strangers=chance.randint(1, 4),
-        per_minute=chance.choice((30, 60, 100, 100, 120)),
+        per_minute=100 if large else chance.choice((30, 60, 100, 100, 120)),
         poll=chance.choice((1800.0, 3600.0, 14_400.0, 14_400.0)) if cut else chance.choice((600.0, 1800.0)),
         poll_without_push=chance.choice((600.0, 3600.0, 14_400.0)) if push else chance.choice((1800.0, 7200.0)),
         push=push,
-        webhooks=chance.random() < 0.8,
+        webhooks=large or chance.random() < 0.8,
         bridge=chance.choice((0.0, 0.0, 300.0)),
         enforce=chance.random() < 0.25,
+        titles=chance.random() < 0.5,
         observed=chance.choice((0, 0, 1)),
         disk_seconds=chance.choice((0.0, 0.0, 0.0, 0.02, 0.3)),
         # The pulse, the mark of life and such look at the process alone: most runs have them rarely, for speed.
@@ -112,7 +116,7 @@ class _Drawer:
         self.chance = chance
         self.drawn: list[Action] = []
         self.count = 0
-        self.usual = self.busy = chance.choice((0.6, 1.0, 2.0, 4.0))
+        self.usual = self.busy = chance.choice((0.6, 1.0, 2.0, 4.0) if company.agents <= 80 else (0.3, 0.6))
         self.wild = chance.choice((0.0, 0.5, 1.0, 1.0, 2.0))
 
     def actions(self) -> list[Action]:
@@ -161,10 +165,12 @@ class _Drawer:
             self.count += 1
             key = f"m{self.count}n{who}"
             start = base + chance.uniform(7.5, 19) * HOUR
-            start = start // 900 * 900 if chance.random() < 0.8 else round(start)
+            start = start // 900 * 900 if chance.random() < 0.8 else float(round(start))
             minutes = chance.choice((5, 15, 30, 30, 60, 60, 120))
             kind = chance.choice(("plain",) * 8 + ("tentative", "transparent", "all_day", "weekly", "daily", "invited"))
-            told = chance.choice((base + 60 + chance.uniform(0, 6 * HOUR), start - chance.uniform(0, 7200.0), start + 60))
+            told = chance.choice(
+                (base + 60 + chance.uniform(0, 6 * HOUR), start - chance.uniform(0, 7200.0), start + 60)
+            )
             told = min(max(told, base + 60), calm - 60)
             self._do(told, "meet", who=who, key=key, start=start, minutes=minutes, kind=kind)
             if chance.random() < 0.2:
@@ -239,7 +245,9 @@ class _Drawer:
         for _ in range(self._often(0.25 * wild)):
             self._do(when(), "disk", kind=chance.choice(("full", "eio", "slow")), seconds=chance.choice((1, 30, 900)))
         for _ in range(self._often(0.5 * wild)):
-            self._do(when(), "post", fate=chance.choice(("lost", "twice", "late", "mixed")), seconds=chance.uniform(60, 7200))
+            self._do(
+                when(), "post", fate=chance.choice(("lost", "twice", "late", "mixed")), seconds=chance.uniform(60, 7200)
+            )
         for _ in range(self._often(0.3 * wild)):
             self._do(when(), "channels die", share=chance.choice((0.3, 1.0)))
         for _ in range(self._often(0.3 * wild)):

@@ -16,10 +16,10 @@ from urllib.parse import quote, urlencode, urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from calsyncd import daemon
 from calsyncd.http import Answer, Http
 from calsyncd.sandbox.delivery import PUBLIC_ORIGIN, Postman
 from calsyncd.sandbox.server import SandboxServer
+from calsyncd.web.server import serve
 
 from .loop import LIFE, Life
 from .weather import FaultyServer
@@ -36,7 +36,7 @@ class SocketWorld(World):
         self.loop.on_sockets = True
         self._open: set[str] = set()
         self._numbers = map(str, itertools.count(1))
-        self._real_serve = daemon.serve
+        self._real_serve = serve
         self._address: str | None = None
         self._post = Postman()
         services: dict[str, SandboxServer] = {"google": self.google, "aircall": self.aircall}
@@ -91,11 +91,11 @@ class SocketWorld(World):
         self.loop.transit.discard(number)
 
     @asynccontextmanager
-    async def _serve(self, app: web.Application, listen: object, **options: Any) -> AsyncIterator[tuple[str, ...]]:
+    async def _serve(self, app: web.Application, _: object, **options: Any) -> AsyncIterator[tuple[str, ...]]:
         life = LIFE.get()
         assert life is not None
-        is_public = not life.apps  # type: ignore[attr-defined]
-        life.apps.append(app)  # type: ignore[attr-defined]
+        is_public = not life.apps
+        life.apps.append(app)
         if is_public:
             app.middlewares.insert(0, self._message_arrives())
         async with self._real_serve(app, "127.0.0.1:0", **options) as addresses:
@@ -188,5 +188,3 @@ class Traced(Http):
                 world.ended(service, method, path, status)
         world.told(service, path, headers or {}, answer.data)
         return answer
-
-

@@ -243,7 +243,9 @@ class Watch:
         person.chosen.append((now, status))
         unseen = [one for at, one in person.chosen if at > now - UNSEEN_SECONDS]
         # Any of them may be what was last seen, or what a hold of ours was given as the way back.
-        before = person.own if person.ours or now < person.put_at + LANDS_SECONDS or len(unseen) > 1 else set(person.own)
+        before = (
+            person.own if person.ours or now < person.put_at + LANDS_SECONDS or len(unseen) > 1 else set(person.own)
+        )
         person.own = before | {status}
         person.chosen = [one for one in person.chosen if one[0] > now - UNSEEN_SECONDS]
         person.ours = False

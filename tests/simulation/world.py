@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 from unittest import mock
 
 import aiosqlite.core
@@ -30,8 +30,8 @@ import yaml
 from aiohttp import web
 from google.auth import crypt
 
-from calsyncd import config, daemon, logs, vitals
 from calsyncd import absence as absence_room
+from calsyncd import config, daemon, logs, vitals
 from calsyncd.alarms import watch as alarms_room
 from calsyncd.errors import UserError
 from calsyncd.http import Http
@@ -39,13 +39,14 @@ from calsyncd.sandbox import google as google_far
 from calsyncd.sandbox.aircall import AircallSandbox
 from calsyncd.sandbox.delivery import PUBLIC_ORIGIN
 from calsyncd.sandbox.google import GoogleSandbox
+from calsyncd.sandbox.google_fields import parse_mask
 from calsyncd.sandbox.google_times import second
 from calsyncd.sandbox.server import Refusal
 
 from .clock import Machine, SimulatedClock
 from .disk import Disk
 from .farend import FarEnd, Post, Wire, ask_app
-from .loop import WORLD, JobQueue, Killed, Life, Loop, LIFE, NoThread
+from .loop import LIFE, WORLD, JobQueue, Life, Loop, NoThread
 from .script import CHECK_SECONDS, DAY, MINUTE, OPENED, Action, Script
 from .watch import TITLE, BrokenError, Person, Watch, united
 from .weather import Trouble, Weather
@@ -266,6 +267,8 @@ class World:
                 if self.listed[person.email]
             ],
         }
+        if company.titles:
+            settings["rules"]["ignore_titles"] = ["#phone"]
         if company.push:
             settings["server"]["public_url"] = PUBLIC_ORIGIN
         path = self.folder / "config.yaml"
@@ -337,8 +340,6 @@ class World:
         life = self.life = Life(self.lives)
         self.note(f"life {self.lives} begins")
         self.watch.began()
-        apps: list[web.Application] = []
-        life.apps = apps  # type: ignore[attr-defined]
         main = self.loop.create_task(self._live(life), context=life.context)
         main.add_done_callback(lambda task: self._ended(life, task), context=WORLD.copy())
 
@@ -354,12 +355,12 @@ class World:
         path = self.folder / "config.yaml"
         settings = config.load(path, {})
         secrets = [secret.reveal() for secret in settings.secrets]
-        logs.configure(settings.log.level, settings.log.format, secrets, _Lines(self), strict=True)
+        logs.configure(settings.log.level, settings.log.format, secrets, cast("TextIO", _Lines(self)), strict=True)
         slice_seconds = 30.0 if self.company.vitals <= 5.0 else 3600.0
         clock = SimulatedClock(self.loop, self.machine, slice_seconds)
         chance = random.Random(f"daemon {self.company.seed} {life.number}")
-        life.daemon = daemon.Daemon(settings, path, {}, clock, chance=chance.random)  # type: ignore[attr-defined]
-        await life.daemon.run()  # type: ignore[attr-defined]
+        life.daemon = daemon.Daemon(settings, path, {}, clock, chance=chance.random)
+        await life.daemon.run()
 
     def _ended(self, life: Life, task: asyncio.Task[None]) -> None:
         if life.dead:
@@ -454,7 +455,7 @@ class World:
     def _shown_error(self) -> float:
         shown: float = self.machine.error
         life = self.life
-        found = getattr(life, "daemon", None)
+        found = life.daemon if life is not None else None
         return shown + (found.clock.skew.correction if found is not None else 0.0)
 
     def sent(self, service: str, method: str, path: str, query: str, body: Any) -> None:
@@ -475,7 +476,7 @@ class World:
             if person is not None and person.email in self._listing:
                 self.watch.read(person, self._listing[person.email])
 
-    def handle(
+    def handle(  # noqa: PLR0917 - a request is what it is
         self, service: str, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> web.Response:
         """What a service answers, at this instant."""
@@ -516,11 +517,11 @@ class World:
         assert life is not None
         app.freeze()
         await app.startup()
-        life.apps.append(app)  # type: ignore[attr-defined]
+        life.apps.append(app)
         try:
             yield (str(listen),)
         finally:
-            life.apps.clear()  # type: ignore[attr-defined]
+            life.apps.clear()
 
     async def _deliver(self, path: str, headers: Mapping[str, str], body: bytes, seconds: float) -> int | None:
         fate = self.post_fate if self.loop.passed < self.post_until else "prompt"
@@ -541,9 +542,9 @@ class World:
 
     async def _hand_in(self, path: str, headers: Mapping[str, str], body: bytes, seconds: float) -> int | None:
         life = self.life
-        if life is None or not life.apps:  # type: ignore[attr-defined]
+        if life is None or not life.apps:
             return None
-        app = life.apps[0]  # type: ignore[attr-defined]
+        app = life.apps[0]
         work = self.loop.create_task(ask_app(app, "POST", path, headers, body), context=life.context)
         done, _ = await asyncio.wait([work], timeout=seconds)
         status = work.result() if done and not work.cancelled() else None
@@ -705,7 +706,10 @@ class World:
             return
         name = "full" if kind == "full" else "failing"
         setattr(self.disk, name, True)
-        self.loop.call_later(action["seconds"], setattr, self.disk, name, False, context=WORLD.copy())
+        self.loop.call_later(action["seconds"], self._disk_is_good, context=WORLD.copy())
+
+    def _disk_is_good(self) -> None:
+        self.disk.full = self.disk.failing = False
 
     def _do_post(self, action: Action) -> None:
         self.post_fate, self.post_until = action["fate"], self.loop.passed + action["seconds"]
@@ -750,7 +754,7 @@ class World:
         if self._finished_yet():
             return
         self.watch.all_right(quiet_since=since)
-        found = getattr(self.life, "daemon", None)
+        found = self.life.daemon if self.life is not None else None
         if found is None or self.life is None:
             self.watch.wrong("alive", "no daemon runs")
         else:
@@ -797,7 +801,7 @@ def _remembered_masks() -> Callable[[str, Any], Any]:
 @functools.cache
 def _signer(key: str, key_id: str | None = None) -> crypt.RSASigner:
     # Reading a private key takes a twentieth of a second.
-    signer: crypt.RSASigner = _FROM_STRING(key, key_id)
+    signer: crypt.RSASigner = _FROM_STRING(key, key_id)  # type: ignore[no-untyped-call]
     return signer
 
 
@@ -809,7 +813,7 @@ async def _a_turn() -> None:
     await asyncio.sleep(0)
 
 
-_PARSE_MASK = google_far.parse_mask
+_PARSE_MASK = parse_mask
 _LOAD, _FROM_STRING = config.load, crypt.RSASigner.from_string
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
