@@ -91,7 +91,12 @@ class SocketWorld(World):
         self.loop.transit.discard(number)
 
     @asynccontextmanager
-    async def _serve(self, app: web.Application, _: object, **options: Any) -> AsyncIterator[tuple[str, ...]]:
+    async def _serve(
+        self,
+        app: web.Application,
+        listen: object,  # noqa: ARG002 - a free port is taken
+        **options: Any,
+    ) -> AsyncIterator[tuple[str, ...]]:
         life = LIFE.get()
         assert life is not None
         is_public = not life.apps
