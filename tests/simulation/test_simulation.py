@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from .script import Script, drawn
-from .soak import REGRESSIONS, enter, entries, least_failing, soak
+from .soak import REGRESSIONS, Entry, enter, entries, least_failing, next_seed, total
 from .world import World, played
 
 ROOT = Path(__file__).parents[2]
@@ -104,10 +104,10 @@ def test_a_failing_script_is_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_runs_are_entered_once(tmp_path: Path) -> None:
     """Soaks of the same code that follow each other are one line."""
     path = tmp_path / "ledger.jsonl"
-    one = soak("cut", 1000, 1.0, print).entry
-    enter(one, path)
-    two = soak("cut", one.last + 1, 1.0, print).entry
-    enter(two, path)
-    [joined] = entries(path)
-    assert (joined.first, joined.last) == (1000, two.last)
-    assert joined.agent_days == pytest.approx(one.agent_days + two.agent_days, abs=0.2)
+    for first, last, failed in ((1000, 1009, []), (1010, 1019, [1012])):
+        enter(Entry("cut", first, last, 100.0, 5.0, list(failed), "1.0+abc", "2026-01-01"), path)
+    enter(Entry("http", 1000, 1001, 10.0, 5.0, [], "1.0+abc", "2026-01-01"), path)
+    joined, other = entries(path)
+    assert (joined.first, joined.last, joined.failed, other.first) == (1000, 1019, [1012], 1000)
+    assert (total("cut", path), total("http", path)) == (200.0, 10.0)
+    assert (next_seed("cut", path), next_seed("http", path)) == (1020, 1002)
