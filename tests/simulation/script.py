@@ -186,8 +186,8 @@ class _Drawer:
             self.count += 1
             start = calm - chance.uniform(0, 1800)
             at = min(base + 3600 + chance.uniform(0, 12 * HOUR), start - 1)
-            length = (quiet - start) / 60 + chance.uniform(1, 120)
-            self._do(at, "meet", who=who, key=f"q{self.count}n{who}", start=start, minutes=length, kind="plain")
+            lasting = (quiet - start) / 60 + chance.uniform(1, 120)
+            self._do(at, "meet", who=who, key=f"q{self.count}n{who}", start=start, minutes=lasting, kind="plain")
 
     def _troubles(self, base: float, calm: float) -> None:
         chance, wild = self.chance, self.wild

@@ -568,7 +568,7 @@ class World:
             busy[revision.event] = revision.busy
         calendar.revisions.clear()
         old = self.machine.true() - 2 * DAY
-        for event in [name for name, spans in busy.items() if all(end < old for _, end in spans)]:
+        for event in [name for name, spans in busy.items() if spans and all(end < old for _, end in spans)]:
             del busy[event]
             if event in calendar._items and event not in calendar._series:
                 del calendar._items[event]
