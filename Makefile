@@ -5,6 +5,7 @@
 # make faults  real processes under real faults, each as often as promised; ARGS="-k kill" for some
 # make coverage  every statement and branch of core/ is passed by tests/core, or it fails
 # make mutate  what the tests of core/ would notice, and docs/mutation.md; ONLY=plan,drift for some modules
+# make soak    weeks of a made-up company's life, until DAYS agent-days; DEPTH=http or cut, SEED=n for one; docs/simulation.md
 # make bench   the figures beside their limits, and docs/performance.md; ONLY=writes for one of them
 # make bench-dispatch  how well the requests are spent, beside the best that could be done, and docs/dispatch.md
 # make bench-agents  what one process costs by the number of its agents, put into docs/living.md
@@ -31,7 +32,7 @@ $(TOOLS)/%/.done: requirements/tools-%.txt
 	@$(TOOLS)/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-.PHONY: demo test check lint types format bench bench-dispatch bench-agents pictures manual audit sbom reliability fuzz faults drill coverage mutate lock clean
+.PHONY: demo test check lint types format soak bench bench-dispatch bench-agents pictures manual audit sbom reliability fuzz faults drill coverage mutate lock clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/calsyncd demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -75,6 +76,9 @@ format: $(VENV)/.test
 
 fuzz: $(VENV)/.test
 	$(BIN)/python -m tests.faults.fuzz --seconds $(or $(SECONDS),600) $(ARGS)
+
+soak: $(VENV)/.test
+	$(BIN)/python -m tests.simulation $(if $(DAYS),--days $(DAYS)) $(if $(DEPTH),--depth $(DEPTH)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench: $(VENV)/.demo
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)

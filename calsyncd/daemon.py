@@ -103,7 +103,7 @@ class Observer:
 
 
 class Daemon:
-    """One company's calsyncd; it lives by `clock`, the machine's unless another is given.
+    """One company's calsyncd; it lives by `clock`, the machine's unless another is given, and draws lots by `chance`.
 
     `only_releases`: it puts people back and reads no calendar, so that what agents have granted need not be readable.
     `dead_since`: the daemon whose place it takes for a moment has been dead since then, which is all that is told as
@@ -117,6 +117,7 @@ class Daemon:
         environ: Mapping[str, str],
         clock: SystemClock | None = None,
         *,
+        chance: Callable[[], float] = random.random,
         only_releases: bool = False,
         dead_since: float | None = None,
     ) -> None:
@@ -126,6 +127,7 @@ class Daemon:
         self._begun_with = settings
         self._path = path
         self._environ = environ
+        self._chance = chance
         self.clock = clock or SystemClock()
         self.metrics = Metrics(__version__)
         self.metrics.push_configured(configured=settings.server.public_url is not None)
@@ -147,8 +149,8 @@ class Daemon:
         self.store: Store
         self.ledger: Ledger
         self.alarms: Watch
-        self._posted = Outbox("alerts.url_file", self.clock, random.random)
-        self._commanded = Outbox("alerts.command", self.clock, random.random)
+        self._posted = Outbox("alerts.url_file", self.clock, chance)
+        self._commanded = Outbox("alerts.command", self.clock, chance)
         self._http: Http
         self._google: CalendarApi
         self._authorization: ApiKey | Installed
@@ -203,14 +205,14 @@ class Daemon:
                     roster=self.roster,
                     budget=self.budget,
                     metrics=self.metrics,
-                    chance=random.random,
+                    chance=self._chance,
                 ),
                 record=record,
                 budget=self.budget,
                 metrics=self.metrics,
                 credible=self.clock.credible,
-                chance=random.random,
-                presence=Presence(self.scheduler, aircall=aircall, budget=self.budget, chance=random.random),
+                chance=self._chance,
+                presence=Presence(self.scheduler, aircall=aircall, budget=self.budget, chance=self._chance),
             )
             google = self._google = services.google_api(settings, http, self.clock, vault)
             public_url = settings.server.public_url
@@ -222,7 +224,7 @@ class Daemon:
                 address=f"{public_url}{AIRCALL_WEBHOOK}" if hooked else None,
                 budget=self.budget,
                 learned=logs.add_secret,
-                chance=random.random,
+                chance=self._chance,
                 removed=self._app_removed if settings.aircall.oauth is not None else None,
             )
             self.phones.listen(self.webhooks.untold, lambda: self.webhooks.alive, self.webhooks.retry)
@@ -232,7 +234,7 @@ class Daemon:
                 cache=self.store,
                 address=f"{public_url}{GOOGLE_WEBHOOK}" if public_url is not None else None,
                 key=key,
-                chance=random.random,
+                chance=self._chance,
             )
             self.syncer = Syncer(
                 self.scheduler,
@@ -242,7 +244,7 @@ class Daemon:
                 metrics=self.metrics,
                 told=self.phones.known,
                 pace=limits.pace(settings),
-                chance=random.random,
+                chance=self._chance,
                 withdraw=self.phones.withdraw,
                 zone=self.roster.zone,
                 by_hand=self.roster.by_hand,
@@ -385,7 +387,7 @@ class Daemon:
                 installed=self._aircall_regained,
                 doubted=self.phones.doubt_credentials,
                 learned=logs.add_secret,
-                chance=random.random,
+                chance=self._chance,
             )
 
         if self._vault is not None:
@@ -416,7 +418,7 @@ class Daemon:
             heard_at=lambda: self.push.heard_at,
             changed=self.syncer.hasten,
             measure=self.metrics.public_url_reachable,
-            chance=random.random,
+            chance=self._chance,
         )
         self.push.unreachable = lambda: reach.fault() is not None
         return reach
@@ -460,6 +462,14 @@ class Daemon:
         except StoreUnavailableError as error:
             log.error(str(error), action="store_in_memory")  # noqa: TRY400 - it says what to do
             return await stack.enter_async_context(Store.in_memory())
+
+    async def _forget_left_calendars(self) -> None:
+        """Drop what is stored of calendars that nobody follows; with a full disk that waits for another start."""
+        try:
+            await self.store.forget_calendars(self.syncer.calendars)
+        except ServiceError as error:
+            # Nobody who is held must wait for it.
+            log.warning("The database does not answer", action="store_failed", why=str(error))
 
     def _hide(self, secrets: Collection[str]) -> None:
         """Keep these out of the log."""
@@ -513,7 +523,7 @@ class Daemon:
             )
             self.following.serve()
             self.syncer.restore(await self.store.calendars(), await self.store.channels())
-            await self.store.forget_calendars(self.syncer.calendars)
+            await self._forget_left_calendars()
             self.push.accepting = True
             self.reach = self._reach()
             if self.reach is not None:
