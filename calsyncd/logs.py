@@ -156,8 +156,8 @@ SHORTEST_SECRET = 6
 """Anything shorter is no secret, and would blot out half of the log."""
 
 MAX_LEARNED = 32768
-"""Access tokens live for an hour, and each was asked for with a secret of its own: enough for 10,000 agents' of the last
-hour and a half. Those learned longest ago have expired."""
+"""Access tokens live for an hour, and each was asked for with a secret of its own: these are 10,000 agents' of an hour
+and a half. Those learned longest ago have expired."""
 
 _LONG_LINE = 16
 _SHAPES = re.compile(
