@@ -2,6 +2,7 @@
 # make test    every test; ARGS="-k storm" for some, one after the other
 # make check   format, lint, types, and the quick tests
 # make bench   the figures beside their limits, and docs/performance.md; ONLY=writes for one of them
+# make flame   where the busiest minute of 10,000 agents goes: docs/flame.svg
 # make bench-dispatch  how well the requests are spent, beside the best that could be done, and docs/dispatch.md
 # make bench-agents  what one process costs by the number of its agents, put into docs/living.md
 # make pictures  the manual's pictures and its recording, by a headless Chromium
@@ -16,7 +17,7 @@ PYTHON ?= python3
 # What tests take from npm; without npm they skip, loudly.
 NPM := $(if $(shell command -v npm 2>/dev/null),node_modules/.package-lock.json)
 
-.PHONY: demo test check lint types format bench bench-dispatch bench-agents pictures manual lock clean
+.PHONY: demo test check lint types format bench flame bench-dispatch bench-agents pictures manual lock clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/calsyncd demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -48,6 +49,15 @@ format: $(VENV)/.test
 
 bench: $(VENV)/.demo
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+flame: $(VENV)/.demo .venv-tools/flame/.done
+	$(BIN)/python -m benchmarks.flame --py-spy .venv-tools/flame/bin/py-spy $(ARGS)
+
+# What only a make target needs is beside the environment.
+.venv-tools/flame/.done: requirements/tools-flame.txt
+	@$(PYTHON) -m venv .venv-tools/flame
+	@.venv-tools/flame/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools-flame.txt
+	@touch $@
 
 bench-agents: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.agents --docs $(ARGS)
@@ -96,4 +106,4 @@ lock:
 	uv export --frozen --quiet --no-emit-project --no-header --no-annotate --group dev --output-file requirements/test.txt >/dev/null
 
 clean:
-	rm -rf $(VENV) node_modules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-tools node_modules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

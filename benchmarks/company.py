@@ -56,7 +56,7 @@ async def measure(bench: Bench) -> Measured:
         for number in range(bench.scale.starts):
             late = [emails[number], emails[len(emails) // 2 + number], emails[-1 - number]]
             starts.append(await _start(sandbox, config, len(emails), [users[email] for email in late], late))
-            seconds, megabytes = await _libraries()
+            seconds, megabytes = await libraries()
             loads.append(seconds)
             bare.append(megabytes)
     size = (bench.folder / "state" / "calsyncd.db").stat().st_size / 1e6
@@ -156,7 +156,7 @@ def _seen(running: Daemon, updates: Sequence[float], all_read: float) -> Start:
     )
 
 
-async def _libraries() -> tuple[float, float]:
+async def libraries() -> tuple[float, float]:
     """(seconds until the libraries are loaded, MB resident then)."""
     began = time.time()
     async with helper("benchmarks.libraries") as process:

@@ -19,21 +19,21 @@ from calsyncd.sandbox.limits import Window
 from calsyncd.sandbox.world import Sandbox
 
 PATIENCE_SECONDS = 900.0
-SETTLE_SECONDS = 8.0
-"""Longer than the grace of a start, after which everybody not read yet is judged by what is stored."""
-
 NOTIFICATIONS_A_SECOND = 100
 BOUNDARIES = 200
-LEAD_SECONDS = 12.0
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How much a company of `agents` is burdened with: seconds of notifications, and boundaries at one instant."""
+    """How much a company of `agents` is burdened with: seconds of notifications, and boundaries at one instant.
+
+    Before the one and before the other it has `settle` seconds.
+    """
 
     agents: int
     seconds: float
     boundaries: int
+    settle: float = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ async def meet(load: Load, folder: Path) -> Crowd:
             await until(lambda: len({one.path for one in reads}) >= load.agents, "a read of each", PATIENCE_SECONDS)
             all_read = max(one.answered for one in reads) - running.began
             await until(lambda: len(_updates(sandbox)) >= len(late), "an update for each", PATIENCE_SECONDS)
-            await asyncio.sleep(max(0.0, running.began + SETTLE_SECONDS - time.time()) + SETTLE_SECONDS)
+            await asyncio.sleep(load.settle)
             resident = running.memory()
             at_rest = await lags(admin)
             free = [email for email in emails if email not in late]
@@ -98,7 +98,7 @@ async def meet(load: Load, folder: Path) -> Crowd:
             for at, key in commits:
                 kept.setdefault(key.partition("/")[0], []).append(at)
             plans = _plans(changed, reads, kept)
-            out = await _crowd(sandbox, free[: load.boundaries])
+            out = await _crowd(sandbox, free[: load.boundaries], load.settle)
             after = await lags(admin)
             return Crowd(
                 agents=load.agents,
@@ -148,15 +148,15 @@ def _plans(changed: Sequence[tuple[str, float]], reads: Sequence[Read], kept: di
     return [beyond(at, email, own[f"/{email}/events"], kept) for email, at in changed]
 
 
-async def _crowd(sandbox: Sandbox, emails: Sequence[str]) -> list[float]:
+async def _crowd(sandbox: Sandbox, emails: Sequence[str], settle: float) -> list[float]:
     """Give all of these a meeting at one instant: how late each one's update came."""
     users = [user.id for user in sandbox.aircall.users.by_id.values() if user.email in emails]
-    start = math.ceil(time.time() + LEAD_SECONDS + len(emails) / NOTIFICATIONS_A_SECOND)
+    start = math.ceil(time.time() + 1.5 * settle + 2 * len(emails) / NOTIFICATIONS_A_SECOND)
     sandbox.aircall.requests.clear()
     for email in emails:
         _meeting(sandbox, email, start, HOUR / 2)
         await asyncio.sleep(1 / NOTIFICATIONS_A_SECOND)
-    if time.time() > start - LEAD_SECONDS / 2:
+    if time.time() > start - settle / 2:
         raise MeasureError("the machine was too slow to give everybody a meeting in time")
     paths = {f"/v2/users/{user}" for user in users}
 

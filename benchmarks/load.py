@@ -1,7 +1,8 @@
 """Posts prepared requests as fast as they are answered, each on a connection of its own.
 
-Run by `benchmarks.webhooks`. In: a line with the requests, then a line for each burst. Out: a line for each burst, with how
-many were answered 200, how many otherwise, the seconds that it took, and the part of them that this process computed.
+Run by `benchmarks.webhooks`. In: a line with the requests, then a line for each burst. Out: a line for each burst, with
+how many were answered 200, how many otherwise, the seconds that it took, and the part of them that this process
+computed.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ async def measure(bench: Bench) -> Measured:
             # A channel's first message has each calendar read once more, and that read holds back the next.
             await asyncio.sleep(2 * APART_SECONDS)
             async with watched(bench.folder / "state" / "calsyncd.db", commits):
-                with _one_write(bench.folder) as write:
+                with one_write(bench.folder) as write:
                     changed, writes = await _changes(sandbox, emails, bench.scale.notifications, write)
                 begun = await _meetings(sandbox, emails)
         looks = {
@@ -128,7 +128,7 @@ async def watched(database: Path, commits: list[tuple[float, str]]) -> AsyncIter
 
 
 @contextmanager
-def _one_write(folder: Path) -> Iterator[Callable[[], float]]:
+def one_write(folder: Path) -> Iterator[Callable[[], float]]:
     """A function that appends and syncs, and says how many seconds that took."""
     descriptor = os.open(folder / "synced", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     data = bytes(WRITE_BYTES)
