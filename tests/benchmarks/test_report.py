@@ -115,6 +115,9 @@ def test_the_manual_is_what_a_run_writes() -> None:
     assert page.startswith("<!-- Written by `make bench`")
     assert "A company of 1,000 agents" in page
     assert {row[4] for row in found} - {""} == {
-        *("≤ 2 ms", "≤ 10 ms", "≥ 0 ms", "≤ 50 ms", "share ≥ 0.5", "share ≥ 0.6", "≤ 150 MB", "≤ 3 s"),
+        *("≤ 2 ms", "≤ 10 ms", "≥ 0 ms", "≤ 50 ms", "share ≥ 0.6", "share ≥ 0.7", "≤ 150 MB", "≤ 3 s"),
+        *("≤ 350 MB", "≤ 5 s", "≤ 100 ms", "≤ 1000 ms", "≤ 1.125", "≤ 31000", "≤ 500000", "≤ 7"),
     }
     assert str(root.findtext(f"{SVG}desc")) in page
+    grown = parsed((ROOT / "docs" / "growth.svg").read_text(encoding="utf-8"))
+    assert str(grown.findtext(f"{SVG}desc")) in page
