@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from benchmarks.filled import DAY, HOUR, addresses, entries, fill
 from benchmarks.metrics import lags
 from benchmarks.notifications import Read, beyond, timed, watched
 from benchmarks.processes import Daemon, daemon, free_addresses, sleep_until, until
+from calsyncd.calendars import key_of
 from calsyncd.sandbox.google_times import second
 from calsyncd.sandbox.limits import Window
 from calsyncd.sandbox.world import Sandbox
@@ -93,10 +95,11 @@ async def meet(load: Load, folder: Path) -> Crowd:
             commits: list[tuple[float, str]] = []
             async with watched(folder / "state" / "calsyncd.db", commits):
                 changed = await _changes(sandbox, free, load.seconds)
-                await asyncio.sleep(1.0)
-            kept: dict[str, list[float]] = {}
+                wanted = {key_of(email, email) for email, _ in changed}
+                await until(lambda: wanted <= {key for _, key in commits}, "a commit of each change", PATIENCE_SECONDS)
+            kept: defaultdict[str, list[float]] = defaultdict(list)
             for at, key in commits:
-                kept.setdefault(key.partition("/")[0], []).append(at)
+                kept[key.partition("/")[0]].append(at)
             plans = _plans(changed, reads, kept)
             out = await _crowd(sandbox, free[: load.boundaries], load.settle)
             after = await lags(admin)
@@ -139,7 +142,9 @@ async def _changes(sandbox: Sandbox, emails: Sequence[str], seconds: float) -> l
     return changed
 
 
-def _plans(changed: Sequence[tuple[str, float]], reads: Sequence[Read], kept: dict[str, list[float]]) -> list[float]:
+def _plans(
+    changed: Sequence[tuple[str, float]], reads: Sequence[Read], kept: Mapping[str, Sequence[float]]
+) -> list[float]:
     own: dict[str, list[Read]] = {f"/{email}/events": [] for email, _ in changed}
     for read in reads:
         name = "/" + "/".join(read.path.rsplit("/", 2)[1:])
