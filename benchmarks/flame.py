@@ -125,7 +125,7 @@ def costs(folded: Iterable[str]) -> list[tuple[str, int]]:
     for frames, number in stacks(folded):
         for name in {frame for frame in frames if "(calsyncd/" in frame}:
             seen[name] += number
-    return seen.most_common()
+    return sorted(seen.items(), key=lambda one: (-one[1], one[0]))
 
 
 def draw(root: Frame, title: str) -> str:

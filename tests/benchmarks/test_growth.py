@@ -53,7 +53,7 @@ def test_a_flame_graph_leaves_idleness_out() -> None:
     svg = parsed(draw(root, "A title"))
 
     assert root.samples == 40
-    assert costs(folded) == [("run (calsyncd/daemon.py)", 40), ("build (calsyncd/core/timeline.py)", 40)]
+    assert costs(folded) == [("build (calsyncd/core/timeline.py)", 40), ("run (calsyncd/daemon.py)", 40)]
     widths = [float(one.attrib["width"]) for one in svg.iter(f"{SVG}rect")]
     assert widths == [1200.0, 1200.0, 300.0]
 
