@@ -47,7 +47,8 @@ def test_the_page_has_every_figure_beside_its_limit() -> None:
     assert ["webhooks", "6,000/s", "10,000/s, a bare one", "0.60", "share ≥ 0.5", "yes"] in found
     assert "| processor | a / b |" in page
     assert "![in words](performance.svg)" in page
-    assert re.findall(r"^## (.+)$", page, re.MULTILINE) == [one.title for one in measured]
+    headings = re.findall(r"^## (.+)$", page, re.MULTILINE)
+    assert headings == [*(one.title for one in measured), "The two largest costs, removed"]
     assert max(map(len, page.split("\n## ", 1)[1].splitlines())) <= 120
 
 
