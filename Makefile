@@ -7,6 +7,7 @@
 # make mutate  what the tests of core/ would notice, and docs/mutation.md; ONLY=plan,drift for some modules
 # make soak    weeks of a made-up company's life, until DAYS agent-days; DEPTH=http or cut, SEED=n for one; docs/simulation.md
 # make bench   the figures beside their limits, and docs/performance.md; ONLY=writes for one of them
+# make flame   where the busiest minute of 10,000 agents goes: docs/flame.svg
 # make bench-dispatch  how well the requests are spent, beside the best that could be done, and docs/dispatch.md
 # make bench-agents  what one process costs by the number of its agents, put into docs/living.md
 # make drill   the units in a virtual machine, and docs/drills.md; ONLY=suspend for one; skips, loudly, where none starts
@@ -32,7 +33,7 @@ $(TOOLS)/%/.done: requirements/tools-%.txt
 	@$(TOOLS)/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-.PHONY: demo test check lint types format soak bench bench-dispatch bench-agents pictures manual audit sbom reliability fuzz faults drill coverage mutate lock clean
+.PHONY: demo test check lint types format soak bench flame bench-dispatch bench-agents pictures manual audit sbom reliability fuzz faults drill coverage mutate lock clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/calsyncd demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -82,6 +83,15 @@ soak: $(VENV)/.test
 
 bench: $(VENV)/.demo
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+flame: $(VENV)/.demo .venv-tools/flame/.done
+	$(BIN)/python -m benchmarks.flame --py-spy .venv-tools/flame/bin/py-spy $(ARGS)
+
+# What only a make target needs is beside the environment.
+.venv-tools/flame/.done: requirements/tools-flame.txt
+	@$(PYTHON) -m venv .venv-tools/flame
+	@.venv-tools/flame/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools-flame.txt
+	@touch $@
 
 bench-agents: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.agents --docs $(ARGS)

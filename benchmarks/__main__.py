@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from benchmarks import boundaries, company, notifications, picture, report, webhooks, writes
+from benchmarks import boundaries, company, growth, growth_picture, notifications, picture, report, webhooks, writes
 from benchmarks.figures import FULL, QUICK, Bench, Measured, MeasureError, Scale
 from benchmarks.machine import describe
 from benchmarks.processes import ROOT
@@ -25,6 +25,8 @@ MEASURES: dict[str, Callable[[Bench], Awaitable[Measured]]] = {
     "webhooks": webhooks.measure,
     "writes": writes.measure,
     "company": company.measure,
+    "growth": growth.measure,
+    "google": growth.measure_quiet,
 }
 
 
@@ -59,7 +61,7 @@ def main(only: tuple[str, ...], docs: Path | None, disk: Path, *, quick: bool) -
         docs = ROOT / "docs"
     if docs is not None and not only:
         _write(docs, measured, machine)
-        console.print(f"\nWritten: {docs / 'performance.md'} and {docs / 'performance.svg'}")
+        console.print(f"\nWritten: {docs / 'performance.md'}, and performance.svg and growth.svg beside it")
     for name in report.missed(measured):
         console.print(f"[bold red]The goal is missed:[/] {name}")
     sys.exit(1 if report.missed(measured) else 0)
@@ -80,6 +82,9 @@ def _write(docs: Path, measured: list[Measured], machine: dict[str, str]) -> Non
     page = report.page(measured, machine, date, picture.in_words(measured))
     (docs / "performance.md").write_text(page, encoding="utf-8")
     (docs / "performance.svg").write_text(picture.draw(measured), encoding="utf-8")
+    for one in measured:
+        if one.growth:
+            (docs / "growth.svg").write_text(growth_picture.draw(one.growth), encoding="utf-8")
 
 
 if __name__ == "__main__":

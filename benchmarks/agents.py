@@ -14,8 +14,9 @@ from pathlib import Path
 import aiohttp
 import click
 
-from benchmarks.company import DAYS, EVENTS_A_DAY, HOUR, fill, first_start
+from benchmarks.company import first_start
 from benchmarks.figures import MeasureError
+from benchmarks.filled import DAYS, EVENTS_A_DAY, HOUR, put_days
 from benchmarks.machine import describe
 from benchmarks.processes import ROOT, daemon, free_addresses, until
 from calsyncd.sandbox.limits import Window
@@ -90,7 +91,7 @@ async def measure(count: int, folder: Path) -> Cost:
         began = time.time()
         for number, email in enumerate(emails):
             sandbox.add_agent(email)
-            fill(sandbox, email, began + (1 + number % 30 / 30) * HOUR)
+            put_days(sandbox, email, began + (1 + number % 30 / 30) * HOUR)
         listen, admin = free_addresses(2)
         config = sandbox.write_config(folder, emails, listen=listen, admin_listen=admin)
         first = await first_start(sandbox, config, emails)

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.figures import Bench, Figure, Goal, Measured
+from benchmarks.filled import DAYS, EVENTS_A_DAY, HOUR, put_days
 from benchmarks.processes import Daemon, daemon, free_addresses, helper, memory_of, told, until
 from calsyncd.sandbox.google_times import second
 from calsyncd.sandbox.limits import Window
 from calsyncd.sandbox.world import Sandbox
 
-DAYS, EVENTS_A_DAY = 14, 8
-DAY, HOUR = 86400.0, 3600.0
 FILL_SECONDS = 300.0
 SETTLE_SECONDS = 2.0
 
@@ -49,7 +48,7 @@ async def measure(bench: Bench) -> Measured:
         users = {email: sandbox.add_agent(email).id for email in emails}
         began = time.time()
         for number, email in enumerate(emails):
-            fill(sandbox, email, began + (1 + number % 30 / 30) * HOUR)
+            put_days(sandbox, email, began + (1 + number % 30 / 30) * HOUR)
         listen, admin = free_addresses(2)
         config = sandbox.write_config(bench.folder, emails, listen=listen, admin_listen=admin)
         filled = await first_start(sandbox, config, emails)
@@ -57,7 +56,7 @@ async def measure(bench: Bench) -> Measured:
         for number in range(bench.scale.starts):
             late = [emails[number], emails[len(emails) // 2 + number], emails[-1 - number]]
             starts.append(await _start(sandbox, config, len(emails), [users[email] for email in late], late))
-            seconds, megabytes = await _libraries()
+            seconds, megabytes = await libraries()
             loads.append(seconds)
             bare.append(megabytes)
     size = (bench.folder / "state" / "calsyncd.db").stat().st_size / 1e6
@@ -111,26 +110,6 @@ def _figures(starts: Sequence[Start], loads: Sequence[float], bare: Sequence[flo
     )
 
 
-def fill(sandbox: Sandbox, email: str, first: float) -> None:
-    """Days of events of half an hour, the first of which begins at `first`."""
-    for day in range(DAYS):
-        for number in range(EVENTS_A_DAY):
-            start = first + day * DAY + number * HOUR
-            sandbox.google.put_raw(
-                email,
-                {
-                    "id": f"{day:02}{number}q7lr5h2jkb8c9d6e1f3g",
-                    "status": "confirmed",
-                    "summary": "Weekly",
-                    "eventType": "default",
-                    "start": {"dateTime": second(start)},
-                    "end": {"dateTime": second(start + HOUR / 2)},
-                    "attendees": [{"email": email, "responseStatus": "accepted"}],
-                    "updated": "2026-01-01T00:00:00.000Z",
-                },
-            )
-
-
 async def first_start(sandbox: Sandbox, config: Path, emails: Sequence[str]) -> float:
     """Seconds until the daemon has read every calendar and opened a channel for each."""
     async with daemon(config) as running:
@@ -177,7 +156,7 @@ def _seen(running: Daemon, updates: Sequence[float], all_read: float) -> Start:
     )
 
 
-async def _libraries() -> tuple[float, float]:
+async def libraries() -> tuple[float, float]:
     """(seconds until the libraries are loaded, MB resident then)."""
     began = time.time()
     async with helper("benchmarks.libraries") as process:

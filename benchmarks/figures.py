@@ -27,6 +27,12 @@ class Scale:
         writes: seconds for each size of batch.
         agents: the company's.
         starts: how often its daemon is started from a filled store.
+        sizes: agents of the companies that are compared, from few to many; at least two.
+        burdened: seconds for which notifications come to each of them.
+        settle: seconds of rest between two burdens.
+        quiet_sizes: agents of those whose quiet day is counted.
+        quiet_hours: how much of that day.
+        flood_seconds: how long one calendar's notifications flood in.
     """
 
     boundaries: int
@@ -37,6 +43,12 @@ class Scale:
     writes: float
     agents: int
     starts: int
+    sizes: tuple[int, ...]
+    burdened: float
+    settle: float
+    quiet_sizes: tuple[int, ...]
+    quiet_hours: float
+    flood_seconds: int
 
 
 FULL = Scale(
@@ -48,6 +60,12 @@ FULL = Scale(
     writes=2.0,
     agents=1000,
     starts=3,
+    sizes=(100, 1000, 10_000),
+    burdened=15.0,
+    settle=8.0,
+    quiet_sizes=(100, 1000, 10_000),
+    quiet_hours=6.0,
+    flood_seconds=10,
 )
 QUICK = Scale(
     boundaries=4,
@@ -58,6 +76,12 @@ QUICK = Scale(
     writes=0.1,
     agents=20,
     starts=2,
+    sizes=(10, 20),
+    burdened=0.5,
+    settle=1.0,
+    quiet_sizes=(5, 10, 20),
+    quiet_hours=0.5,
+    flood_seconds=1,
 )
 
 
@@ -113,7 +137,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one measure found. `samples` are for the picture, by what they are of; `notes` are sentences."""
+    """What one measure found. `samples` are for the picture, by what they are of; `notes` are sentences.
+
+    `growth` has figures by their name with its unit, and by the number of agents.
+    """
 
     name: str
     title: str
@@ -121,6 +148,7 @@ class Measured:
     figures: tuple[Figure, ...]
     samples: Mapping[str, Sequence[float]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    growth: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
 
 def percentile(samples: Sequence[float], percent: int) -> float:

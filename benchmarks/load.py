@@ -1,7 +1,8 @@
 """Posts prepared requests as fast as they are answered, each on a connection of its own.
 
-Run by `bench.webhooks`. In: a line with the requests, then a line for each burst. Out: a line for each burst, with how
-many were answered 200, how many otherwise, the seconds that it took, and the part of them that this process computed.
+Run by `benchmarks.webhooks`. In: a line with the requests, then a line for each burst. Out: a line for each burst, with
+how many were answered 200, how many otherwise, the seconds that it took, and the part of them that this process
+computed.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ def main() -> None:
     requests = [text.encode() for text in json.loads(sys.stdin.readline())]
     for line in sys.stdin:
         order = json.loads(line)
-        say(burst(order["port"], requests, order["seconds"]))
+        say(burst(order["port"], requests, order["seconds"], order.get("most")))
 
 
-def burst(port: int, requests: Sequence[bytes], seconds: float) -> dict[str, float]:
-    """Keep `CONNECTIONS` requests under way for `seconds`."""
+def burst(port: int, requests: Sequence[bytes], seconds: float, most: int | None = None) -> dict[str, float]:
+    """Keep `CONNECTIONS` requests under way for `seconds`, and send at most so many."""
     with selectors.DefaultSelector() as selector:
         following = cycle(requests)
         began, computed = time.perf_counter(), time.process_time()
         for request in islice(following, CONNECTIONS):
             _open(selector, port, request)
         good = bad = 0
-        under_way = CONNECTIONS
+        under_way = begun = CONNECTIONS
         while under_way:
             for key, _ in selector.select(5.0):
                 connection: socket.socket = key.fileobj  # type: ignore[assignment]
@@ -52,8 +53,9 @@ def burst(port: int, requests: Sequence[bytes], seconds: float) -> dict[str, flo
                     good += 1
                 else:
                     bad += 1
-                if time.perf_counter() - began < seconds:
+                if time.perf_counter() - began < seconds and (most is None or begun < most):
                     _open(selector, port, next(following))
+                    begun += 1
                 else:
                     under_way -= 1
         took = time.perf_counter() - began

@@ -49,7 +49,7 @@ async def measure(bench: Bench) -> Measured:
     """Change calendars one after the other, and watch the database."""
     emails = [f"agent{number:02}@example.com" for number in range(bench.scale.calendars)]
     sandbox = Sandbox()
-    reads = _timed(sandbox)
+    reads = timed(sandbox)
     commits: list[tuple[float, str]] = []
     async with sandbox:
         sandbox.aircall.switches.budget = Window(10_000)
@@ -65,8 +65,8 @@ async def measure(bench: Bench) -> Measured:
             await sandbox.settle()
             # A channel's first message has each calendar read once more, and that read holds back the next.
             await asyncio.sleep(2 * APART_SECONDS)
-            async with _watched(bench.folder / "state" / "calsyncd.db", commits):
-                with _one_write(bench.folder) as write:
+            async with watched(bench.folder / "state" / "calsyncd.db", commits):
+                with one_write(bench.folder) as write:
                     changed, writes = await _changes(sandbox, emails, bench.scale.notifications, write)
                 begun = await _meetings(sandbox, emails)
         looks = {
@@ -74,24 +74,24 @@ async def measure(bench: Bench) -> Measured:
             for email, user in users.items()
         }
     kept = {email: [at for at, key in commits if key == f"{email}/{email}"] for email in emails}
-    beyond = [_beyond(at, email, reads, kept) for email, at in changed]
-    felt = [_beyond(at, email, reads, looks) for email, at in begun]
-    samples = {"calsyncd": beyond, "one write with fsync": writes}
-    return Measured("notifications", TITLE, HOW, _figures(beyond, writes, felt), samples)
+    planned = [beyond(at, email, reads, kept) for email, at in changed]
+    felt = [beyond(at, email, reads, looks) for email, at in begun]
+    samples = {"calsyncd": planned, "one write with fsync": writes}
+    return Measured("notifications", TITLE, HOW, _figures(planned, writes, felt), samples)
 
 
-def _figures(beyond: list[float], writes: list[float], felt: list[float]) -> tuple[Figure, ...]:
+def _figures(planned: list[float], writes: list[float], felt: list[float]) -> tuple[Figure, ...]:
     limit = "one write with fsync"
     least = {percent: percentile(writes, percent) * 1e3 for percent in (50, 99)}
     at_most = Goal("value", "at most", 50.0)
     return (
-        Figure("p50", "p50", percentile(beyond, 50) * 1e3, "ms", least[50], limit),
-        Figure("p99", "p99", percentile(beyond, 99) * 1e3, "ms", least[99], limit, at_most),
+        Figure("p50", "p50", percentile(planned, 50) * 1e3, "ms", least[50], limit),
+        Figure("p99", "p99", percentile(planned, 99) * 1e3, "ms", least[99], limit, at_most),
         Figure("to the look it asks for, p50", "look", percentile(felt, 50) * 1e3, "ms", least[50], limit),
     )
 
 
-def _timed(sandbox: Sandbox) -> list[Read]:
+def timed(sandbox: Sandbox) -> list[Read]:
     """Note every list request of the sandbox's Google, around all that the sandbox does about it."""
     reads: list[Read] = []
 
@@ -108,7 +108,7 @@ def _timed(sandbox: Sandbox) -> list[Read]:
 
 
 @asynccontextmanager
-async def _watched(database: Path, commits: list[tuple[float, str]]) -> AsyncIterator[None]:
+async def watched(database: Path, commits: list[tuple[float, str]]) -> AsyncIterator[None]:
     """Note in `commits` when which calendar's transaction became visible."""
 
     async def collect() -> None:
@@ -128,7 +128,7 @@ async def _watched(database: Path, commits: list[tuple[float, str]]) -> AsyncIte
 
 
 @contextmanager
-def _one_write(folder: Path) -> Iterator[Callable[[], float]]:
+def one_write(folder: Path) -> Iterator[Callable[[], float]]:
     """A function that appends and syncs, and says how many seconds that took."""
     descriptor = os.open(folder / "synced", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     data = bytes(WRITE_BYTES)
@@ -178,7 +178,7 @@ def _insert(sandbox: Sandbox, email: str, start: float, seconds: float) -> None:
     sandbox.google.insert(email, times)
 
 
-def _beyond(at: float, email: str, reads: Sequence[Read], seen: Mapping[str, Sequence[float]]) -> float:
+def beyond(at: float, email: str, reads: Sequence[Read], seen: Mapping[str, Sequence[float]]) -> float:
     """Seconds from a change at `at` to the first of `seen` after the read that it led to, less Google's own."""
     read = next((one for one in reads if one.arrived >= at and one.path.endswith(f"/{email}/events")), None)
     if read is None:

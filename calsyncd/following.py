@@ -186,10 +186,20 @@ class Following:
 
 def _agents(agents: Iterable[config.Agent]) -> list[Agent]:
     return [
-        Agent(agent.email, agent.aircall_user, agent.rules.in_force(), observe=agent.mode == "observe")
-        for agent in agents
+        Agent(agent.email, agent.aircall_user, rules, observe=agent.mode == "observe")
+        for agent, rules in _with_rules(agents)
     ]
 
 
 def _calendars(agents: Iterable[config.Agent]) -> dict[str, tuple[tuple[str, ...], Rules]]:
-    return {agent.email: (agent.calendars, agent.rules.in_force()) for agent in agents}
+    return {agent.email: (agent.calendars, rules) for agent, rules in _with_rules(agents)}
+
+
+def _with_rules(agents: Iterable[config.Agent]) -> Iterator[tuple[config.Agent, Rules]]:
+    """Each with the rules in force, which are one and the same for all who share them in the settings."""
+    made: dict[int, Rules] = {}
+    for agent in agents:
+        key = id(agent.rules)
+        if key not in made:
+            made[key] = agent.rules.in_force()
+        yield agent, made[key]

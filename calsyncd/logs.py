@@ -157,8 +157,9 @@ MASK = "***"
 SHORTEST_SECRET = 6
 """Anything shorter is no secret, and would blot out half of the log."""
 
-MAX_LEARNED = 8192
-"""Access tokens live for an hour: those learned longest ago have expired."""
+MAX_LEARNED = 32768
+"""Access tokens live for an hour, and each was asked for with a secret of its own: these are 10,000 agents' of an hour
+and a half. Those learned longest ago have expired."""
 
 _LONG_LINE = 16
 _SHAPES = re.compile(
@@ -176,19 +177,21 @@ _SHAPES = re.compile(
 class Redactor:
     """Replaces known secrets, and what looks like one, by `***`.
 
-    The time it takes does not grow with the number of secrets: every place of the text is looked up by its first
-    characters.
+    The time it takes does not grow with the number of secrets: a place of the text is looked up by its first
+    characters, and then once for each length of a secret that begins so. Of a secret that was learned only hashes are
+    kept beside itself: thousands of access tokens, in all their forms, are to take little memory.
     """
 
     def __init__(self, most: int = MAX_LEARNED) -> None:
         self._most = most
-        self._forms: dict[str, list[str]] = {}
+        self._forms: set[int] = set()
+        self._lengths: dict[str, dict[int, int]] = {}
         self._given: frozenset[str] = frozenset()
         self._learned: dict[str, None] = {}
 
     def replace(self, secrets: Iterable[str]) -> None:
         """Forget what was known; know `secrets`."""
-        self._forms = {}
+        self._forms, self._lengths = set(), {}
         self._given = frozenset(secrets)
         self._learned = {}
         for secret in self._given:
@@ -220,7 +223,7 @@ class Redactor:
         return _SHAPES.sub(MASK, self._without_known(text))
 
     def _without_known(self, text: str) -> str:
-        heads = self._forms
+        heads = self._lengths
         hits = [i for i in range(len(text) - SHORTEST_SECRET + 1) if text[i : i + SHORTEST_SECRET] in heads]
         if not hits:
             return text
@@ -229,28 +232,31 @@ class Redactor:
         for i in hits:
             if i < end:
                 continue
-            for form in heads[text[i : i + SHORTEST_SECRET]]:
-                if text.startswith(form, i):
+            for length in sorted(heads[text[i : i + SHORTEST_SECRET]], reverse=True):
+                if i + length <= len(text) and hash(text[i : i + length]) in self._forms:
                     parts += (text[end:i], MASK)
-                    end = i + len(form)
+                    end = i + length
                     break
         parts.append(text[end:])
         return "".join(parts)
 
     def _add(self, secret: str) -> None:
         for form in forms(secret):
-            same_head = self._forms.setdefault(form[:SHORTEST_SECRET], [])
-            if form not in same_head:
-                same_head.append(form)
-                same_head.sort(key=len, reverse=True)
+            if hash(form) not in self._forms:
+                self._forms.add(hash(form))
+                same_head = self._lengths.setdefault(form[:SHORTEST_SECRET], {})
+                same_head[len(form)] = same_head.get(len(form), 0) + 1
 
     def _remove(self, secret: str) -> None:
         for form in forms(secret):
-            same_head = self._forms.get(form[:SHORTEST_SECRET], [])
-            if form in same_head:
-                same_head.remove(form)
+            if hash(form) in self._forms:
+                self._forms.remove(hash(form))
+                same_head = self._lengths[form[:SHORTEST_SECRET]]
+                same_head[len(form)] -= 1
+                if not same_head[len(form)]:
+                    del same_head[len(form)]
                 if not same_head:
-                    del self._forms[form[:SHORTEST_SECRET]]
+                    del self._lengths[form[:SHORTEST_SECRET]]
 
 
 def forms(secret: str) -> set[str]:

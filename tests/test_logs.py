@@ -350,7 +350,8 @@ def test_learned_secrets_are_bounded() -> None:
     assert redactor.clean("configured-secret") == "***"
     assert redactor.clean("079-access-token") == "079-access-token"
     assert redactor.clean("080-access-token 099-access-token") == "*** ***"
-    assert sum(map(len, redactor._forms.values())) < 21 * 20
+    assert len(redactor._forms) < 21 * 20
+    assert sum(sum(lengths.values()) for lengths in redactor._lengths.values()) == len(redactor._forms)
 
 
 def test_a_secret_that_is_learned_again_is_not_forgotten() -> None:
@@ -409,6 +410,29 @@ def test_many_secrets_cost_no_more_than_few() -> None:
 
     assert redactor.clean("nothing here " * 50) == "nothing here " * 50
     assert redactor.clean(f"x{2999:016x}-some-tokeny") == "x***y"
+
+
+def test_secrets_that_begin_alike_cost_no_more_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All access tokens begin alike: neither a new one nor a line of the log is compared with each of the others."""
+    redactor = logs.Redactor()
+    for number in range(5000):
+        redactor.learn(f"ya29.c.{number:05d}-an-access-token-of-somebody")
+
+    looked_up = 0
+
+    class Counting(set[int]):
+        def __contains__(self, form: object) -> bool:
+            nonlocal looked_up
+            looked_up += 1
+            return super().__contains__(form)
+
+    monkeypatch.setattr(redactor, "_forms", Counting(redactor._forms))
+    redactor.learn("ya29.c.99999-an-access-token-of-somebody")
+    assert looked_up < 50
+    looked_up = 0
+    told = redactor.clean("with ya29.c.04711-an-access-token-of-somebody and ya29.c")
+    assert told == "with *** and ya29.c"
+    assert looked_up < 50
 
 
 def test_closed_stdout_stops_nothing() -> None:

@@ -209,7 +209,9 @@ class Settings(Section):
         listed = next((agent for agent in self.agents if agent.email == email.lower()), None)
         if listed is not None:
             return listed
-        return _complete(Agent(email=email, aircall_user=aircall_user), self.rules, self.teams, self.mode)
+        agent = Agent(email=email, aircall_user=aircall_user)
+        teams = {name: team for name, team in self.teams.items() if agent.email in team.agents}
+        return _Complete(self.rules, teams, self.mode).of(agent)
 
     def origin(self, agent: Agent, key: str) -> str:
         """Where the rule of this key stands that holds for `agent`: agent, team NAME, company or default."""
@@ -249,7 +251,8 @@ class Settings(Section):
     def _all_complete(cls, value: tuple[Agent, ...], info: ValidationInfo) -> tuple[Agent, ...]:
         known = info.data
         company, teams, mode = known.get("rules", Rules()), known.get("teams", {}), known.get("mode", "act")
-        return tuple(_complete(agent, company, teams, mode) for agent in value)
+        complete = _Complete(company, teams, mode)
+        return tuple(complete.of(agent) for agent in value)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -303,12 +306,29 @@ def _only(section: object, key: str, *others: str) -> bool:
     return key in given and not given & set(others)
 
 
-def _complete(agent: Agent, company: Rules, teams: Mapping[str, Team], mode: str) -> Agent:
-    """The agent with the rules and the mode that hold for them."""
-    own = [team for team in teams.values() if agent.email in team.agents]
-    of_team = next((team.mode for team in reversed(own) if team.mode is not None), None)
-    rules = laid_over([company, *(team.rules for team in own), agent.rules])
-    return agent.model_copy(update={"rules": rules, "mode": agent.mode or of_team or mode})
+class _Complete:
+    """Gives agents the rules and the mode that hold for them; rules that all of some teams share are made once."""
+
+    def __init__(self, company: Rules, teams: Mapping[str, Team], mode: str) -> None:
+        self._company = company
+        self._mode = mode
+        self._teams: dict[str, list[Team]] = {}
+        for team in teams.values():
+            for email in team.agents:
+                self._teams.setdefault(email, []).append(team)
+        self._shared: dict[tuple[int, ...], Rules] = {}
+
+    def of(self, agent: Agent) -> Agent:
+        """The agent, complete."""
+        own = self._teams.get(agent.email, [])
+        of_team = next((team.mode for team in reversed(own) if team.mode is not None), None)
+        which = tuple(map(id, own))
+        rules = self._shared.get(which) if not agent.rules.model_fields_set else None
+        if rules is None:
+            rules = laid_over([self._company, *(team.rules for team in own), agent.rules])
+            if not agent.rules.model_fields_set:
+                self._shared[which] = rules
+        return agent.model_copy(update={"rules": rules, "mode": agent.mode or of_team or self._mode})
 
 
 def _marked_members(teams: dict[Any, Any], agents: object) -> dict[Any, Any]:
@@ -326,6 +346,7 @@ def _marked_members(teams: dict[Any, Any], agents: object) -> dict[Any, Any]:
             continue
         says = _said(team)
         shown: list[object] = []
+        before: set[str] = set()
         for member in members:
             shown.append(member)
             if not isinstance(member, str):
@@ -333,7 +354,7 @@ def _marked_members(teams: dict[Any, Any], agents: object) -> dict[Any, Any]:
             email = member.lower()
             others = ((key, *said.setdefault((email, key), (str(name), value)), value) for key, value in says.items())
             differs = next(((key, first) for key, first, other, value in others if other != value), None)
-            if email in (one.lower() for one in members[: len(shown) - 1] if isinstance(one, str)):
+            if email in before:
                 shown[-1] = fields.Clash("is in this team already")
             elif isinstance(agents, list) and email not in listed and "@" in email:
                 shown[-1] = fields.Clash("no agent under agents has this e-mail address")
@@ -342,6 +363,7 @@ def _marked_members(teams: dict[Any, Any], agents: object) -> dict[Any, Any]:
                 shown[-1] = fields.Clash(
                     f"is in teams.{spell((first,))} too, whose {key} is another: give both the same, or leave one out"
                 )
+            before.add(email)
         marked[name] = team | {"agents": shown}
     return marked
 

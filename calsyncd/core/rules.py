@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from calsyncd.core.hours import WorkingHours, zone_of
@@ -120,7 +121,7 @@ class Rules:
     @property
     def setting(self) -> Setting:
         """What is wanted during an event of which nothing more special is said."""
-        return Setting(UNAVAILABLE, self.substatus)
+        return _unavailable(self.substatus)
 
     @property
     def reads(self) -> Reads:
@@ -154,13 +155,19 @@ def wanted(event: Event, rules: Rules) -> tuple[Setting, int]:
     """
     for rank, (pattern, substatus) in enumerate(rules.substatus_by_title):
         if pattern in event.titles:
-            return Setting(UNAVAILABLE, substatus), rank
+            return _unavailable(substatus), rank
     types = {name for name, is_so in (*_types(event), ("all_day", event.all_day)) if is_so}
     titles = len(rules.substatus_by_title)
     for rank, (name, substatus) in enumerate(rules.substatus_by_type, titles):
         if name in types:
-            return Setting(UNAVAILABLE, substatus), rank
+            return _unavailable(substatus), rank
     return rules.setting, titles + len(rules.substatus_by_type)
+
+
+@lru_cache(maxsize=64)
+def _unavailable(substatus: str | None) -> Setting:
+    """One and the same for all who are kept in memory."""
+    return Setting(UNAVAILABLE, substatus)
 
 
 def _types(event: Event) -> tuple[tuple[str, bool], ...]:

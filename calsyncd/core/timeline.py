@@ -126,7 +126,9 @@ def build(events: Iterable[Event], rules: Rules, by_hand: ByHand = NOTHING) -> T
     counted.sort(key=lambda one: (one.start, one.end, one.span.event))
     padded = tuple(one.span for one in counted)
     away = tuple(one.span for one in counted if one.away)
-    return Timeline(spans, padded, away, outside, skipped)
+    # Most meetings stand alone: theirs is one span, kept once.
+    known = {span: span for span in padded}
+    return Timeline(tuple(known.get(span, span) for span in spans), padded, away, outside, skipped)
 
 
 def verdict(event: Event, rules: Rules, by_hand: ByHand = NOTHING) -> Verdict:
@@ -203,8 +205,12 @@ def _begin(spans: list[Span], rules: Rules, by_hand: ByHand, skipped: tuple[Span
             held += run
             continue
         begin = _begins(start, end, rules, by_hand)
-        held += [replace(span, start=max(span.start, begin)) for span in run if begin is not None and span.end > begin]
+        held += [_from(span, begin) for span in run if begin is not None and span.end > begin]
     return tuple(held)
+
+
+def _from(span: Span, begin: float) -> Span:
+    return span if span.start >= begin else replace(span, start=begin)
 
 
 def _begins(start: float, end: float, rules: Rules, by_hand: ByHand) -> float | None:

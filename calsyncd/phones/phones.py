@@ -89,6 +89,7 @@ class Phones:
         self._guards = Guards(roster, record, metrics, presence)
         self._presence = presence
         self._touched: set[str] = set()
+        self._by_user: dict[int, Agent] = {}
         self._needy: set[str] = set()
         self._curious: set[str] = set()
         self._crowds = Crowds(budget, spending or Spending())
@@ -177,13 +178,23 @@ class Phones:
 
         It happened at `at` by Aircall's clock, if it says so.
         """
-        agent = next((one for one in self._roster.agents.values() if one.user == user and one.configured), None)
+        agent = self._of_user(user)
         if agent is None:
             return
         facts = agent.facts.hinted(status, self._clock.now(), putting=agent.putting, at=at)
         if facts != agent.facts:
             agent.facts = facts
             self.touch(agent.email)
+
+    def _of_user(self, user: int) -> Agent | None:
+        """Who is followed as this Aircall user; each is searched for once."""
+        agents, found = self._roster.agents, self._by_user.get(user)
+        if found is None or found.user != user or not found.configured or agents.get(found.email) is not found:
+            found = next((one for one in agents.values() if one.user == user and one.configured), None)
+            self._by_user.pop(user, None)
+            if found is not None:
+                self._by_user[user] = found
+        return found
 
     def users_changed(self) -> None:
         """Somebody joined or left the company: list everybody soon, but not all the time."""

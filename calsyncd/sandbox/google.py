@@ -157,6 +157,11 @@ class GoogleSandbox(SandboxServer):
         """An event or instance as it is stored."""
         return self.calendars[calendar].get(event)
 
+    def page(self, calendar: str, query: Mapping[str, str]) -> Resource:
+        """What the calendar's owner would get for a list request with these parameters, with every field."""
+        found = self.calendars[calendar]
+        return self._lists.answer(found, found.owner, "owner", [*query.items()])
+
     def expire_sync_tokens(self, calendar: str | None = None) -> None:
         """Let the sync tokens of a calendar, or all, be answered with 410."""
         self._lists.expire_sync_tokens(calendar)

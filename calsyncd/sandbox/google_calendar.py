@@ -117,6 +117,12 @@ class Calendar:
             guests.append({"email": email, "responseStatus": answer})
         return self.patch(name, {"attendees": guests})
 
+    def clear(self) -> None:
+        """Hold nothing of what there was: a list that goes on from now is the same without it."""
+        self._items.clear()
+        self._series.clear()
+        self.revisions.clear()
+
     def items(self, *, single: bool, deleted_series: DeletedSeries) -> list[Item]:
         """Everything there is and was, oldest change first: what lists and deltas select from."""
         found: list[Item] = []

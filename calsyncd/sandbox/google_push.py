@@ -98,6 +98,7 @@ class Push:
         self.switches = PushSwitches()
         self.notifications: list[Notification] = []
         self.channels: dict[str, Channel] = {}
+        self._of_calendar: dict[str, list[Channel]] = {}
         self._postman = postman
         self._now = now
         self._used: set[str] = set()
@@ -107,8 +108,7 @@ class Push:
     async def watch(self, calendar: str, uri: str, user: str, maker: str, body: Any) -> dict[str, Any]:
         """Make a channel and announce it; returns the answer to the watch request."""
         channel = self._accepted(calendar, uri, user, maker, body)
-        self._used.add(channel.id)
-        self.channels[channel.id] = channel
+        self.add(channel)
         if self.switches.sync_first:
             await self._send(channel, "sync", 1)
         else:
@@ -123,6 +123,12 @@ class Push:
         if channel.token is not None:
             answer["token"] = channel.token
         return answer
+
+    def add(self, channel: Channel) -> None:
+        """Have this channel, however it came to be."""
+        self._used.add(channel.id)
+        self.channels[channel.id] = channel
+        self._of_calendar.setdefault(channel.calendar, []).append(channel)
 
     def stop(self, user: str, maker: str, body: Any) -> None:
         """Stop a channel; it is refused unless it lives and these credentials made it."""
@@ -141,15 +147,15 @@ class Push:
         """The channels that are neither stopped nor expired."""
         return [
             channel
-            for channel in self.channels.values()
-            if self._is_live(channel) and calendar in {None, channel.calendar}
+            for channel in (self.channels.values() if calendar is None else self._of_calendar.get(calendar, ()))
+            if self._is_live(channel)
         ]
 
     def changed(self, calendar: str, state: str = "exists") -> None:
         """Tell every channel of the calendar that something changed."""
-        for channel in self.channels.values():
+        for channel in self._of_calendar.get(calendar, ()):
             is_late = channel.stopped and self.switches.after_stop > 0
-            if channel.calendar != calendar or not (self._is_live(channel) or is_late):
+            if not (self._is_live(channel) or is_late):
                 continue
             if is_late:
                 self.switches.after_stop -= 1

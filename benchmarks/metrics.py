@@ -1,0 +1,47 @@
+"""What a running daemon tells of itself at /metrics."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import aiohttp
+
+from benchmarks.figures import MeasureError
+
+
+@dataclass(frozen=True, slots=True)
+class Lags:
+    """How many timers were at most so many seconds late, by that bound."""
+
+    counts: dict[float, float]
+
+    def less(self, before: Lags) -> Lags:
+        """Those that came after `before`."""
+        return Lags({bound: number - before.counts.get(bound, 0.0) for bound, number in self.counts.items()})
+
+    def bound(self, part: float) -> float:
+        """The least bound that this part of all timers was not later than; infinite beyond the last one."""
+        total = max(self.counts.values(), default=0.0)
+        return min((bound for bound, number in self.counts.items() if number >= part * total), default=float("inf"))
+
+
+async def lags(admin: str) -> Lags:
+    """How late the daemon's timers have been since its start."""
+    text = await told(admin)
+    found = re.findall(r'^calsyncd_loop_lag_seconds_bucket\{le="([^"]+)"\} (\S+)$', text, re.MULTILINE)
+    return Lags({float(bound): float(number) for bound, number in found})
+
+
+async def number(admin: str, pattern: str) -> float:
+    """The one number that follows the text of this pattern at the beginning of a line."""
+    found = re.search(rf"^{pattern} (\S+)$", await told(admin), re.MULTILINE)
+    if found is None:
+        raise MeasureError(f"the daemon's metrics do not tell of {pattern}")
+    return float(found[1])
+
+
+async def told(admin: str) -> str:
+    """All of it."""
+    async with aiohttp.ClientSession() as session, session.get(f"http://{admin}/metrics") as answer:
+        return await answer.text()
