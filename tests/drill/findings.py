@@ -39,7 +39,7 @@ class Findings:
 
 @dataclass
 class Bench:
-    """Where drills get their guests from. One guest serves many drills; one after which a drill failed, no more."""
+    """Where drills get their guests from, one at a time."""
 
     image: Image
     folder: Path
@@ -48,15 +48,9 @@ class Bench:
 
     @asynccontextmanager
     async def guest(self) -> AsyncIterator[Guest]:
-        """A running guest; whoever uses it moves their own company in."""
-        if self._guest is None:
-            self._guest = self._made()
-            await self._guest.__aenter__()
-        try:
-            yield self._guest
-        except BaseException:
-            await self.close()
-            raise
+        """A running guest, with a fresh disk. It runs on after the drill, so that it can be asked what went wrong."""
+        self._guest = await self.alone()
+        yield await self._guest.__aenter__()
 
     async def alone(self, rtc: str = "base=utc") -> Guest:
         """A guest for one drill, beside which no other runs; with a disk of its own, and not yet switched on."""
@@ -70,14 +64,14 @@ class Bench:
         return Guest(self.image, folder, rtc)
 
     async def told(self) -> str:
-        """The last that the shared guest's daemon logged, for whoever looks why a drill failed."""
+        """The last that the last guest's daemon logged, for whoever looks why a drill failed."""
         if self._guest is None:
             return ""
         said = await self._guest.run("journalctl --unit=calsyncd --output=short-precise --no-pager --lines=40")
         return said.out
 
     async def close(self) -> None:
-        """Switch the shared guest off."""
+        """Switch the guest off."""
         if self._guest is not None:
             await self._guest.cut()
             self._guest = None
