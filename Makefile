@@ -84,14 +84,8 @@ soak: $(VENV)/.test
 bench: $(VENV)/.demo
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
-flame: $(VENV)/.demo .venv-tools/flame/.done
-	$(BIN)/python -m benchmarks.flame --py-spy .venv-tools/flame/bin/py-spy $(ARGS)
-
-# What only a make target needs is beside the environment.
-.venv-tools/flame/.done: requirements/tools-flame.txt
-	@$(PYTHON) -m venv .venv-tools/flame
-	@.venv-tools/flame/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools-flame.txt
-	@touch $@
+flame: $(VENV)/.demo $(TOOLS)/flame/.done
+	$(BIN)/python -m benchmarks.flame --py-spy $(TOOLS)/flame/bin/py-spy $(ARGS)
 
 bench-agents: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.agents --docs $(ARGS)
