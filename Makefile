@@ -38,11 +38,11 @@ $(TOOLS)/%/.done: requirements/tools-%.txt
 demo: $(VENV)/.demo
 	@$(BIN)/calsyncd demo $(if $(SECONDS),--seconds $(SECONDS))
 
-# Most tests wait for most of their time: two processes share them, and then come those that bear nobody beside them.
+# Most tests wait for most of their time: three processes share them, and then come those that bear nobody beside them.
 test: $(VENV)/.test $(NPM)
 ifeq ($(ARGS),)
 	@status=0; set -x; \
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone" || status=1; \
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not alone" || status=1; \
 	$(BIN)/python -m pytest -m alone || status=1; \
 	exit $$status
 else
