@@ -80,7 +80,7 @@ class Http:
             resolver=self._resolver,
             socket_factory=_socket,
             use_dns_cache=False,
-            ssl=ssl.create_default_context(),
+            ssl=tls_context(),
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -168,6 +168,13 @@ class Http:
         except (ValueError, TypeError, OverflowError):
             return
         self._observer.date_seen(service, date.timestamp())
+
+
+def tls_context() -> ssl.SSLContext:
+    """Whom the system trusts, by TLS 1.2 or newer: some builds of Python leave that to OpenSSL's settings."""
+    context = ssl.create_default_context()
+    context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
+    return context
 
 
 def _socket(address: aiohttp.AddrInfoType) -> socket.socket:

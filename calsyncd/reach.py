@@ -15,7 +15,6 @@ import asyncio
 import hmac
 import re
 import secrets
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -23,7 +22,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from calsyncd.core.retry import backoff, spread
-from calsyncd.http import ProxyFault, proxy_for, reason_of
+from calsyncd.http import ProxyFault, proxy_for, reason_of, tls_context
 from calsyncd.logs import get_logger
 from calsyncd.resolver import Resolver
 from calsyncd.scheduler import Scheduler
@@ -73,7 +72,7 @@ async def look(base: str, prove: Callable[[str], str], environ: Mapping[str, str
     nonce = secrets.token_hex(16)
     url = f"{base}{PATH}{nonce}"
     # Loading the certificates takes as long as a boundary may be late.
-    context = await asyncio.to_thread(ssl.create_default_context)
+    context = await asyncio.to_thread(tls_context)
     connector = aiohttp.TCPConnector(ssl=context, resolver=Resolver(), use_dns_cache=False, force_close=True)
     session = aiohttp.ClientSession(
         connector=connector, timeout=_TIMEOUT, trust_env=False, headers={"User-Agent": "calsyncd"}
