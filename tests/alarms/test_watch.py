@@ -386,9 +386,9 @@ async def test_who_does_not_connect_is_told_of_though_we_restart_each_day(tmp_pa
         await first.begin()
         await first.a_while(30)
         assert await kept(0, 30)
-        await first.a_while(HOUR)
-        assert await kept(HOUR - 60, HOUR + 60)
-        await first.a_while(11 * HOUR - 60)
+        await first.a_while(HOUR + 60)
+        assert await kept(HOUR - 60, HOUR + 120)
+        await first.a_while(11 * HOUR - 120)
     assert await kept(12 * HOUR - 60, 12 * HOUR)
 
     async with Company(tmp_path, 2, after=13 * HOUR) as second:
