@@ -18,7 +18,7 @@ from calsyncd.ledger import parse
 from tests.acceptance.running import Running
 from tests.faults.busy import Company
 
-RIGHT_SECONDS = 30.0
+RIGHT_SECONDS = 10.0
 """After a start, or a change, everybody's phone is right within this, on a machine that others use too."""
 
 PATIENCE = 5

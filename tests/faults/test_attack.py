@@ -184,13 +184,13 @@ async def test_everybody_is_right_under_attack(sandbox: Sandbox, launch: Launch)
         f" forged {forged}, odd {odd_public}, {odd_admin}, slow ones cut {told['cuts']} times"
     )
     # This process is Google and Aircall, and both cores are the attackers' too: so many times a quiet second's.
-    assert statistics.median(stormy) < 200 * max(0.02, statistics.median(calm))
-    assert max(stormy) < 400 * max(0.02, *calm)
+    assert statistics.median(stormy) < max(0.5, 20 * statistics.median(calm))
+    assert max(stormy) < max(2.0, 40 * max(calm))
     assert grown < 64
-    assert followed < 30
+    assert followed < 10
     assert set(genuine) <= {"200", "503", "none"}
     assert set(forged) <= {"404", "503", "none"}
-    assert genuine["200"] > seconds * MANY_PER_SECOND / 20
+    assert genuine["200"] > seconds * MANY_PER_SECOND / 4
     assert 1 <= len([at for at in fetches(sandbox, FLOODED) if at > began]) <= (time.time() - began) / 2 + 2
     assert len([at for at in fetches(sandbox, met[0]) if at > began]) <= 1
     assert not {"500", "502"} & {*odd_public, *odd_admin}

@@ -35,6 +35,7 @@ class SocketWorld(World):
         super().__init__(*args, **options)
         self.loop.on_sockets = True
         self._open: set[str] = set()
+        self._of_life: set[str] = set()
         self._numbers = map(str, itertools.count(1))
         self._real_serve = serve
         self._address: str | None = None
@@ -85,8 +86,15 @@ class SocketWorld(World):
         self.loop.transit.add(number)
         return number
 
+    def life_sends(self) -> str:
+        """The same for a request of the daemon's, which nobody waits for any more once it is killed."""
+        number = self.sends()
+        self._of_life.add(number)
+        return number
+
     def has(self, number: str) -> None:
         """Its answer is here, or nobody waits for it any more."""
+        self._of_life.discard(number)
         self._open.discard(number)
         self.loop.transit.discard(number)
 
@@ -140,6 +148,8 @@ class SocketWorld(World):
         alive = self.life is not None
         super().kill(down)
         if alive:
+            for number in list(self._of_life):
+                self.has(number)
             self._post.map(PUBLIC_ORIGIN, None)
             for transport in list(self.loop._transports.values()):  # type: ignore[attr-defined]
                 transport.abort()
@@ -173,7 +183,7 @@ class Traced(Http):
         parts = urlsplit(url)
         text = "&".join(part for part in (parts.query, urlencode(query, quote_via=quote) if query else "") if part)
         world.sent(service, method, path, text, body)
-        number = world.sends()
+        number = world.life_sends()
         status: int | None = None
         try:
             answer = await super().request(

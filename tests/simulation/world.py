@@ -755,6 +755,7 @@ class World:
             return
         self.watch.all_right(quiet_since=since)
         found = self.life.daemon if self.life is not None else None
+        self.watch.checked["alive"] += 1
         if found is None or self.life is None:
             self.watch.wrong("alive", "no daemon runs")
         else:
