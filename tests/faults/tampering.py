@@ -50,5 +50,8 @@ async def tampered(
 
 
 def _all_attached(pid: int) -> bool:
-    threads = list(Path(f"/proc/{pid}/task").iterdir())
-    return all("TracerPid:\t0\n" not in (thread / "status").read_text() for thread in threads)
+    # Whoever is killed as soon as it is attached to is gone by now.
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        return all("TracerPid:\t0\n" not in (thread / "status").read_text() for thread in threads)
+    return True
