@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from .weather import KINDS, Kind
@@ -40,6 +40,8 @@ class Company:
     disk_seconds: float
     vitals: float
     token_life: int
+    everybody: bool = False
+    floor: int = 0
 
     @property
     def calm_at(self) -> float:
@@ -85,16 +87,16 @@ def drawn(seed: int, depth: Depth = "cut", *, days: int | None = None, agents: i
     full = chance.random()
     cut = depth == "cut"
     push = chance.random() < 0.85
-    size = agents or (chance.choice((1, 3, 10, 25, 40, 60, 80, 200)) if cut else chance.choice((2, 4, 8)))
+    size = agents or chance.choice((1, 3, 10, 25, 40, 60, 80, 200) if cut else (2, 4, 8, 25, 60))
     large = size > 80
-    chosen = Company(
+    company = Company(
         seed=seed,
         depth=depth,
         days=days or (1 if full < 0.01 else chance.choice((2, 3, 7, 14, 14)) if cut else 1),
         agents=size,
         strangers=chance.randint(1, 4),
         per_minute=100 if large else chance.choice((30, 60, 100, 100, 120)),
-        poll=chance.choice((1800.0, 3600.0, 14_400.0, 14_400.0)) if cut else chance.choice((600.0, 1800.0)),
+        poll=chance.choice((1800.0, 3600.0, 14_400.0, 14_400.0) if cut else (600.0, 1800.0, 14_400.0, 14_400.0)),
         poll_without_push=chance.choice((600.0, 3600.0, 14_400.0)) if push else chance.choice((1800.0, 7200.0)),
         push=push,
         webhooks=large or chance.random() < 0.8,
@@ -107,7 +109,17 @@ def drawn(seed: int, depth: Depth = "cut", *, days: int | None = None, agents: i
         vitals=5.0 if full < 0.01 else 600.0,
         token_life=chance.choice((3599, 21_600, 86_399, 86_399)) if cut else 3599,
     )
+    chosen = _with_a_roster(company, chance)
     return Script(chosen, tuple(_Drawer(chosen, chance).actions()))
+
+
+def _with_a_roster(company: Company, chance: random.Random) -> Company:
+    """Some name no agents but say `all`, and some keep a few on the phones."""
+    if chance.random() < 0.2:
+        return replace(company, everybody=True, observed=0)
+    if company.agents > 2 and chance.random() < 0.2:
+        return replace(company, floor=chance.randint(1, 2))
+    return company
 
 
 class _Drawer:
@@ -252,6 +264,16 @@ class _Drawer:
             self._do(when(), "channels die", share=chance.choice((0.3, 1.0)))
         for _ in range(self._often(0.3 * wild)):
             self._do(when(), chance.choice(("sync tokens gone", "access tokens gone")))
+        for _ in range(self._often(0.4 * wild)):
+            at = when()
+            who = self._who()
+            self._do(at, "access", who=who, granted=False)
+            self._do(min(at + chance.choice((90.0, 4000.0, 20_000.0)), calm), "access", who=who, granted=True)
+        for _ in range(self._often(0.4 * wild)):
+            at = when()
+            who = self._who()
+            self._do(at, "pause", who=who)
+            self._do(min(at + chance.choice((60.0, 1800.0, 7200.0)), calm), "resume", who=who)
         for _ in range(self._often(0.3 * wild)):
             most = chance.choice((1, 2, 5))
             self._do(when(), "pages", most=most, empty=chance.choice((0, 2)), repeat=chance.random() < 0.5)

@@ -99,8 +99,11 @@ class BrokenError(Exception):
 class Watch:
     """The invariants; `checked` counts how often each was looked at."""
 
-    def __init__(self, people: Iterable[Person], ledger: Path, now: Callable[[], float], per_minute: int) -> None:
+    def __init__(
+        self, people: Iterable[Person], ledger: Path, now: Callable[[], float], *, per_minute: int, floor: int
+    ) -> None:
         self.people = {person.user: person for person in people}
+        self._floor = floor
         self.by_email = {person.email: person for person in self.people.values()}
         self.checked = dict.fromkeys(INVARIANTS, 0)
         self.broken: list[BrokenError] = []
@@ -282,13 +285,18 @@ class Watch:
                     self.wrong("right", f"{person.email} is {person.status}, not {' or '.join(sorted(person.own))}")
                 elif person.chosen_at < quiet_since - UNSEEN_SECONDS:
                     person.own = {person.status}
-            elif person.status != "unavailable" and not self._may_stand_back(person):
+            elif person.status != "unavailable" and not self._may_stand_back(person) and not self._is_kept():
                 self.wrong("right", f"{person.email} is {person.status} in a meeting")
 
     def _may_stand_back(self, person: Person) -> bool:
         """Whether something was done by hand or by phone that lets somebody be as they are to the end of a meeting."""
         begun = max((start for start, _ in person.spans if start <= self._now()), default=0.0)
         return max(person.chosen_at, person.called_at) > begun - UNSEEN_SECONDS
+
+    def _is_kept(self) -> bool:
+        """Whether so few are left on the phones that nobody more may be taken off."""
+        left = sum(person.touchable and person.status == "available" for person in self.people.values())
+        return left <= self._floor
 
     def owes_nobody(self, held: Iterable[str]) -> None:
         """Whoever is free and quiet is owed nothing."""

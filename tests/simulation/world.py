@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import logging
+import math
 import os
 import random
 import shutil
@@ -54,6 +55,7 @@ from .weather import Trouble, Weather
 FIRST_USER = 1001
 DISTURBANCE_SECONDS = 60.0
 GOOGLE_PORT, AIRCALL_PORT = 1001, 1002
+ADMIN = {"Host": "127.0.0.1:2", "Content-Type": "application/json"}
 
 KEPT_OF_STORY = 400
 RESTART_SECONDS = 5.0
@@ -116,7 +118,9 @@ class World:
         self.observed = {person.email: index < company.observed for index, person in enumerate(self.agents)}
         for person in self.agents:
             person.touchable = not self.observed[person.email]
-        self.watch = Watch(self.people, self.state / "ledger", self.machine.true, company.per_minute)
+        self.paused: set[str] = set()
+        ledger, true = self.state / "ledger", self.machine.true
+        self.watch = Watch(self.people, ledger, true, per_minute=company.per_minute, floor=company.floor)
         self.watch.clock_right = lambda: abs(self._shown_error()) < 1.0
         self._noted = 0
         self._settings: dict[bytes, config.Settings] = {}
@@ -135,7 +139,8 @@ class World:
             name = f"agent{index}" if index < company.agents else f"stranger{index}"
             email = f"{name}@company.test"
             user = FIRST_USER + index
-            self.google.add_user(email)
+            if index < company.agents or not company.everybody:
+                self.google.add_user(email)
             self.aircall.add_user(email, user_id=user)
             people.append(Person(email, user, is_agent=index < company.agents))
         return people
@@ -257,7 +262,9 @@ class World:
                 "webhooks": company.webhooks,
             },
             "rules": {"bridge": company.bridge, "on_manual_change": enforce},
-            "agents": [
+            "agents": "all"
+            if company.everybody
+            else [
                 {
                     "email": person.email,
                     "aircall_user": person.user,
@@ -267,6 +274,8 @@ class World:
                 if self.listed[person.email]
             ],
         }
+        if company.floor:
+            settings["dispatch"] = {"keep_available": {"all": company.floor}}
         if company.titles:
             settings["rules"]["ignore_titles"] = ["#phone"]
         if company.push:
@@ -674,21 +683,59 @@ class World:
             self.life.context.run(self.life.signals[number])
 
     def _do_reload(self, action: Action) -> None:
-        person, what, now = self.agents[action["who"]], action["what"], self.machine.true()
-        before = person.touchable
-        if what in ("leave", "join"):
+        person, what = self.agents[action["who"]], action["what"]
+        if what in ("leave", "join") and not self.company.everybody and person.email not in self.paused:
             self.listed[person.email] = what == "join"
-        elif what in ("observe", "act"):
+        elif what in ("observe", "act") and not self.company.everybody:
             self.observed[person.email] = what == "observe"
         if not any(self.listed.values()):
             self.listed[person.email] = True
-        person.touchable = self.listed[person.email] and not self.observed[person.email]
+        self._may_be_touched(person)
+        self._write_settings()
+        self._signal(signal.SIGHUP)
+
+    def _may_be_touched(self, person: Person) -> None:
+        before, now = person.touchable, self.machine.true()
+        email = person.email
+        person.touchable = self.listed[email] and not self.observed[email] and email not in self.paused
         if before and not person.touchable:
             person.touchable_until = now
         if before != person.touchable:
             person.released_at = now
-        self._write_settings()
-        self._signal(signal.SIGHUP)
+
+    def _do_access(self, action: Action) -> None:
+        person, suspended = self.agents[action["who"]], self.google.tokens.suspended
+        (suspended.discard if action["granted"] else suspended.add)(person.email)
+
+    def _do_pause(self, action: Action) -> None:
+        person = self.agents[action["who"]]
+        if self.listed[person.email]:
+            self.loop.beside(self._operate(person, "pause"))
+
+    def _do_resume(self, action: Action) -> None:
+        person = self.agents[action["who"]]
+        if person.email in self.paused:
+            self.loop.beside(self._operate(person, "resume"))
+
+    async def _operate(self, person: Person, deed: str) -> None:
+        """An operator asks until it is done; until then it may or may not be."""
+        person.touchable_until = person.released_at = math.inf
+        while not self._finished_yet():
+            life = self.life
+            if life is not None and len(life.apps) > 1:
+                ask = ask_app(life.apps[1], "POST", f"/api/v1/agents/{person.email}/{deed}", ADMIN, b"")
+                work = self.loop.create_task(ask, context=life.context)
+                await asyncio.wait([work], timeout=30.0)
+                status = work.result() if work.done() and not work.cancelled() else None
+                self.note(f"  operator: {deed} {person.email}: {status}")
+                if status == 200:
+                    break
+                if status is not None and status < 500:
+                    self.watch.wrong("alive", f"an operator's {deed} is answered {status}")
+            await asyncio.sleep(5.0)
+        (self.paused.add if deed == "pause" else self.paused.discard)(person.email)
+        person.touchable_until = person.released_at = self.machine.true()
+        self._may_be_touched(person)
 
     def _do_clock(self, action: Action) -> None:
         self.machine.set_clock(action["off"])
