@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from aiohttp import web
 
@@ -32,6 +32,8 @@ from calsyncd.sandbox.delivery import Postman
 from calsyncd.sandbox.faults import Json
 from calsyncd.sandbox.limits import Window
 from calsyncd.sandbox.server import Refusal, SandboxServer
+
+_Row = TypeVar("_Row")
 
 RateSignal = Literal["retry_after", "retry_after_date", "reset_seconds", "reset_milliseconds", "none"]
 RateBody = Literal["error", "message", "html", "empty"]
@@ -342,11 +344,10 @@ class AircallSandbox(SandboxServer):
 
     async def _list(self, request: web.Request) -> web.Response:
         self._check_version(request)
-        return self._paged(request, "users", [self._show(user) for user in self._ordered(request)])
+        return self._paged(request, "users", self._ordered(request), self._show)
 
     async def _live_list(self, request: web.Request) -> web.Response:
-        rows = [{"id": user.id, "availability": self._live_state(user)} for user in self._ordered(request)]
-        return self._paged(request, "users", rows)
+        return self._paged(request, "users", self._ordered(request), self._show_live)
 
     async def _live(self, request: web.Request) -> web.Response:
         return web.json_response({"availability": self._live_state(self._user(request, by_email=False))})
@@ -413,9 +414,11 @@ class AircallSandbox(SandboxServer):
             raise Refusal(400, error_body(400, "order must be asc or desc"))
         return [self.users.by_id[key] for key in sorted(self.users.by_id, reverse=order == "desc")]
 
-    def _paged(self, request: web.Request, name: str, rows: Sequence[Json]) -> web.Response:
+    def _paged(
+        self, request: web.Request, name: str, rows: Sequence[_Row], show: Callable[[_Row], Json]
+    ) -> web.Response:
         page, size = _number(request, "page", 1, None), _number(request, "per_page", 20, 50)
-        shown = list(rows[(page - 1) * size : page * size])
+        shown = [show(row) for row in rows[(page - 1) * size : page * size]]
         link = f"{self.origin}{request.path}?per_page={size}&page="
         meta = {
             "count": len(shown),
@@ -441,6 +444,9 @@ class AircallSandbox(SandboxServer):
         old = user.reason_at(self.now()) if self.switches.old_substatus_stays else None
         return show_user(user, setting, self.origin, reason=setting.substatus or old, reason_in=self.switches.reason_in)
 
+    def _show_live(self, user: User) -> Json:
+        return {"id": user.id, "availability": self._live_state(user)}
+
     def _live_state(self, user: User) -> str:
         setting = user.setting_at(self.now() - self.switches.read_lag)
         return live_state(user, setting, on_custom=self.switches.custom_live)
@@ -460,8 +466,8 @@ class AircallSandbox(SandboxServer):
         self.webhooks.emit(event, user.id, self._show_as(user, setting or user.setting))
 
     async def _webhook_list(self, request: web.Request) -> web.Response:
-        rows = [show_webhook(webhook, self.origin) for webhook in self._webhooks_of(request)]
-        return self._paged(request, "webhooks", rows)
+        webhooks = self._webhooks_of(request)
+        return self._paged(request, "webhooks", webhooks, lambda webhook: show_webhook(webhook, self.origin))
 
     async def _webhook_add(self, request: web.Request) -> web.Response:
         body = await _json(request)

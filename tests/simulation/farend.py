@@ -6,6 +6,7 @@ Real are the sandboxes' handlers and the daemon's; made up are the wire between 
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
@@ -36,7 +37,7 @@ class Asked:
         self.method = method
         self.raw_path = f"{path}?{query}" if query else path
         self.path = unquote(path)
-        self.query = MultiDict(parse_qsl(query, keep_blank_values=True))
+        self.query = MultiDict(pair for part in query.split("&") for pair in _pairs(part))
         self.headers = CIMultiDict(headers)
         self.content_type = self.headers.get("Content-Type", "application/octet-stream").partition(";")[0].strip()
         self.match_info: Any = _NoMatch()
@@ -50,6 +51,17 @@ class Asked:
     async def post(self) -> MultiDict[str]:
         """The body, as a form."""
         return MultiDict(parse_qsl(self._body.decode(), keep_blank_values=True))
+
+
+@functools.lru_cache(10_000)
+def _pairs(part: str) -> list[tuple[str, str]]:
+    return parse_qsl(part, keep_blank_values=True)
+
+
+@functools.lru_cache(10_000)
+def _quoted(value: str | bytes, safe: str, encoding: str, errors: str) -> str:
+    # The daemon asks for the same fields again and again.
+    return quote(value, safe, encoding, errors) if isinstance(value, str) else quote(value, safe)
 
 
 class _NoMatch(dict[str, str]):
@@ -148,7 +160,7 @@ class Wire(Http):
             raw = json.dumps(body).encode()
             sent.setdefault("Content-Type", "application/json")
         parts = urlsplit(url)
-        text = "&".join(p for p in (parts.query, urlencode(query, quote_via=quote) if query else "") if p)
+        text = "&".join(p for p in (parts.query, urlencode(query, quote_via=_quoted) if query else "") if p)
         began, status = loop.passed, None
         world.sent(service, method, parts.path, text, body)
         try:

@@ -87,17 +87,17 @@ def drawn(seed: int, depth: Depth = "cut", *, days: int | None = None, agents: i
     full = chance.random()
     cut = depth == "cut"
     push = chance.random() < 0.85
-    size = agents or chance.choice((1, 3, 10, 25, 40, 60, 80, 200) if cut else (2, 4, 8, 25, 60))
+    size = agents or chance.choice((1, 3, 10, 25, 40, 60, 80, 200, 500) if cut else (2, 4, 8, 25, 60, 100, 200))
     large = size > 80
     company = Company(
         seed=seed,
         depth=depth,
-        days=days or (1 if full < 0.01 else chance.choice((2, 3, 7, 14, 14)) if cut else 1),
+        days=days or (1 if full < 0.01 else chance.choice((2, 3, 7, 14, 14) if cut else (1, 2, 3))),
         agents=size,
         strangers=chance.randint(1, 4),
         per_minute=100 if large else chance.choice((30, 60, 100, 100, 120)),
-        poll=chance.choice((1800.0, 3600.0, 14_400.0, 14_400.0) if cut else (600.0, 1800.0, 14_400.0, 14_400.0)),
-        poll_without_push=chance.choice((600.0, 3600.0, 14_400.0)) if push else chance.choice((1800.0, 7200.0)),
+        poll=14_400.0 if large else chance.choice((1800.0 if cut else 600.0, 3600.0, 14_400.0, 14_400.0)),
+        poll_without_push=chance.choice((3600.0 if large else 600.0, 3600.0, 14_400.0) if push else (1800.0, 7200.0)),
         push=push,
         webhooks=large or chance.random() < 0.8,
         bridge=chance.choice((0.0, 0.0, 300.0)),
@@ -106,7 +106,7 @@ def drawn(seed: int, depth: Depth = "cut", *, days: int | None = None, agents: i
         observed=chance.choice((0, 0, 1)),
         disk_seconds=chance.choice((0.0, 0.0, 0.0, 0.02, 0.3)),
         # The pulse, the mark of life and such look at the process alone: most runs have them rarely, for speed.
-        vitals=5.0 if full < 0.01 else 600.0,
+        vitals=5.0 if full < 0.01 else 1800.0 if large else 600.0,
         token_life=chance.choice((3599, 21_600, 86_399, 86_399)) if cut else 3599,
     )
     chosen = _with_a_roster(company, chance)
@@ -129,7 +129,8 @@ class _Drawer:
         self.drawn: list[Action] = []
         self.count = 0
         self.usual = self.busy = chance.choice((0.6, 1.0, 2.0, 4.0) if company.agents <= 80 else (0.3, 0.6))
-        self.wild = chance.choice((0.0, 0.5, 1.0, 1.0, 2.0))
+        # An outage of hours costs a large company's run as much as a month of its life.
+        self.wild = chance.choice((0.0, 0.5, 1.0, 1.0, 2.0) if company.agents <= 80 else (0.0, 0.2, 0.2, 0.5))
 
     def actions(self) -> list[Action]:
         for day in range(self.company.days):
