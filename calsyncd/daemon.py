@@ -43,7 +43,7 @@ from calsyncd.phones import Calls, Outages, Phones, Presence, Record, Roster, We
 from calsyncd.reach import Reach, is_for_tests
 from calsyncd.routes import AIRCALL_WEBHOOK, GOOGLE_WEBHOOK
 from calsyncd.scheduler import Scheduler
-from calsyncd.state import Alive, is_invitation, locked, nonce_proof, push_key
+from calsyncd.state import Alive, is_invitation, locked, nonce_proof, push_key, replace_file
 from calsyncd.store import Store, StoreUnavailableError
 from calsyncd.supervised import Supervised, status_line
 from calsyncd.vault import Vault
@@ -484,6 +484,7 @@ class Daemon:
         async with contextlib.AsyncExitStack() as stack:
             journal = await stack.enter_async_context(self.built())
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
+            self._keep_settings()
             listening = await stack.enter_async_context(contextlib.AsyncExitStack())
             public = public_app(
                 notify=self.push.notify,
@@ -710,7 +711,15 @@ class Daemon:
             log.error(str(error), action="reload_refused")  # noqa: TRY400 - the user's fault needs no traceback
         else:
             self._follow(fresh)
+            self._keep_settings()
         self._supervised.ready()
+
+    def _keep_settings(self) -> None:
+        """Leave a copy of the settings, for a release while the daemon is dead of faulty ones."""
+        try:
+            replace_file(self._begun_with.state_dir / config.KEPT, self.settings.text)
+        except OSError as error:
+            log.warning("No copy of the settings can be kept", action="settings_not_kept", why=error.strerror)
 
     def _send_alarms(self, settings: Settings) -> None:
         """Send alarms where these settings say."""

@@ -52,6 +52,7 @@ ACTIONS: dict[str, str] = {
     "ledger_mended": "the ledger was lost, cut or damaged, and is whole again",
     "ledger_newer": "lines of the ledger are of a newer calsyncd and do not count; a copy is kept",
     "ledger_failed": "the ledger cannot be written: starts wait, ends go",
+    "settings_not_kept": "no copy of the settings could be left in the state directory",
     "store_failed": "the database does not answer",
     "store_in_memory": "the database cannot be used for now: calendars are kept in memory until the next start",
     "database_moved_aside": "the database was damaged and is made anew",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -178,7 +179,7 @@ def _release_stale(config_path: Path | None) -> None:
     from calsyncd import deadman, logs
     from calsyncd.core.sync import rfc3339
 
-    settings, path = load_settings(config_path)
+    settings, path = _settings_or_last_good(config_path)
     logs.configure(
         settings.log.level, settings.log.format, [secret.reveal() for secret in settings.secrets], sys.stderr
     )
@@ -196,3 +197,19 @@ def _release_stale(config_path: Path | None) -> None:
     if outcome.held:
         click.echo(f"{outcome.held} held whose meetings go on: a later run puts them back.")
     sys.exit(1)
+
+
+def _settings_or_last_good(config_path: Path | None) -> tuple[Any, Path]:
+    """Faulty settings may be why the daemon is dead: then those with which it last ran; ends if there are none."""
+    from calsyncd import config
+
+    path = config.find(config_path, os.environ)
+    try:
+        return config.load(path, os.environ), path
+    except config.ConfigError as error:
+        click.echo(str(error), err=True)
+        kept = config.load_kept(path, os.environ)
+        if kept is None:
+            sys.exit(error.exit_code)
+        click.echo(f"Until that is mended, those with which calsyncd last ran are used: {kept[1]}", err=True)
+        return kept[0], path

@@ -1,11 +1,11 @@
 """The settings: config.yaml read into frozen values, or all its faults at once.
 
-`find` says which file, `load` reads it, `load_rules` reads a file of rules alone, `check` lists the faults,
-`restart_needed` tells what a reload cannot change.
+`find` says which file, `load` reads it, `load_kept` reads the copy of what was good last, `load_rules` reads a file of
+rules alone, `check` lists the faults, `restart_needed` tells what a reload cannot change.
 """
 
 from calsyncd.config.faults import ConfigError, Fault
-from calsyncd.config.loading import check, find, load, load_rules
+from calsyncd.config.loading import KEPT, check, find, load, load_kept, load_rules
 from calsyncd.config.models import (
     Agent,
     Dispatch,
@@ -23,6 +23,7 @@ from calsyncd.config.services import Aircall, AircallOauth, Alerts, Google
 from calsyncd.config.values import Listen, TcpListen, UnixListen
 
 __all__ = [
+    "KEPT",
     "Agent",
     "Aircall",
     "AircallOauth",
@@ -50,6 +51,7 @@ __all__ = [
     "find",
     "laid_over",
     "load",
+    "load_kept",
     "load_rules",
     "restart_needed",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 import zoneinfo
 from functools import partial
@@ -113,17 +112,7 @@ def _listen(value: object, info: ValidationInfo) -> Listen:
 
 
 def _state_dir(value: object, info: ValidationInfo) -> Path:
-    around = _around(info)
-    if value is None or value == Path():
-        given = around.env.get("STATE_DIRECTORY", "").split(":")[0]
-        path = around.path(given or "state")
-    elif isinstance(value, Path):
-        path = around.base / value
-    else:
-        path = around.path(values.text(value, "the path of a directory"))
-    if os.path.exists(path) and not os.path.isdir(path):  # noqa: PTH110, PTH112 - Path.exists may raise
-        raise Problem("is there and not a directory")
-    return path
+    return values.state_dir(value, _around(info))
 
 
 def _account_file(value: object, info: ValidationInfo) -> ServiceAccount | None:

@@ -15,7 +15,7 @@ from calsyncd.config.models import Settings
 from calsyncd.config.rules import Rules
 from calsyncd.config.secretfiles import read_regular
 from calsyncd.config.section import Section
-from calsyncd.config.values import Surroundings
+from calsyncd.config.values import Surroundings, state_dir
 from calsyncd.config.yamlnodes import Node, Place, YamlError, parse, spell
 from calsyncd.errors import UserError
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 MAX_CONFIG_BYTES = 1024 * 1024
 PLACES = (Path("config.yaml"), Path("/etc/calsyncd/config.yaml"))
 """Where the settings are looked for when neither `--config` nor $CALSYNCD_CONFIG says it."""
+
+KEPT = "settings.yaml"
+"""The daemon's copy of the settings with which it runs, in its state directory."""
 
 _Read = TypeVar("_Read", bound=Section)
 
@@ -59,9 +62,35 @@ def load(path: Path, env: Mapping[str, str]) -> Settings:
     Raises:
         ConfigError: every fault of the file.
     """
-    root, faults = _parsed(path)
-    around = Surroundings(Path(os.path.abspath(path)).parent, env)  # noqa: PTH100 - links stay: files beside the link count
-    return _validated(Settings, path, root, faults, around)
+    return _loaded(path, _around(path, env))
+
+
+def load_kept(path: Path, env: Mapping[str, str]) -> tuple[Settings, Path] | None:
+    """What the daemon last ran with, where the settings at `path` are faulty, and the copy that holds it.
+
+    The copy lies in the state directory: the one that the faulty settings name, where they can be read so far, else the
+    service's, else the one beside them. What it names is looked for as from `path`. None: there is no good one.
+    """
+    around = _around(path, env)
+    try:
+        plain = _parsed(_read(path), path)[0].plain()
+    except ConfigError:
+        plain = None
+    try:
+        copy = state_dir(plain.get("state_dir") if isinstance(plain, dict) else None, around) / KEPT
+        return _loaded(copy, around), copy
+    except (ConfigError, Problem):
+        return None
+
+
+def _around(path: Path, env: Mapping[str, str]) -> Surroundings:
+    return Surroundings(Path(os.path.abspath(path)).parent, env)  # noqa: PTH100 - links stay: files beside the link count
+
+
+def _loaded(path: Path, around: Surroundings) -> Settings:
+    text = _read(path)
+    root, faults = _parsed(text, path)
+    return _validated(Settings, path, root, faults, around).read_from(text)
 
 
 def load_rules(path: Path) -> Rules:
@@ -70,18 +99,21 @@ def load_rules(path: Path) -> Rules:
     Raises:
         ConfigError: every fault of the file.
     """
-    root, faults = _parsed(path)
+    root, faults = _parsed(_read(path), path)
     inner = root.value.get("rules") if isinstance(root.value, dict) and root.value.keys() == {"rules"} else None
     return _validated(Rules, path, root if inner is None else inner, faults, None)
 
 
-def _parsed(path: Path) -> tuple[Node, list[Fault]]:
+def _read(path: Path) -> bytes:
     try:
-        data, _ = read_regular(path, MAX_CONFIG_BYTES)
+        return read_regular(path, MAX_CONFIG_BYTES)[0]
     except Problem as err:
         raise ConfigError(path, [Fault(1, 1, "", str(err))]) from None
+
+
+def _parsed(text: bytes, path: Path) -> tuple[Node, list[Fault]]:
     try:
-        return parse(data)
+        return parse(text)
     except YamlError as err:
         raise ConfigError(path, [err.fault]) from None
 

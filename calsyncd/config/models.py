@@ -157,6 +157,7 @@ class Settings(Section):
     """Everything in config.yaml."""
 
     _everybody: bool = PrivateAttr(default=False)
+    _text: bytes = PrivateAttr(default=b"")
 
     mode: fields.Mode = "act"
     """act: availability is really changed; observe: all but that, and what would have been done is shown."""
@@ -199,6 +200,16 @@ class Settings(Section):
     def everybody(self) -> bool:
         """Whether everybody is followed whose Aircall user has a Google calendar; `agents` is empty then."""
         return self._everybody
+
+    @property
+    def text(self) -> bytes:
+        """The file from which they were read."""
+        return self._text
+
+    def read_from(self, text: bytes) -> Self:
+        """The same settings, which were read from this."""
+        self._text = text
+        return self
 
     def agent_of(self, email: str, aircall_user: int | str) -> Agent:
         """Whom `agents` lists under this address, else an agent of the company's and their teams' rules and mode.

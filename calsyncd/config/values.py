@@ -54,6 +54,24 @@ class Surroundings:
         return self.base / text
 
 
+def state_dir(value: object, around: Surroundings) -> Path:
+    """The state directory; without a value the service's own, else `state` beside the config file.
+
+    Raises:
+        Problem: something else is there, or it is no path.
+    """
+    if value is None or value == Path():
+        given = around.env.get("STATE_DIRECTORY", "").split(":")[0]
+        path = around.path(given or "state")
+    elif isinstance(value, Path):
+        path = around.base / value
+    else:
+        path = around.path(text(value, "the path of a directory"))
+    if os.path.exists(path) and not os.path.isdir(path):  # noqa: PTH110, PTH112 - Path.exists may raise
+        raise Problem("is there and not a directory")
+    return path
+
+
 @dataclass(frozen=True, slots=True)
 class TcpListen:
     """A host and a port; port 0 lets the system choose one."""

@@ -177,6 +177,61 @@ async def test_the_command_of_the_timer(company: Company) -> None:
         assert "give --all, or --stale" in CliRunner().invoke(commands, wrong).output
 
 
+@pytest.mark.parametrize("fault", ["agnets: []\n", "rules: [\n", None], ids=["a wrong key", "no YAML", "no file"])
+async def test_faulty_settings_of_which_the_daemon_died(company: Company, fault: str | None) -> None:
+    """It does not start with them; the release goes by those with which it last ran, and says what is wrong."""
+    meeting(company.world, AMY, -60, 3600)
+    daemon = Running(company.config, company.admin)
+    await daemon.start()
+    await daemon.until(AMY, state="held")
+    await daemon.kill()
+    company.died()
+    await company.left(amy=-60)
+    if fault is None:
+        company.config.unlink()
+    else:
+        company.config.write_text(company.config.read_text() + fault)
+
+    status, out, err = await command("release", "--stale", "--config", str(company.config))
+
+    assert status == 1, err
+    assert out.splitlines()[1:] == [f"{AMY}: put back, the meeting is over"]
+    assert str(company.config) in err
+    assert f"those with which calsyncd last ran are used: {company.state / 'settings.yaml'}" in err
+    assert [one["code"] for one in company.told] == ["daemon_dead"]
+
+
+async def test_a_reload_is_what_it_last_ran_with(company: Company) -> None:
+    """The copy follows each reload that counted, and none that did not."""
+    daemon = Running(company.config, company.admin)
+    await daemon.start()
+    assert daemon.process is not None
+    copy = company.state / "settings.yaml"
+    good = company.config.read_bytes() + b"history: {keep: 30d}\n"
+    company.config.write_bytes(good)
+    daemon.process.send_signal(signal.SIGHUP)
+    await daemon.logged("reloaded")
+    company.config.write_bytes(b"nonsense: 1\n")
+    daemon.process.send_signal(signal.SIGHUP)
+    await daemon.logged("reload_refused")
+    await daemon.stop()
+
+    assert copy.read_bytes() == good
+    assert copy.stat().st_mode & 0o777 == 0o600
+
+
+async def test_faulty_settings_and_none_before(company: Company) -> None:
+    """Where no daemon ever ran with good ones the faults are said, with their status."""
+    await company.left(amy=-60)
+    company.config.write_text("nonsense: 1\n")
+
+    status, _, err = await command("release", "--stale", "--config", str(company.config))
+
+    assert status == 78
+    assert "nonsense" in err
+    assert company.puts() == []
+
+
 async def test_a_second_run_does_nothing(company: Company) -> None:
     """Neither an update nor an alarm, as often as the timer comes; a third death is told again only once it is over."""
     await company.left(amy=-60, bob=3600)
