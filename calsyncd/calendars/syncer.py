@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from calsyncd.calendars.calendar import Calendar, Cause, key_of
 from calsyncd.calendars.losses import Losses
 from calsyncd.calendars.push import Push
+from calsyncd.calendars.retries import Retries
 from calsyncd.calendars.storm import StormGuard, Told, Withdraw
 from calsyncd.core import access, channels, wishes
 from calsyncd.core.byhand import NOTHING, ByHand
@@ -127,6 +128,7 @@ class Syncer:
             regained=self._regained,
             suspended=lambda calendar: self.retell(calendar.agent),
         )
+        self._retries = Retries(scheduler, requests_per_day=pace.requests_per_day)
         self._scheduler = scheduler
         self._clock = scheduler.clock
         self._google = google
@@ -249,6 +251,7 @@ class Syncer:
         calendar.read.set()
         self.storm.dropped(calendar.agent, calendar.key)
         self.losses.drop(calendar)
+        self._retries.drop(calendar.key)
         self._scheduler.at("sync", calendar.key, None)
         self._scheduler.at("stale", calendar.key, None)
         self._push.drop(calendar)
@@ -464,6 +467,7 @@ class Syncer:
         calendar.began_at = self._clock.now()
         while True:
             page = await self._google.list_events(calendar.agent, calendar.id, query)
+            self._retries.answered(calendar.key)
             changes = fetch.feed(page)
             if changes is not None:
                 return changes
@@ -546,6 +550,8 @@ class Syncer:
         calendar.failures += 1
         calendar.failing_since = calendar.failing_since or self._clock.now()
         refused = isinstance(error, Refused)
+        if refused:
+            self._retries.answered(calendar.key)
         lost = refused and error.code in access.REACH
         known = calendar.trouble is not None and calendar.trouble.code == error.code
         if not lost and calendar.loss is None and (refused or calendar.failures > 1) and not known:
@@ -559,7 +565,8 @@ class Syncer:
             wait = backoff(calendar.failures, self._chance(), first=REFUSED_FIRST_SECONDS, cap=REFUSED_CAP_SECONDS)
         else:
             retry_after = error.retry_after if isinstance(error, Unavailable) else None
-            wait = max(backoff(calendar.failures, self._chance()), retry_after or 0.0)
+            alone = max(backoff(calendar.failures, self._chance()), retry_after or 0.0)
+            wait = self._retries.unanswered(calendar.key, alone, self._chance())
         self._metrics.sync(
             "delta" if calendar.bookmark is not None else "baseline", "refused" if refused else "unavailable"
         )

@@ -145,9 +145,10 @@ class _Working:
 class Diary:
     """A running syncer: `told` is what it last said of each agent, `time` seconds since it began."""
 
-    def __init__(self, folder: Path, *, push: bool = False) -> None:
+    def __init__(self, folder: Path, *, push: bool = False, requests_per_day: int = 500_000) -> None:
         self._path = folder / "calsyncd.db"
         self._with_push = push
+        self._requests_per_day = requests_per_day
         self.clock = VirtualClock()
         self.scheduler = Scheduler(self.clock)
         self.metrics = Metrics("test")
@@ -177,7 +178,9 @@ class Diary:
             push=self.push,
             metrics=self.metrics,
             told=self._told,
-            pace=Pace(horizon=14 * 86400.0, with_push=None, without_push=120.0, requests_per_day=500_000),
+            pace=Pace(
+                horizon=14 * 86400.0, with_push=None, without_push=120.0, requests_per_day=self._requests_per_day
+            ),
             chance=lambda: 0.5,
             withdraw=self._withdraw,
             by_hand=lambda email: self.said.get(email, NOTHING),
