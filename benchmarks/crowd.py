@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +84,10 @@ async def meet(load: Load, folder: Path) -> Crowd:
         for email in late:
             _meeting(sandbox, email, time.time() - 60.0, 2 * DAY)
         await sandbox.settle()
+        # To look through all of the far end for garbage would stand between a change and its notification.
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
         async with daemon(config) as running:
             began = await _decided(sandbox, running)
             await until(lambda: len({one.path for one in reads}) >= load.agents, "a read of each", PATIENCE_SECONDS)
@@ -93,8 +98,8 @@ async def meet(load: Load, folder: Path) -> Crowd:
             at_rest = await lags(admin)
             free = [email for email in emails if email not in late]
             commits: list[tuple[float, str]] = []
-            async with watched(folder / "state" / "calsyncd.db", commits):
-                changed = await _changes(sandbox, free, load.seconds)
+            async with watched(folder / "state" / "calsyncd.db", commits) as note:
+                changed = await _changes(sandbox, free, load.seconds, note)
                 wanted = {key_of(email, email) for email, _ in changed}
                 await until(lambda: wanted <= {key for _, key in commits}, "a commit of each change", PATIENCE_SECONDS)
             kept: defaultdict[str, list[float]] = defaultdict(list)
@@ -128,7 +133,9 @@ def _updates(sandbox: Sandbox) -> list[float]:
     return [one.at for one in sandbox.aircall.requests if one.method == "PUT"]
 
 
-async def _changes(sandbox: Sandbox, emails: Sequence[str], seconds: float) -> list[tuple[str, float]]:
+async def _changes(
+    sandbox: Sandbox, emails: Sequence[str], seconds: float, note: Callable[[str, float], None]
+) -> list[tuple[str, float]]:
     """Change so many calendars a second, each at most once in three seconds: which, and when."""
     changed = []
     began = time.time()
@@ -137,6 +144,7 @@ async def _changes(sandbox: Sandbox, emails: Sequence[str], seconds: float) -> l
         await sleep_until(began + number / rate)
         email = emails[number * 7 % len(emails)]
         changed.append((email, time.time()))
+        note(*changed[-1])
         _meeting(sandbox, email, began + DAY + number, HOUR / 3)
     await sandbox.settle()
     return changed
