@@ -87,16 +87,23 @@ def _samples(ours: list[float], bares: list[float], wakes: list[float]) -> dict[
 
 
 def _order(sandbox: Sandbox, user: int, instants: list[float]) -> dict[str, object]:
+    requests = [update(sandbox, user, status) for _, status in zip(instants, cycle(STATUSES), strict=False)]
+    return {"port": port(sandbox), "instants": instants, "requests": requests}
+
+
+def port(sandbox: Sandbox) -> int:
+    """Where the far end's Aircall listens."""
+    return int(sandbox.aircall_url.rpartition(":")[2])
+
+
+def update(sandbox: Sandbox, user: int, status: str) -> str:
+    """The bytes of an update, as calsyncd sends it."""
     authorization = ApiKey(sandbox.aircall.api_id, sandbox.aircall.api_token).header()
-    host = sandbox.aircall_url.removeprefix("http://")
-    requests = []
-    for _, status in zip(instants, cycle(STATUSES), strict=False):
-        body = f'{{"availability_status": "{status}"}}'
-        requests.append(
-            f"PUT /v2/users/{user} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {authorization}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-        )
-    return {"port": int(host.rpartition(":")[2]), "instants": instants, "requests": requests}
+    body = f'{{"availability_status": "{status}"}}'
+    return (
+        f"PUT /v2/users/{user} HTTP/1.1\r\nHost: {sandbox.aircall_url.removeprefix('http://')}\r\n"
+        f"Authorization: {authorization}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    )
 
 
 def _lateness(sandbox: Sandbox, user: int, zero: float, count: int) -> list[float]:

@@ -31,6 +31,7 @@ LEAST_PART = 0.006
 
 LETTER_WIDTH = 6.2
 _LINE = re.compile(r":\d+\)")
+# Methods have their class's name before theirs.
 _IDLE = ("select (selectors.py", "_worker (concurrent", "_connection_worker_thread (aiosqlite", "wait (threading.py")
 
 STYLE = """
@@ -103,7 +104,7 @@ def stacks(folded: Iterable[str]) -> Iterable[tuple[list[str], int]]:
     for line in folded:
         text, _, number = line.rpartition(" ")
         frames = [_LINE.sub(")", frame.strip()) for frame in text.split(";")]
-        if frames and not frames[-1].startswith(_IDLE):
+        if frames and not any(idle in frames[-1] for idle in _IDLE):
             yield frames, int(number)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import aiohttp
@@ -24,6 +25,11 @@ class Lags:
         """The least bound that this part of all timers was not later than; infinite beyond the last one."""
         total = max(self.counts.values(), default=0.0)
         return min((bound for bound, number in self.counts.items() if number >= part * total), default=float("inf"))
+
+
+def as_told(late: Sequence[float], bounds: Iterable[float]) -> Lags:
+    """The same of other timers, by the same bounds."""
+    return Lags({bound: float(sum(one <= bound for one in late)) for bound in bounds})
 
 
 async def lags(admin: str) -> Lags:

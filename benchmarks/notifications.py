@@ -14,7 +14,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from benchmarks.figures import Bench, Figure, Goal, Measured, MeasureError, percentile
-from benchmarks.processes import daemon, free_addresses, helper, told, until
+from benchmarks.processes import ask, daemon, free_addresses, helper, told, until
+from calsyncd.calendars import key_of
 from calsyncd.sandbox.google_times import second
 from calsyncd.sandbox.limits import Window
 from calsyncd.sandbox.world import Sandbox
@@ -65,15 +66,15 @@ async def measure(bench: Bench) -> Measured:
             await sandbox.settle()
             # A channel's first message has each calendar read once more, and that read holds back the next.
             await asyncio.sleep(2 * APART_SECONDS)
-            async with watched(bench.folder / "state" / "calsyncd.db", commits):
+            async with watched(bench.folder / "state" / "calsyncd.db", commits) as note:
                 with one_write(bench.folder) as write:
-                    changed, writes = await _changes(sandbox, emails, bench.scale.notifications, write)
+                    changed, writes = await _changes(sandbox, emails, bench.scale.notifications, write, note)
                 begun = await _meetings(sandbox, emails)
         looks = {
             email: [one.at for one in sandbox.aircall.requests if one.path.endswith(f"/users/{user}")]
             for email, user in users.items()
         }
-    kept = {email: [at for at, key in commits if key == f"{email}/{email}"] for email in emails}
+    kept = {email: [at for at, key in commits if key == key_of(email, email)] for email in emails}
     planned = [beyond(at, email, reads, kept) for email, at in changed]
     felt = [beyond(at, email, reads, looks) for email, at in begun]
     samples = {"calsyncd": planned, "one write with fsync": writes}
@@ -108,8 +109,8 @@ def timed(sandbox: Sandbox) -> list[Read]:
 
 
 @asynccontextmanager
-async def watched(database: Path, commits: list[tuple[float, str]]) -> AsyncIterator[None]:
-    """Note in `commits` when which calendar's transaction became visible."""
+async def watched(database: Path, commits: list[tuple[float, str]]) -> AsyncIterator[Callable[[str, float], None]]:
+    """Note in `commits` when which calendar's transaction became visible; it is to be called with what has changed."""
 
     async def collect() -> None:
         while True:
@@ -120,7 +121,7 @@ async def watched(database: Path, commits: list[tuple[float, str]]) -> AsyncIter
         await told(watcher)
         reader = asyncio.create_task(collect())
         try:
-            yield
+            yield lambda email, at: ask(watcher, [key_of(email, email), at])
             await asyncio.sleep(PATIENCE_SECONDS)
         finally:
             reader.cancel()
@@ -146,7 +147,11 @@ def one_write(folder: Path) -> Iterator[Callable[[], float]]:
 
 
 async def _changes(
-    sandbox: Sandbox, emails: Sequence[str], count: int, write: Callable[[], float]
+    sandbox: Sandbox,
+    emails: Sequence[str],
+    count: int,
+    write: Callable[[], float],
+    note: Callable[[str, float], None],
 ) -> tuple[list[tuple[str, float]], list[float]]:
     """Change one calendar after the other, with a bare write between two of them: (which and when, the writes)."""
     pause = APART_SECONDS / len(emails) / 2
@@ -155,6 +160,7 @@ async def _changes(
     for number in range(count):
         email = emails[number % len(emails)]
         changed.append((email, time.time()))
+        note(*changed[-1])
         _insert(sandbox, email, tomorrow + number * HOUR / 2, HOUR / 3)
         await asyncio.sleep(pause)
         writes.append(await asyncio.to_thread(write))

@@ -150,8 +150,19 @@ async def sleep_until(at: float) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, without what would lead a daemon elsewhere than to this machine and its settings."""
-    mine = {"NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "STATE_DIRECTORY", "CREDENTIALS_DIRECTORY", "WATCHDOG_USEC"}
+    """Ours, without what would lead a daemon elsewhere than to this machine and its settings.
+
+    It finds its modules compiled, as pip leaves them: whoever comes first leaves them so.
+    """
+    mine = {
+        "PYTHONDONTWRITEBYTECODE",
+        "NOTIFY_SOCKET",
+        "LISTEN_FDS",
+        "LISTEN_PID",
+        "STATE_DIRECTORY",
+        "CREDENTIALS_DIRECTORY",
+        "WATCHDOG_USEC",
+    }
     kept = {name: value for name, value in os.environ.items() if name not in mine}
     return {**kept, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
 

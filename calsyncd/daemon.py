@@ -31,6 +31,7 @@ from calsyncd.core.plan import Held
 from calsyncd.errors import ServiceError, Unavailable, UserError, exit_code_of
 from calsyncd.following import Following
 from calsyncd.forgetting import Forgetting
+from calsyncd.garbage import Garbage
 from calsyncd.google.calendar import CalendarApi
 from calsyncd.google.granted import ConsentTokens
 from calsyncd.grants import Grants
@@ -107,7 +108,8 @@ class Daemon:
 
     `only_releases`: it puts people back and reads no calendar, so that what agents have granted need not be readable.
     `dead_since`: the daemon whose place it takes for a moment has been dead since then, which is all that is told as
-    wrong; of its debts those are taken up that are over.
+    wrong; of its debts those are taken up that are over. `is_sound`: see `Store.open`. `alone`: the process is this
+    daemon's, and so is its garbage.
     """
 
     def __init__(
@@ -120,8 +122,12 @@ class Daemon:
         chance: Callable[[], float] = random.random,
         only_releases: bool = False,
         dead_since: float | None = None,
+        is_sound: Callable[[], bool] = lambda: False,
+        alone: bool = False,
     ) -> None:
         self._only_releases = only_releases
+        self._is_sound = is_sound
+        self._alone = alone
         self._dead_since = dead_since
         self.settings = settings
         self._begun_with = settings
@@ -458,7 +464,8 @@ class Daemon:
     async def _open_store(self, stack: contextlib.AsyncExitStack) -> Store:
         """The database, or one in memory while its disk fails: whoever is held must not wait for a disk."""
         try:
-            return await stack.enter_async_context(Store.open(self.settings.state_dir / "calsyncd.db"))
+            path = self.settings.state_dir / "calsyncd.db"
+            return await stack.enter_async_context(Store.open(path, self._is_sound))
         except StoreUnavailableError as error:
             log.error(str(error), action="store_in_memory")  # noqa: TRY400 - it says what to do
             return await stack.enter_async_context(Store.in_memory())
@@ -560,6 +567,8 @@ class Daemon:
             work.append(asyncio.create_task(self.connections.keep(), name="connections"))
         if self.grants is not None:
             work.append(asyncio.create_task(self.grants.keep(), name="grants"))
+        if self._alone:
+            work.append(asyncio.create_task(Garbage(self.clock).keep(), name="garbage"))
         if self._supervised.watched is not None:
             work.append(asyncio.create_task(self._supervised.feed(self._supervised.watched), name="watchdog"))
         if self._supervised.is_told:
@@ -818,9 +827,14 @@ class _Facts:
         return (f"{self._daemon.settings.server.public_url} {fault.what}", fault.do) if fault is not None else ("", "")
 
 
-async def run(settings: Settings, path: Path, environ: Mapping[str, str]) -> None:
-    """Run the daemon until SIGTERM or SIGINT; UserError for what the user can mend."""
-    await Daemon(settings, path, environ).run()
+async def run(
+    settings: Settings, path: Path, environ: Mapping[str, str], is_sound: Callable[[], bool] = lambda: False
+) -> None:
+    """Run the daemon, alone in its process, until SIGTERM or SIGINT; UserError for what the user can mend.
+
+    `is_sound` tells whether the whole database was just found sound.
+    """
+    await Daemon(settings, path, environ, is_sound=is_sound, alone=True).run()
 
 
 def _places(most: int, share: int) -> int:

@@ -113,6 +113,9 @@ class StormGuard:
                 self._hold_back(email, now)
                 self._tell_on(email, before, now, complete=complete)
                 return
+        if timeline == before:
+            # The one that is known already: what is the same stays the same, and nobody works it out anew.
+            timeline = before
         self._in_force[email] = timeline
         self._tell_on(email, timeline, now, complete=complete)
 

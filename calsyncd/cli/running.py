@@ -18,14 +18,23 @@ from calsyncd.cli.common import commands, config_option, load_settings, settings
 @config_option
 def run(config_path: Path | None) -> None:
     """Run the daemon in the foreground, until SIGTERM or SIGINT."""
-    from calsyncd import daemon, logs
+    from calsyncd import garbage
 
+    garbage.hold()
     faulthandler.enable()
     # A core dump would hold every credential.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     settings, path = load_settings(config_path)
+
+    from calsyncd.store import Ahead
+
+    # Before the rest of the program is loaded: both take their time.
+    ahead = Ahead(settings.state_dir / "calsyncd.db")
+
+    from calsyncd import daemon, logs
+
     logs.configure(settings.log.level, settings.log.format, [secret.reveal() for secret in settings.secrets])
-    wait_for(daemon.run(settings, path, os.environ))
+    wait_for(daemon.run(settings, path, os.environ, ahead.is_sound))
 
 
 @commands.command(short_help="Show all faults of the settings; asks no network.")

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from calsyncd.core.names import naming
 from calsyncd.core.past import Filter
 from calsyncd.core.sync import Bookmark, Changes, Stored
 from calsyncd.errors import Unavailable, UserError, exit_code_of
+from calsyncd.store.ahead import EARLIEST, LATEST, NONSENSE, has_nonsense, is_whole
 from calsyncd.store.connection import Connection, Work, insert
 from calsyncd.store.migrations import MIGRATIONS
 
@@ -33,9 +34,6 @@ REWRITTEN_BYTES = 200_000_000
 
 LOG_BYTES = 8_000_000
 """A write-ahead log that SQLite keeps short by itself has half of that; a larger one stays as large as it once was."""
-
-_EARLIEST, _LATEST = -62_135_596_800.0, 253_402_300_800.0
-"""The years 1 and 10000: a row beyond them, by damage or by hand, is no event that anybody could be told of."""
 
 _INCREMENTAL = 2
 AT_ONCE = 1000
@@ -74,12 +72,13 @@ class Store:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, path: Path) -> AsyncIterator[Store]:
+    async def open(cls, path: Path, is_sound: Callable[[], bool] = lambda: False) -> AsyncIterator[Store]:
         """The database in `path`, made if missing, migrated if older, moved aside if damaged.
 
+        `is_sound` tells, and may wait for it, whether the whole file was just found sound; else it is checked here.
         UserError if it is newer than this program, or cannot be written; StoreUnavailableError if that may pass.
         """
-        moved_aside = await asyncio.to_thread(_prepare, path)
+        moved_aside = await asyncio.to_thread(_prepare, path, is_sound)
         async with Connection(path) as connection:
             await _configure(connection)
             yield cls(connection, moved_aside=moved_aside, log=path.with_name(path.name + "-wal"))
@@ -165,7 +164,7 @@ class Store:
                 ' WHERE agent = ? AND start < ? AND "end" > ?',
                 (agent, before, after),
             )
-        return [_event(row) for row in rows if row[-1] in wanted and _EARLIEST <= row[1] <= row[2] <= _LATEST]
+        return [_event(row) for row in rows if row[-1] in wanted and EARLIEST <= row[1] <= row[2] <= LATEST]
 
     async def all_events(
         self, after: float, before: float, agent: str | None = None
@@ -179,7 +178,7 @@ class Store:
             )
         found: dict[str, list[tuple[str, Event]]] = {}
         for row in rows:
-            if _EARLIEST <= row[1] <= row[2] <= _LATEST:
+            if EARLIEST <= row[1] <= row[2] <= LATEST:
                 found.setdefault(row[-1], []).append((row[-2], _event(row)))
         return found
 
@@ -434,10 +433,10 @@ def event_row(key: str, agent: str, event: Event) -> tuple[Any, ...]:
     )
 
 
-def _prepare(path: Path) -> Path | None:
+def _prepare(path: Path, is_sound: Callable[[], bool] = lambda: False) -> Path | None:
     """Check and migrate before anything is served; the place of a damaged file that was moved aside, if any."""
     try:
-        _migrate(path)
+        _migrate(path, is_sound)
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if not _is_damage(path, error):
             raise _not_usable(path, error) from error
@@ -447,13 +446,15 @@ def _prepare(path: Path) -> Path | None:
         return None
     try:
         aside = _move_aside(path)
-        _migrate(path)
+        _migrate(path, lambda: False)
     except (sqlite3.DatabaseError, OSError) as error:
         raise _not_usable(path, error) from error
     return aside
 
 
-def _migrate(path: Path) -> None:
+def _migrate(path: Path, is_sound: Callable[[], bool]) -> None:
+    # Asked before the file is opened here, which may change it.
+    sound = is_sound()
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
@@ -465,15 +466,15 @@ def _migrate(path: Path) -> None:
                 " calsyncd, or move this file and those beside it whose names begin with its name away. It is a cache"
                 " and is made anew: the history is lost, and nobody who is held, since that is in the ledger"
             )
-        # Not quick_check: it does not compare the tables with their indices.
-        if db.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
+        if not sound and not is_whole(db):
             raise sqlite3.DatabaseError("integrity_check failed")
         _let_it_shrink(db)
         db.execute("PRAGMA journal_mode = WAL")
         _step(db, version)
         if not _right_shape() <= _shape(db):
             raise sqlite3.DatabaseError("the tables are not ours")
-        _doubt_nonsense(db)
+        if not sound:
+            _doubt_nonsense(db)
         # A damaged header can say that the file is read-only: only a write finds out.
         db.executescript(f"BEGIN IMMEDIATE; PRAGMA user_version = {len(MIGRATIONS)}; ROLLBACK;")
     path.chmod(0o600)
@@ -481,10 +482,9 @@ def _migrate(path: Path) -> None:
 
 def _doubt_nonsense(db: sqlite3.Connection) -> None:
     """Have calendars read anew of which a row has times that no calendar has: somebody has edited it."""
-    which = """(SELECT calendar FROM events WHERE NOT (start <= "end" AND start >= ? AND "end" <= ?))"""
-    if db.execute(f"SELECT EXISTS {which}", (_EARLIEST, _LATEST)).fetchone()[0]:
+    if has_nonsense(db):
         db.execute("BEGIN IMMEDIATE")
-        db.execute(f"DELETE FROM calendars WHERE key IN {which}", (_EARLIEST, _LATEST))  # noqa: S608 - ours
+        db.execute(f"DELETE FROM calendars WHERE key IN ({NONSENSE})", (EARLIEST, LATEST))  # noqa: S608 - ours
         db.execute("DELETE FROM events WHERE calendar NOT IN (SELECT key FROM calendars)")
         db.execute("COMMIT")
 

@@ -47,6 +47,7 @@ def test_a_flame_graph_leaves_idleness_out() -> None:
         "run (calsyncd/daemon.py:3);build (calsyncd/core/timeline.py:10) 30",
         "run (calsyncd/daemon.py:3);build (calsyncd/core/timeline.py:12);<listcomp> (other.py:1) 10",
         "run (calsyncd/daemon.py:4);select (selectors.py:468) 500",
+        "run (calsyncd/daemon.py:4);EpollSelector.select (selectors.py:468) 500",
     ]
 
     root = tree(folded)

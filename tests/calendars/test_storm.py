@@ -98,6 +98,18 @@ async def test_a_first_start_is_exempt(tmp_path: Path) -> None:
         assert (firm.off, firm.alarms) == (20, 0)
 
 
+async def test_the_same_again_is_the_same_timeline(tmp_path: Path) -> None:
+    """What says nothing new takes the place of nothing: whoever works with the timeline sees that nothing changed."""
+    async with Firm(tmp_path) as firm:
+        await firm.begin()
+        agent = firm.office.phones._roster.agents[COMPANY[0]]
+        before = agent.timeline
+
+        assert before is not None
+        assert await firm.syncer.retold(COMPANY[0])
+        assert agent.timeline is before
+
+
 async def test_edits_below_the_limits_are_not_held_back(tmp_path: Path) -> None:
     """Ten of twenty change within a minute: each is told at once, and none is read twice."""
     async with Firm(tmp_path) as firm:

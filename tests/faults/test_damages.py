@@ -27,6 +27,7 @@ from calsyncd import daemon as daemon_module
 from calsyncd.core.plan import Held
 from calsyncd.daemon import Daemon
 from calsyncd.sandbox.world import Sandbox
+from calsyncd.store import Ahead
 from tests.acceptance.running import free_port
 from tests.acceptance.test_life import AMY, BOB, meeting
 from tests.faults.depth import rounds
@@ -152,7 +153,8 @@ class Company:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Daemon]:
         """The daemon on that state; it must not end by itself, nor raise."""
-        daemon = Daemon(config.load(self.config, os.environ), self.config, os.environ)
+        is_sound = Ahead(self.state / "calsyncd.db").is_sound
+        daemon = Daemon(config.load(self.config, os.environ), self.config, os.environ, is_sound=is_sound)
         task = asyncio.create_task(daemon.run())
         try:
             while not (hasattr(daemon, "push") and daemon.push.accepting) and not task.done():

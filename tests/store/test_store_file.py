@@ -22,7 +22,7 @@ from calsyncd.core.channels import Channel
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting
 from calsyncd.core.sync import Bookmark, Changes
 from calsyncd.errors import Unavailable, UserError
-from calsyncd.store import Store
+from calsyncd.store import Ahead, Store
 from calsyncd.store import store as store_module
 from calsyncd.store.migrations import MIGRATIONS
 from calsyncd.store.store import BUSY_TIMEOUT_MS
@@ -58,8 +58,8 @@ async def fill(path: Path) -> None:
 
 
 async def use(path: Path) -> Path | None:
-    """Open the database, read all that it holds, write to it; where a damaged one was moved to."""
-    async with Store.open(path) as store:
+    """Open the database as the program does, read and write it; where a damaged one was moved to."""
+    async with Store.open(path, Ahead(path).is_sound) as store:
         await store.calendars()
         await store.channels()
         await store.observations()
