@@ -16,7 +16,10 @@ from typing import Any
 from calsyncd.clock import Clock
 
 NEW_SECONDS = 1.0
-YOUNG_TURNS, ALL_TURNS = 10, 3600
+YOUNG_TURNS = 10
+ALL_SECONDS, AFTER_SECONDS = 3600.0, 150.0
+"""All of it every hour, two and a half minutes past: meetings begin and end at round minutes, which must not wait."""
+
 LONG_SECONDS = 0.02
 _NEW, _YOUNG, _OLD = range(3)
 
@@ -38,16 +41,21 @@ class Garbage:
         gc.freeze()
         gc.callbacks.append(self._collects)
         gc.enable()
+        hour = self._hour()
         try:
             for turn in itertools.count(1):
                 await self._clock.sleep(NEW_SECONDS)
-                if turn % ALL_TURNS:
+                if hour == self._hour():
                     gc.collect(_NEW if turn % YOUNG_TURNS else _YOUNG)
                 else:
+                    hour = self._hour()
                     gc.unfreeze()
                     gc.collect()
         finally:
             gc.callbacks.remove(self._collects)
+
+    def _hour(self) -> float:
+        return (self._clock.now() - AFTER_SECONDS) // ALL_SECONDS
 
     def _collects(self, phase: str, info: dict[str, Any]) -> None:
         if info["generation"] != _OLD:
