@@ -14,15 +14,9 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Literal
 
-from aiohttp import StreamReader
-from aiohttp.http_parser import RawRequestMessage
-from aiohttp.http_writer import HttpVersion11
-from aiohttp.web import Request, Response
-from multidict import CIMultiDict, CIMultiDictProxy
-from yarl import URL
+from aiohttp.web import Response
 
 from calsyncd.aircall import client
 from calsyncd.aircall.authorization import ApiKey, Authorization
@@ -41,6 +35,7 @@ from calsyncd.sandbox.aircall_users import Update
 from calsyncd.sandbox.delivery import PUBLIC_ORIGIN, Postman
 from calsyncd.scheduler import Scheduler
 from calsyncd.web.public import read_delivery
+from tests.handed_in import hand_in
 
 from .oracle import Oracle
 from .virtual import TURNS_IN_NO_TIME, VirtualClock
@@ -439,38 +434,7 @@ class Firm:
 
     async def handle(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Response:
         """What the sandbox answers to one request."""
-        loop = asyncio.get_running_loop()
-        fields = CIMultiDictProxy(CIMultiDict({"Host": "aircall.test", **headers}))
-        raw = tuple((name.encode(), value.encode()) for name, value in fields.items())
-        message = RawRequestMessage(
-            method=method,
-            path=path,
-            version=HttpVersion11,
-            headers=fields,
-            raw_headers=raw,
-            should_close=False,
-            compression=None,
-            upgrade=False,
-            chunked=False,
-            url=URL(path, encoded=True),
-        )
-        protocol: Any = SimpleNamespace(
-            transport=SimpleNamespace(get_extra_info=lambda _name, default=None: default),
-            _reading_paused=False,
-            resume_reading=lambda **_: None,
-            ssl_context=None,
-            peername=None,
-            sockname=None,
-            max_field_size=8190,
-            max_headers=128,
-            max_line_length=8190,
-        )
-        payload = StreamReader(protocol, 1 << 16, loop=loop)
-        payload.feed_data(body)
-        payload.feed_eof()
-        task: Any = asyncio.current_task()
-        request = Request(message, payload, protocol, SimpleNamespace(), task, loop)  # type: ignore[arg-type]
-        response = await self.sandbox.app._handle(request)
+        response = await hand_in(self.sandbox.app, method, path, {"Host": "aircall.test", **headers}, body)
         assert not self.sandbox.crashes
         assert isinstance(response, Response)
         return response

@@ -9,19 +9,16 @@ import asyncio
 import functools
 import json
 from collections.abc import Callable, Mapping
-from types import SimpleNamespace
 from typing import Any, Self
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from aiohttp import StreamReader, web
-from aiohttp.http_parser import RawRequestMessage
-from aiohttp.http_writer import HttpVersion11
-from multidict import CIMultiDict, CIMultiDictProxy, MultiDict
-from yarl import URL
+from aiohttp import web
+from multidict import CIMultiDict, MultiDict
 
 from calsyncd.http import Answer, Http, _answer, _unavailable
 from calsyncd.sandbox.delivery import PUBLIC_ORIGIN, Postman
 from calsyncd.sandbox.server import Refusal, SandboxServer
+from tests.handed_in import hand_in
 
 from .loop import LIFE, WORLD, Life, Loop
 from .weather import Fate, false_answer
@@ -259,36 +256,5 @@ class Post(Postman):
 
 async def ask_app(app: web.Application, method: str, path: str, headers: Mapping[str, str], body: bytes) -> int:
     """What an application answers, as if its server had parsed the request."""
-    loop = asyncio.get_running_loop()
-    fields = CIMultiDictProxy(CIMultiDict({"Host": "demo.calsyncd.test", "Content-Length": str(len(body)), **headers}))
-    raw = tuple((name.encode(), value.encode()) for name, value in fields.items())
-    message = RawRequestMessage(
-        method=method,
-        path=path,
-        version=HttpVersion11,
-        headers=fields,
-        raw_headers=raw,
-        should_close=False,
-        compression=None,
-        upgrade=False,
-        chunked=False,
-        url=URL(path, encoded=True),
-    )
-    protocol: Any = SimpleNamespace(
-        transport=SimpleNamespace(get_extra_info=lambda _name, default=None: default),
-        _reading_paused=False,
-        resume_reading=lambda **_: None,
-        ssl_context=None,
-        peername=None,
-        sockname=None,
-        max_field_size=8190,
-        max_headers=128,
-        max_line_length=8190,
-    )
-    payload = StreamReader(protocol, 1 << 16, loop=loop)
-    payload.feed_data(body)
-    payload.feed_eof()
-    task: Any = asyncio.current_task()
-    request = web.Request(message, payload, protocol, SimpleNamespace(), task, loop)  # type: ignore[arg-type]
-    response = await app._handle(request)
-    return response.status
+    fields = {"Host": "demo.calsyncd.test", "Content-Length": str(len(body)), **headers}
+    return (await hand_in(app, method, path, fields, body)).status
