@@ -495,13 +495,6 @@ class Daemon:
                 ways=self.connections,
                 trusted=settings.server.trusted_proxies,
             )
-            await listening.enter_async_context(
-                serve(
-                    public,
-                    sockets.get("public") or str(settings.server.listen),
-                    connections=_places(PUBLIC_CONNECTIONS, 4),
-                )
-            )
             admin = admin_app(
                 operator=self.control,
                 registry=self.metrics.registry,
@@ -524,7 +517,15 @@ class Daemon:
             self.following.serve()
             self.syncer.restore(await self.store.calendars(), await self.store.channels())
             await self._forget_left_calendars()
+            # Whoever has waited for this process is heard, and not told to come again.
             self.push.accepting = True
+            await listening.enter_async_context(
+                serve(
+                    public,
+                    sockets.get("public") or str(settings.server.listen),
+                    connections=_places(PUBLIC_CONNECTIONS, 4),
+                )
+            )
             self.reach = self._reach()
             if self.reach is not None:
                 self.reach.keep()

@@ -19,6 +19,8 @@ from tests.faults.conftest import Prepare
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SENDERS = 4
+WAITING = 300
+"""More than a process takes in at a time."""
 
 
 async def send(port: int, told: Counter[str]) -> None:
@@ -82,3 +84,37 @@ async def _grows(told: Counter[str], beyond: int) -> None:
     async with asyncio.timeout(20):
         while told["answered"] <= beyond:
             await asyncio.sleep(0.01)
+
+
+async def test_who_waited_is_heard_by_the_next_process(sandbox: Sandbox, prepare: Prepare) -> None:
+    """Genuine notifications that came between two processes are all taken, and none is told to come again."""
+    sandbox.add_agent(AMY, user_id=1)
+    daemon = prepare([AMY], forked=False)
+    daemon.environ = dict(os.environ)
+    with contextlib.ExitStack() as stack:
+        daemon.sockets = {
+            name: stack.enter_context(socket.create_server(("127.0.0.1", URL(base or "").port or 0), backlog=500))
+            for name, base in (("public", sandbox.deliver_to), ("admin", daemon.admin))
+        }
+        await daemon.start()
+        async with asyncio.timeout(20):
+            while not (live := sandbox.google.push.live(AMY)):
+                await asyncio.sleep(0.01)
+        await daemon.stop()
+        headers = "".join(
+            f"{name}: {value}\r\n" for name, value in sandbox.google.push._headers(live[0], "exists", 9).items()
+        )
+        request = f"POST {GOOGLE_WEBHOOK} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: 0\r\n\r\n"
+        waiting = []
+        for _ in range(WAITING):
+            waiting.append(
+                await asyncio.open_connection(sock=socket.create_connection(daemon.sockets["public"].getsockname()))
+            )
+            waiting[-1][1].write(request.encode())
+        await daemon.start()
+        answers = Counter([(await reader.readline()).split()[1] for reader, _ in waiting])
+        for _, writer in waiting:
+            writer.close()
+        assert await daemon.stop() == 0
+
+    assert answers == {b"200": WAITING}
