@@ -187,7 +187,7 @@ async def sockets(bench: Bench, found: Findings) -> None:
             # Whoever had been taken in by the process that was killed loses that connection; Google then tries again.
             cut = answers["closed"] + answers["ConnectionResetError"]
             good = refused == 0 and set(answers) <= {*quiet, "closed", "ConnectionResetError"} and cut <= 2
-            seen = f"{answers.total()} sent, {refused} refused, {cut} cut off; {took:.1f} s until ready again"
+            seen = f"{dict(answers)}: {refused} refused, {cut} cut off; {took:.1f} s until ready again"
             found.check(f"{title}: none refused", seen, good=good)
 
 
