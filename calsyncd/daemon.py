@@ -568,7 +568,6 @@ class Daemon:
         try:
             done, _ = await asyncio.wait([*work, stop], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self.push.accepting = False
             stop.cancel()
             for task in work:
                 task.cancel()
@@ -580,8 +579,10 @@ class Daemon:
         self.phones.stop()
         if self.reach is not None:
             self.reach.end()
-        # Whoever asks from now on is answered by the next start, where the supervisor keeps the sockets.
+        # Whoever asks from now on is answered by the next start, where the supervisor keeps the sockets. Until then
+        # notifications are taken, for that start reads every calendar.
         await asyncio.gather(*([leave()] if leave is not None else []), self.scheduler.finish(STOP_SECONDS))
+        self.push.accepting = False
         with contextlib.suppress(ServiceError):
             await journal.flush()
         await ended
