@@ -503,13 +503,6 @@ class Daemon:
                 ways=self.connections,
                 trusted=settings.server.trusted_proxies,
             )
-            await listening.enter_async_context(
-                serve(
-                    public,
-                    sockets.get("public") or str(settings.server.listen),
-                    connections=_places(PUBLIC_CONNECTIONS, 4),
-                )
-            )
             admin = admin_app(
                 operator=self.control,
                 registry=self.metrics.registry,
@@ -532,7 +525,15 @@ class Daemon:
             self.following.serve()
             self.syncer.restore(await self.store.calendars(), await self.store.channels())
             await self._forget_left_calendars()
+            # Whoever has waited for this process is heard, and not told to come again.
             self.push.accepting = True
+            await listening.enter_async_context(
+                serve(
+                    public,
+                    sockets.get("public") or str(settings.server.listen),
+                    connections=_places(PUBLIC_CONNECTIONS, 4),
+                )
+            )
             self.reach = self._reach()
             if self.reach is not None:
                 self.reach.keep()
@@ -577,7 +578,6 @@ class Daemon:
         try:
             done, _ = await asyncio.wait([*work, stop], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self.push.accepting = False
             stop.cancel()
             for task in work:
                 task.cancel()
@@ -589,8 +589,10 @@ class Daemon:
         self.phones.stop()
         if self.reach is not None:
             self.reach.end()
-        # Whoever asks from now on is answered by the next start, where the supervisor keeps the sockets.
+        # Whoever asks from now on is answered by the next start, where the supervisor keeps the sockets. Until then
+        # notifications are taken, for that start reads every calendar.
         await asyncio.gather(*([leave()] if leave is not None else []), self.scheduler.finish(STOP_SECONDS))
+        self.push.accepting = False
         with contextlib.suppress(ServiceError):
             await journal.flush()
         await ended

@@ -37,6 +37,10 @@ BACKLOG = 128
 INHERITED_BACKLOG = 1024
 """For sockets that a supervisor keeps: whoever comes while the daemon restarts waits there."""
 
+AT_ONCE = 16
+"""So many come in with one turn of the loop. Where a restart has gathered more than there are places for, they are
+answered as fast as they are taken in, and the others wait where they are."""
+
 GRACE_SECONDS = 1.0
 """A connection younger than this is not given up, for a newcomer or at the end: its request may be under way."""
 
@@ -296,10 +300,13 @@ async def serve(
         with contextlib.ExitStack() as stack:
             sockets = _bind(listen, socket_mode, stack) if isinstance(listen, str) else tuple(listen)
             backlog = BACKLOG if isinstance(listen, str) else INHERITED_BACKLOG
-            servers = [
-                await loop.create_server(lambda: _Connection(manager, door, **options), sock=sock, backlog=backlog)
-                for sock in sockets
-            ]
+            servers = []
+            for sock in sockets:
+                # asyncio calls one number `backlog` that is two: how many come in at once, and how many may wait.
+                servers.append(
+                    await loop.create_server(lambda: _Connection(manager, door, **options), sock=sock, backlog=AT_ONCE)
+                )
+                sock.listen(backlog)
             try:
                 yield tuple(_address(sock) for sock in sockets)
             finally:

@@ -24,6 +24,7 @@ from tests.drill import DRILLS
 from tests.drill.findings import Bench, Drill, Finding, Findings
 from tests.drill.guest import accelerator
 from tests.drill.image import CACHE, ROOT, SUITE, CannotDrill, build
+from tests.drill.power import CUT_SECONDS, CUTS
 
 SKIPPED = 77
 DRILL_SECONDS = 1500.0
@@ -117,7 +118,7 @@ async def _all(bench: Bench, names: list[str], how: str) -> list[Drilled]:
             print(f"\n{name}: {about}", flush=True)
             findings, began = Findings(), time.monotonic()
             try:
-                async with asyncio.timeout(DRILL_SECONDS):
+                async with asyncio.timeout(DRILL_SECONDS + (CUTS * CUT_SECONDS if name == "power-cuts" else 0.0)):
                     await DRILLS[name](bench, findings)
             except Exception as error:  # noqa: BLE001 - one drill that breaks is a failure of it, not of those after it
                 findings.check("the drill comes to its end", f"{type(error).__name__}: {error}"[:3000], good=False)

@@ -69,7 +69,8 @@ async def dead_rtc(bench: Bench, found: Findings) -> None:
         company.meet(ben, (real - 600, real + 3000))
         await company.move_into(guest)
         await guest.ok("systemctl start calsyncd", START_SECONDS)
-        found.check("the unit starts all the same", (await shown(guest))["ActiveState"], good=True)
+        state = (await shown(guest))["ActiveState"]
+        found.check("the unit starts all the same", state, good=state == "active")
         await asyncio.sleep(30)
         status, body = await guest.get(f"{ADMIN}/readyz")
         found.check("not ready, and says why", f"{status} {body.strip()}", good=status == 503 and "credible" in body)

@@ -23,6 +23,8 @@ UNITS = "/etc/systemd/system"
 ADMIN = "http://127.0.0.1:8771"
 NAMES = ("amy", "ben", "cleo", "dan", "eva", "finn", "gus", "hana", "ivo", "jo", "kai", "lea")
 START_SECONDS = 300.0
+CREDENTIALS = r"s/^#LoadCredential=\(google\|aircall\)/LoadCredential=\1/"
+"""For sed: the eighth of README's ten steps, word by word."""
 
 _PROXY = "[Service]\nExecStart=/usr/lib/systemd/systemd-socket-proxyd --connections-max=1024 10.0.2.2:{port}\n"
 _SOCKET = "[Socket]\nListenStream=127.0.0.1:{port}\nBacklog=1024\n[Install]\nWantedBy=sockets.target\n"
@@ -151,9 +153,7 @@ class Company:
             port = URL(origin).port
             await guest.put(f"{UNITS}/drill-{name}.socket", _SOCKET.format(port=port))
             await guest.put(f"{UNITS}/drill-{name}.service", _PROXY.format(port=port))
-        # The eighth of README's ten steps, word by word.
-        comment = r"s/^#LoadCredential=\(google\|aircall\)/LoadCredential=\1/"
-        await guest.ok(f"sed -i '{comment}' {UNITS}/calsyncd.service && systemctl daemon-reload")
+        await guest.ok(f"sed -i '{CREDENTIALS}' {UNITS}/calsyncd.service && systemctl daemon-reload")
         if guest.emulated:
             # Python alone takes ten times as long to start there.
             await guest.put(f"{UNITS}/calsyncd.service.d/drill.conf", "[Service]\nTimeoutStartSec=10min\n")

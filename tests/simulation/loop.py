@@ -27,7 +27,7 @@ class Life:
         self.dead = False
         self.tasks: dict[asyncio.Task[Any], None] = {}
         self.signals: dict[int, Callable[[], object]] = {}
-        self.apps: list[Any] = []
+        self.apps: dict[str, Any] = {}
         self.daemon: Any = None
         self.context = contextvars.copy_context()
         self.context.run(LIFE.set, self)

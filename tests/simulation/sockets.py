@@ -23,7 +23,7 @@ from calsyncd.web.server import serve
 
 from .loop import LIFE, Life
 from .weather import FaultyServer
-from .world import World
+from .world import PUBLIC_LISTEN, World
 
 NUMBER = "X-On-Its-Way"
 
@@ -102,21 +102,23 @@ class SocketWorld(World):
     async def _serve(
         self,
         app: web.Application,
-        listen: object,  # noqa: ARG002 - a free port is taken
+        listen: str,
         **options: Any,
     ) -> AsyncIterator[tuple[str, ...]]:
         life = LIFE.get()
         assert life is not None
-        is_public = not life.apps
-        life.apps.append(app)
+        is_public = listen == PUBLIC_LISTEN
+        life.apps[listen] = app
         if is_public:
             app.middlewares.insert(0, self._message_arrives())
+        # A free port is taken.
         async with self._real_serve(app, "127.0.0.1:0", **options) as addresses:
             if is_public:
                 self._post.map(PUBLIC_ORIGIN, f"http://{addresses[0]}")
             try:
                 yield addresses
             finally:
+                del life.apps[listen]
                 if is_public and not life.dead:
                     self._post.map(PUBLIC_ORIGIN, None)
 

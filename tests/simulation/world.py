@@ -55,7 +55,8 @@ from .weather import Trouble, Weather
 FIRST_USER = 1001
 DISTURBANCE_SECONDS = 60.0
 GOOGLE_PORT, AIRCALL_PORT = 1001, 1002
-ADMIN = {"Host": "127.0.0.1:2", "Content-Type": "application/json"}
+PUBLIC_LISTEN, ADMIN_LISTEN = "127.0.0.1:1", "127.0.0.1:2"
+ADMIN = {"Host": ADMIN_LISTEN, "Content-Type": "application/json"}
 
 KEPT_OF_STORY = 400
 RESTART_SECONDS = 5.0
@@ -246,7 +247,7 @@ class World:
         company = self.company
         enforce = "enforce" if company.enforce else "respect"
         settings: dict[str, Any] = {
-            "server": {"listen": "127.0.0.1:1", "admin_listen": "127.0.0.1:2"},
+            "server": {"listen": PUBLIC_LISTEN, "admin_listen": ADMIN_LISTEN},
             "state_dir": "state",
             "google": {
                 "service_account_file": "./google.json",
@@ -521,16 +522,16 @@ class World:
     # -- what arrives ----------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _serve(self, app: web.Application, listen: object, **_: Any) -> AsyncIterator[tuple[str, ...]]:
+    async def _serve(self, app: web.Application, listen: str, **_: Any) -> AsyncIterator[tuple[str, ...]]:
         life = LIFE.get()
         assert life is not None
         app.freeze()
         await app.startup()
-        life.apps.append(app)
+        life.apps[listen] = app
         try:
-            yield (str(listen),)
+            yield (listen,)
         finally:
-            life.apps.clear()
+            del life.apps[listen]
 
     async def _deliver(self, path: str, headers: Mapping[str, str], body: bytes, seconds: float) -> int | None:
         fate = self.post_fate if self.loop.passed < self.post_until else "prompt"
@@ -551,9 +552,9 @@ class World:
 
     async def _hand_in(self, path: str, headers: Mapping[str, str], body: bytes, seconds: float) -> int | None:
         life = self.life
-        if life is None or not life.apps:
+        app = life.apps.get(PUBLIC_LISTEN) if life is not None else None
+        if life is None or app is None:
             return None
-        app = life.apps[0]
         work = self.loop.create_task(ask_app(app, "POST", path, headers, body), context=life.context)
         done, _ = await asyncio.wait([work], timeout=seconds)
         status = work.result() if done and not work.cancelled() else None
@@ -722,8 +723,9 @@ class World:
         person.touchable_until = person.released_at = math.inf
         while not self._finished_yet():
             life = self.life
-            if life is not None and len(life.apps) > 1:
-                ask = ask_app(life.apps[1], "POST", f"/api/v1/agents/{person.email}/{deed}", ADMIN, b"")
+            app = life.apps.get(ADMIN_LISTEN) if life is not None else None
+            if life is not None and app is not None:
+                ask = ask_app(app, "POST", f"/api/v1/agents/{person.email}/{deed}", ADMIN, b"")
                 work = self.loop.create_task(ask, context=life.context)
                 await asyncio.wait([work], timeout=30.0)
                 status = work.result() if work.done() and not work.cancelled() else None

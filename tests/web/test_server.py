@@ -3,7 +3,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from contextlib import AsyncExitStack
+from collections import Counter
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import aiohttp
@@ -462,6 +463,27 @@ async def test_sockets_handed_over_are_served() -> None:
         await asyncio.sleep(0.05)
         async with serve(Google().app(), [early]):
             assert status(await waiting) == 200
+
+
+async def test_more_than_there_are_places_for_have_waited_and_are_answered() -> None:
+    """What a restart has gathered is taken in no faster than it is answered: nobody finds all places taken."""
+    with ExitStack() as stack:
+        early = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=500))
+        waiting = [stack.enter_context(socket.create_connection(early.getsockname())) for _ in range(500)]
+        for one in waiting:
+            one.sendall(request())
+        async with serve(Google().app(), [early], connections=100):
+            answers = await asyncio.gather(*(_answer(one) for one in waiting))
+
+    assert Counter(answers) == {200: 500}
+
+
+async def _answer(sock: socket.socket) -> int:
+    reader, writer = await asyncio.open_connection(sock=sock)
+    try:
+        return status(await until_closed(reader))
+    finally:
+        writer.close()
 
 
 async def test_who_has_just_connected_is_answered_at_the_end() -> None:

@@ -7,15 +7,20 @@ from tests.faults.catalogue.fault import Fault
 FAULTS: tuple[Fault, ...] = (
     Fault(
         "P1",
-        "Killed (`kill -9`) at any instant, and at each call that changes the disk",
+        "Killed (`kill -9`) or without power at any instant, and at each call that changes the disk",
         "Whoever was set is in the ledger, written before the update left; the next start looks and everybody is right"
-        " within seconds. Database and ledger hold all or nothing of each write, and everything acknowledged.",
+        " within seconds. Database and ledger hold all or nothing of each write, and everything acknowledged."
+        " Notifications wait for that start on the sockets that systemd keeps.",
         (
             "tests/faults/test_kill.py::test_at_random_instants_of_a_busy_minute",
             "tests/faults/test_kill.py::test_at_every_write_of_the_daemon",
             "tests/faults/test_writes.py::test_at_every_write_of_a_transaction",
             "tests/store/test_store.py::test_kill_9_loses_nothing_acknowledged",
             "tests/test_ledger.py::test_whatever_was_acknowledged_survives_kill_9",
+            "drill: power-cuts",
+            "tests/faults/test_sockets.py::test_no_notification_is_refused",
+            "tests/faults/test_sockets.py::test_who_waited_is_heard_by_the_next_process",
+            "drill: sockets",
         ),
     ),
     Fault(
@@ -41,6 +46,7 @@ FAULTS: tuple[Fault, ...] = (
         (
             "tests/faults/test_ends.py::test_told_to_stop_in_an_update",
             "tests/acceptance/test_life.py::test_stop_lets_an_update_end",
+            "drill: unit",
         ),
     ),
     Fault(
