@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection
+from copy import deepcopy
 
 import pytest
 
@@ -228,7 +229,10 @@ def answer(budget: Budget, at: float, requests: int = 1, *, wait: float | None =
 
 def tried(budget: Budget, at: float, requests: int = 1, *, wait: float | None = None) -> bool:
     """Whether one may go at `at`; it is answered at once."""
-    return budget.take(at) and [answer(budget, at, requests, wait=wait)] == [None]
+    goes = budget.take(at)
+    if goes:
+        answer(budget, at, requests, wait=wait)
+    return goes
 
 
 def crowd(budget: Budget, at: float) -> int:
@@ -418,6 +422,17 @@ def test_a_remainder_of_nothing_leaves_what_has_passed() -> None:
     assert (10, MARK + 1) == (budget.granted, budget.next_at(MARK))
 
 
+def test_what_was_refused_is_none_of_what_has_passed() -> None:
+    """Six passed and one did not, and nothing is left."""
+    budget = Budget(60)
+    assert use(budget, MARK, 5)
+    assert tried(budget, MARK + 1, wait=1.0)
+    assert tried(budget, MARK + 3)
+    budget.shown(MARK + 3, Shown(60, 0))
+
+    assert 6 == budget.granted
+
+
 def test_handing_back_waits_for_the_end_of_the_429s_wait() -> None:
     """Half an hour from then; of one request one more is handed back, of two another."""
     budget = taught(60, wait=100.0)
@@ -518,7 +533,7 @@ def test_what_is_spare_of_little_is_due_once_enough_is_a_minute_ago() -> None:
 
 
 def test_next_at_by_the_clock() -> None:
-    """The next mark, unless an answer has to come first."""
+    """The next mark, unless an answer has to come first; a 429 to the last that it grants contradicts it."""
     budget = Budget(2)
     for at, left in ((MARK + 58, 10), (MARK + 62, 59)):
         assert budget.take(at - 0.1)
@@ -526,6 +541,9 @@ def test_next_at_by_the_clock() -> None:
         budget.shown(at, Shown(60, left))
         budget.give_back()
     assert budget.by_clock
+    contradicted = deepcopy(budget)
+    assert tried(contradicted, MARK + 70, wait=1.0)
+    assert not contradicted.by_clock
     assert budget.take(MARK + 70)
     assert MARK + 121 == budget.next_at(MARK + 70)
     budget.spent(MARK + 71)
