@@ -168,9 +168,11 @@ def test_a_crowd_behind_a_minute_that_is_just_full_is_still_a_crowd() -> None:
 def test_whoever_went_early_waits_for_nothing() -> None:
     """The minute of their boundary costs what is left of it."""
     some = run_ahead(4, Grant(10, 10), {starts(5): 25, ends(5): 1}, PLAIN)
+    back = run_ahead(4, Grant(10, 10), {ends(5): 25, starts(5): 1}, BACK_FIRST)
     all_of_them = run_ahead(4, Grant(10, 10), {starts(5): 15}, PLAIN)
 
-    assert [60, 120, 0] == [some.of(minute) for minute in (4, 5, 6)]
+    for prices in (some, back):
+        assert [60, 120, 0] == [prices.of(minute) for minute in (4, 5, 6)]
     assert [0, 0] == [all_of_them.of(minute) for minute in (4, 5)]
 
 
@@ -204,9 +206,11 @@ def test_a_window_of_a_moment_costs_a_moment() -> None:
 def test_what_is_spared_in_a_minute_before_a_crowd_has_its_price() -> None:
     """A request there takes the place of one that would go early; where all go early that gain, there is none."""
     full = run_ahead(4, Grant(10, 10), {starts(5): 25}, PLAIN)
+    ahead = run_ahead(2, Grant(10, 10), {starts(5): 25}, PLAIN)
     roomy = run_ahead(4, Grant(10, 10), {starts(5): 15}, PLAIN)
 
-    assert 120 - 60 == full.of(4)
+    assert 120 - 60 == full.of(4) == ahead.of(4)
+    assert 0 == ahead.of(3)
     assert 0 == roomy.of(4)
 
 
