@@ -144,6 +144,10 @@ def test_more_who_wait_make_no_minute_cheaper_and_more_room_none_dearer(
         pytest.param({ends(5): 15}, 10, {}, id="to ring in a meeting costs more than a minute of waiting"),
         pytest.param({ends(5): 30}, 10, {}, id="and as much as two"),
         pytest.param({ends(5): 35}, 10, {4: [Early(5, Counts(0, 5))]}, id="but less than three"),
+        pytest.param({ends(5): 15, ends(6): 10}, 10, {}, id="what runs into the next minute costs there too"),
+        pytest.param(
+            {ends(5): 15, ends(6): 10, ends(7): 10}, 10, {4: [Early(5, Counts(0, 5))]}, id="and into the one after"
+        ),
         pytest.param({starts(5): 3, ends(5): 12}, 10, {}, id="starts that only make room for ends gain no more"),
         pytest.param({starts(5): 3, ends(5): 22}, 10, {4: [Early(5, Counts(3, 0))]}, id="the cheaper way first"),
         pytest.param({starts(6): 25}, 10, {5: [Early(6, Counts(10, 0))]}, id="not two windows early"),

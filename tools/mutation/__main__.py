@@ -158,8 +158,8 @@ def page(figures: dict[str, dict[str, object]], state: State) -> str:
         total.update({name: int(str(one[name])) for name in names})
         numbers = " | ".join(str(one[name]) for name in names)
         parts = (("code", state.code.get(module)), ("tests", state.tests))
-        changed = " and ".join(part for part, now in parts if one.get(part) != now)
-        measured = f"{one.get('revision', one['date'])}{f', {changed} changed since' if changed else ''}"
+        changed = " and ".join(part for part, now in parts if part in one and one[part] != now)
+        measured = str(one.get("revision", "a commit not told")) + (f", {changed} changed since" if changed else "")
         rows.append(f"| {module} | {numbers} | {float(str(one['score'])):.1%} | {measured} |")
     score = 1 - total["survived"] / max(1, total["mutants"])
     rows.append(f"| **all** | {' | '.join(str(total[name]) for name in names)} | **{score:.1%}** | |")
