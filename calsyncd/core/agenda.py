@@ -7,6 +7,7 @@ matches its key's due time is stale and is passed over when it surfaces. Nothing
 from __future__ import annotations
 
 import heapq
+from itertools import count
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
@@ -18,7 +19,7 @@ class Agenda(Generic[Key]):
     def __init__(self) -> None:
         self._due: dict[Key, float] = {}
         self._heap: list[tuple[float, int, Key]] = []
-        self._count = 0
+        self._order = count()
 
     def set(self, key: Key, due: float | None) -> None:
         """Make `key` due at `due`, and at no other time; None takes it off."""
@@ -28,8 +29,7 @@ class Agenda(Generic[Key]):
         if self._due.get(key) == due:
             return
         self._due[key] = due
-        self._count += 1
-        heapq.heappush(self._heap, (due, self._count, key))
+        heapq.heappush(self._heap, (due, next(self._order), key))
         if len(self._heap) > 64 + 4 * len(self._due):
             self._heap = [entry for entry in self._heap if self._due.get(entry[2]) == entry[0]]
             heapq.heapify(self._heap)

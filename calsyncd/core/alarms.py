@@ -144,7 +144,7 @@ class Alarms:
         }
         self._away: dict[tuple[str, str], float] = {}
         known = (*self.raised, *self._pending)
-        self._together = {code for code, who in known if who == COMPANY and not is_everybodys(code)}
+        self._together = {code for code, who in known if who == COMPANY}
         self._shown_at: float | None = None
 
     def show(
@@ -208,8 +208,8 @@ class Alarms:
             if shared:
                 since = min(level.since for level in found.values())
                 # What was seen and what to do about just that are one's: never one's words with another's remedy.
-                told = next((level for level in found.values() if level.detail or level.do), _Level(since))
-                levels[code, COMPANY] = _Level(since, troubled, told.detail, told.do)
+                told = ((level.detail, level.do) for level in found.values() if level.detail or level.do)
+                levels[code, COMPANY] = _Level(since, troubled, *next(told, ("", "")))
                 self._inherit(code, found)
         return levels
 
@@ -277,7 +277,7 @@ def _outlives(code: str) -> bool:
 def _alarm(code: str, who: str, level: _Level, now: float, agents: int) -> Alarm:
     found = trouble(code, level.since)
     message = f"{found.message}: {level.detail}" if level.detail else found.message
-    alarm = Alarm(code, who, level.since, message, level.do or found.do, found.owner, now)
+    alarm = Alarm(code, who, found.since, message, level.do or found.do, found.owner, now)
     if who != COMPANY or is_everybodys(code):
         return alarm
     return replace(alarm, message=f"{len(level.agents)} of {agents} agents: {message}")

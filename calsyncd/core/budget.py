@@ -82,13 +82,12 @@ class Budget:
         self._out = 0
         self._began_at: float | None = None
         self._expected = 0
-        self._wait_until = self._barred_until = 0.0
-        self._soon_until = 0.0
+        self._wait_until = self._barred_until = self._soon_until = -math.inf
         self._at_once = per_minute
         self._learned: int | None = None
         self._sure = per_minute
         self._hand_back_after = HAND_BACK_SECONDS
-        self._hand_back_at = 0.0
+        self._hand_back_at = -math.inf
         self._handed_back = False
         self._probe_gap = MINUTE_SECONDS / per_minute
         self._probe_at = math.inf
@@ -193,16 +192,16 @@ class Budget:
                 return None
             return max(at, self._spent[short - 1] + MINUTE_SECONDS + self._margin) if short > 0 else at
         at = None if self._waits_for_answers(now, requests) else self._granted_at(now, requests)
-        return None if at is None else max(at, now, self._blocked_until)
+        return None if at is None else max(at, self._blocked_until)
 
     @property
     def _kept(self) -> int:
-        return (self.pace if self.one_by_one else self.granted) // 2
+        return self.pace // 2
 
     def room(self, now: float) -> int:
         """How many requests of this minute are left, whether they may go at once or one by one."""
-        left = self.remaining(now)
-        return max(0, self.pace - self._used(now) - self._out) if self.one_by_one else left
+        self._hand_back(now)
+        return max(0, self.pace - self._used(now) - self._out)
 
     def remaining(self, now: float) -> int:
         """How many requests may go at `now`, waits apart."""
@@ -214,9 +213,9 @@ class Budget:
         if self._waits_for_answers(now, requests):
             return None
         at = self._granted_at(now, requests)
-        if self.remaining(now) < requests and self._is_left(now, requests):
+        if self._is_left(now, requests):
             at = now
-        elif self.remaining(now) < requests <= PROBE_REQUESTS and not self._out:
+        elif requests <= PROBE_REQUESTS and not self._out:
             at = min(math.inf if at is None else at, self._next_probe_at(now, requests))
         return None if at is None or math.isinf(at) else max(at, now, self._blocked_until)
 
@@ -227,7 +226,7 @@ class Budget:
         if self.by_clock:
             return self._minute.next_at(now) if self._out + requests <= self.granted else None
         short = len(self._spent) + self._out + requests - self.granted
-        return self._spent[short - 1] + MINUTE_SECONDS + self._margin if 0 < short <= len(self._spent) else None
+        return self._spent[short - 1] + MINUTE_SECONDS + self._margin if short <= len(self._spent) else None
 
     def _next_probe_at(self, now: float, requests: int) -> float:
         """When so many beyond what is granted may be tried."""
@@ -240,7 +239,7 @@ class Budget:
     def room_until(self, now: float, until: float) -> int:
         """How many requests may go from `now` to `until`, each counted once."""
         if self.by_clock:
-            return self.granted * (1 + int(until // MINUTE_SECONDS) - int(now // MINUTE_SECONDS)) - self._used(now)
+            return self.granted * (1 + int(until / MINUTE_SECONDS) - int(now / MINUTE_SECONDS)) - self._used(now)
         self._forget(now)
         kept = sum(at > until - MINUTE_SECONDS - self._margin for at in self._spent)
         one_by_one = 0 if self._learned is None else int((until - now) / self._probe_gap)
@@ -255,7 +254,7 @@ class Budget:
     def give_back(self, requests: int = 1) -> None:
         """What was reserved has ended; what was really sent of it is counted by `spent`."""
         self._out -= requests
-        self._expected = min(self._expected, max(0, self._out))
+        self._expected = min(self._expected, self._out)
         if self._tries and not self._out:
             # No 429 came: it passed.
             self._tries = False
@@ -290,7 +289,7 @@ class Budget:
             # Nothing is owed to a leak: one more is there soon.
             self._probe_at = min(self._probe_at, max(self._blocked_until, now + self._probe_gap))
         # What is out may be counted already, and what was answered a minute ago may be counted still.
-        grant = self._passed(now, MINUTE_SECONDS + self._margin) + others_out + max(shown.remaining, 0)
+        grant = len(self._spent) - len(self._refusals) + others_out + max(shown.remaining, 0)
         if grant < self.granted:
             # Others spend too.
             self._sure = self._learned = max(1, grant)
@@ -310,7 +309,7 @@ class Budget:
         self._minute.refused(now, within=self._used(now) <= self.granted)
         if now < self._soon_until or self._learned is not None:
             self._learn(passed)
-        self._sure = max(1, min(passed, self._sure))
+        self._sure = min(passed, self._sure)
         self._soon_until = now + wait + SOON_SECONDS
         self._at_once = 1
         self._left, self._tries = 0, False
@@ -344,7 +343,7 @@ class Budget:
 
     def admitted(self) -> None:
         """Other credentials have taken the place of those that were refused."""
-        self._barred_until = 0.0
+        self._barred_until = -math.inf
 
     @property
     def _blocked_until(self) -> float:
@@ -365,10 +364,10 @@ class Budget:
             self._began_at += seconds
         self._minute = ClockMinute()
 
-    def _passed(self, now: float, seconds: float = MINUTE_SECONDS) -> int:
-        """How many requests passed in the last minute, or so many of its seconds."""
-        recent = sum(at > now - seconds for at in self._spent)
-        return max(0, recent - sum(at > now - seconds for at in self._refusals))
+    def _passed(self, now: float) -> int:
+        """How many requests passed in the last minute."""
+        recent = sum(at > now - MINUTE_SECONDS for at in self._spent)
+        return max(0, recent - sum(at > now - MINUTE_SECONDS for at in self._refusals))
 
     def _hand_back(self, now: float) -> None:
         if self._learned is None or now < self._hand_back_at:
@@ -395,7 +394,7 @@ class _Stretch:
     """
 
     began: float
-    ended: float
+    ended: float = math.inf
     answers: int = 0
     left: float = math.inf
 
@@ -412,8 +411,7 @@ class ClockMinute:
     def __init__(self) -> None:
         self._stood_still = 0
         self._recovered = self._rose = False
-        self._disproved_until = 0.0
-        self._try_at = 0.0
+        self._disproved_until = self._try_at = -math.inf
         self._says_what_is_left = False
         self._stretches: list[_Stretch] = []
 
@@ -434,12 +432,8 @@ class ClockMinute:
         self._try_at = now + TRY_AGAIN_SECONDS
 
     def used(self, spent: deque[float], now: float) -> int:
-        """How much of the minute at `now` is used; near a mark, of the fuller of the two that it may be counted in."""
-        low, high = (
-            math.floor((now - MARK_MARGIN_SECONDS) / MINUTE_SECONDS),
-            math.floor((now + MARK_MARGIN_SECONDS) / MINUTE_SECONDS),
-        )
-        return max(_within(spent, minute) for minute in {low, high})
+        """How much of the minute at `now` is used; just after a mark, of the one before: it may last, and is fuller."""
+        return _within(spent, math.floor((now - MARK_MARGIN_SECONDS) / MINUTE_SECONDS))
 
     def next_at(self, now: float) -> float:
         """When the next minute has begun for sure."""
@@ -467,7 +461,7 @@ class ClockMinute:
         self._stretches = [one for one in self._stretches if now - MINUTE_SECONDS < one.began and one.ended <= now]
         own = next((one for one in self._stretches if one.began == began), None)
         if own is None:
-            own = _Stretch(began, now)
+            own = _Stretch(began)
             self._stretches.append(own)
         own.ended = now
         own.answers += 1

@@ -138,12 +138,10 @@ def _without(known: Mapping[int, Counts], left_out: Mapping[Group, int]) -> dict
     counts = dict(known)
     for group, number in left_out.items():
         for minute, starts in ((group.minute, group.starts), (group.until, not group.starts)):
-            one = counts.get(minute, NOBODY) if minute is not None else NOBODY
-            if minute is None or one == NOBODY:
-                continue
-            counts[minute] = Counts(
-                max(0, one.starts - number) if starts else one.starts, one.ends if starts else max(0, one.ends - number)
-            )
+            if minute in counts:
+                one = counts[minute]
+                less = max(0, (one.starts if starts else one.ends) - number)
+                counts[minute] = Counts(less, one.ends) if starts else Counts(one.starts, less)
     return counts
 
 
@@ -204,16 +202,15 @@ class _Ahead:
             left = queue.minute(self._own(minute), room)
             sent = self._sent(minute)
             heaviest.append(queue.heaviest)
-            if left > sent and self._grant.early:
+            if left > sent:
                 self._plan(minute, left - sent)
             room = self._grant.per_minute
             minute += 1
-        prices = [0.0] * len(heaviest)
+        prices = [self._spare_price.get(self._first + index, 0.0) for index in range(len(heaviest))]
         following = 0.0
-        for index in range(len(heaviest) - 1, -1, -1):
-            weight = heaviest[index]
+        for index, weight in reversed(list(enumerate(heaviest))):
             following = following + MINUTE_SECONDS * weight if weight else 0.0
-            prices[index] = following or self._spare_price.get(self._first + index, 0.0)
+            prices[index] = following or prices[index]
         return Prices(self._first, prices, self._early)
 
     def _own(self, minute: int) -> Counts:
@@ -254,7 +251,7 @@ class _Ahead:
             windows = bisect_left(reach, number) + 1
             return windows * self._grant.window * (cheap if number <= cheap_most else dear)
 
-        low, high = 0, min(reach[-1] if reach else 0, cheap_most + dear_most)
+        low, high = 0, min(reach[-1], cheap_most + dear_most)
         most = high
         while low < high:
             middle = (low + high + 1) // 2

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,14 +49,29 @@ def test_keys_that_are_due_at_once_come_in_the_order_they_were_set() -> None:
     assert [] == agenda.pop_due(5.0)
 
 
-def test_a_key_that_is_set_again_and_again_takes_no_room() -> None:
-    """A loop that runs for months sets the same keys millions of times."""
-    agenda: Agenda[str] = Agenda()
+@pytest.mark.parametrize("keys", [1, 50])
+def test_a_key_that_is_set_again_and_again_takes_no_room(keys: int) -> None:
+    """A loop that runs for months sets the same keys millions of times; sweeping up is dear and comes seldom."""
+    agenda: Agenda[int] = Agenda()
+    for key in range(keys):
+        agenda.set(key, 20_000.0 + key)
+    sizes = []
     for turn in range(10_000):
-        agenda.set("a", float(turn))
+        agenda.set(0, float(turn))
+        sizes.append(len(agenda._heap))
 
-    assert len(agenda._heap) <= 69
-    assert 9_999.0 == agenda.next_due()
+    assert 64 + 4 * keys == max(sizes)
+    assert 10_000 // (64 + 3 * keys) >= sum(later < sooner for sooner, later in pairwise(sizes))
+    assert list(range(keys)) == agenda.pop_due(30_000.0)
+
+
+def test_a_key_that_is_set_to_the_same_time_again_and_again_takes_no_room_at_all() -> None:
+    """Most looks at an agent change nothing."""
+    agenda: Agenda[str] = Agenda()
+    for _ in range(10):
+        agenda.set("a", 5.0)
+
+    assert 1 == len(agenda._heap)
 
 
 def test_what_is_taken_off_is_not_due() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,6 @@ from calsyncd.core.alarms import (
     COMPANY,
     Alarm,
     Alarms,
-    Change,
     Pending,
     Wrong,
     is_everybodys,
@@ -394,12 +394,10 @@ def test_a_change_is_dated() -> None:
     assert (raised.kind, raised.at, raised.alarm.raised_at, raised.alarm.since) == ("raised", NOW, NOW, NOW - 5.0)
 
     assert [] == alarms.show([], NOW + STEP, agents=10)
-    later = NOW + STEP
-    changes: list[Change] = []
-    while not changes:
-        later += STEP
-        changes = alarms.show([], later, agents=10)
-    assert (changes[0].kind, changes[0].at, later) == ("cleared", NOW + STEP + AWAY_SECONDS, NOW + STEP + AWAY_SECONDS)
+    cleared = NOW + STEP + AWAY_SECONDS
+    assert [] == alarms.show([], NOW + 2 * STEP, agents=10)
+    changes = [change for step in range(3, 40) for change in alarms.show([], NOW + step * STEP, agents=10)]
+    assert [("cleared", cleared)] == [(change.kind, change.at) for change in changes]
 
 
 def test_one_whose_words_name_who_is_forgotten_goes_too() -> None:
@@ -408,3 +406,117 @@ def test_one_whose_words_name_who_is_forgotten_goes_too() -> None:
     alarms.show([Wrong("aircall_credentials", COMPANY, NOW, None, "amy@example.com was refused")], NOW, agents=10)
 
     assert (0, 1, 0) == tuple(alarms.forget(who) for who in ("bob@example.com", AMY, AMY))
+
+
+@pytest.mark.parametrize(
+    ("agents", "left", "stays"),
+    [
+        (100, 5, False),
+        (100, 6, True),
+        (9, 2, False),
+        (8, 2, False),
+        (7, 2, True),
+        (3, 1, False),
+    ],
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_what_is_left_of_the_companys(agents: int, left: int, *, stays: bool, known: bool) -> None:
+    """More than five, or more than a quarter and not one alone; whether they have it, or nobody knows if they do."""
+    days = Days(agents)
+    days.show(LASTS_SECONDS + 2 * STEP, *of("delegation", *range(agents)))
+    assert [("raised", "delegation", COMPANY)] == days.said
+
+    few = of("delegation", *range(left))
+    if not known:
+        days.doubted["delegation"] = {one.who for one in few}
+    days.show(LASTS_SECONDS + AWAY_SECONDS + 2 * STEP, *(few if known else ()))
+
+    changes = set(days.said[1:])
+    assert stays == (("cleared", "delegation", COMPANY) not in changes)
+    raised = {("raised", "delegation", one.who) for one in few}
+    assert changes - {("cleared", "delegation", COMPANY)} == (raised if known and not stays else set())
+
+
+def test_singles_are_singles_after_a_restart() -> None:
+    """Two of three agents are not the company."""
+    days = Days(3)
+    days.show(LASTS_SECONDS + 2 * STEP, *of("delegation", 1, 2))
+    after = Days(3, list(days.alarms.raised.values()))
+
+    assert [] == after.show(LASTS_SECONDS + 2 * STEP, *of("delegation", 1, 2))
+    assert 2 == len(after.messages)
+
+
+@pytest.mark.parametrize(
+    ("first", "told"), [(("seen", ""), "seen"), (("", "mend it"), ""), (("", ""), "other")], ids=["seen", "do", "none"]
+)
+@pytest.mark.parametrize("shared", [True, False])
+def test_one_word_more_than_the_troubles_own_is_enough_to_be_told(
+    first: tuple[str, str], told: str, *, shared: bool
+) -> None:
+    """What was seen without a remedy, or a remedy alone: never completed by another's."""
+    code = "vault" if shared else "service_account"
+    words = trouble(code, 0.0)
+    wrong = [Wrong(code, "a", NOW, "a", *first), Wrong(code, "b", NOW, "b", "other", "mend the other")]
+    wrong += [Wrong(code, "c", NOW, "c")]
+    days = Days(4)
+
+    days.show(LASTS_SECONDS + 2 * STEP, *wrong)
+
+    (alarm,) = days.alarms.raised.values()
+    assert alarm.who == COMPANY
+    message = alarm.message.removeprefix("3 of 4 agents: ")
+    assert message == (f"{words.message}: {told}" if told else words.message)
+    assert alarm.do == {"seen": words.do, "": "mend it", "other": "mend the other"}[told]
+
+
+def test_presence_is_counted_by_what_passes_between_two_shows_of_one_process() -> None:
+    """The time of a restart is none of it, nor is that by which the clock was set back."""
+    wrong = [Wrong("not_connected", AMY, NOW, AMY)]
+    alarms = Alarms((), [Pending("not_connected", AMY, 100.0)])
+    counted = []
+
+    for at in (0.0, 5.0, -300.0, -290.0, 500.0):
+        alarms.show(wrong, NOW + at, agents=10)
+        counted += [one.seconds for one in alarms.pending]
+
+    assert [100.0, 105.0, 105.0, 115.0, 145.0] == counted
+
+
+def test_what_is_pending_is_forgotten_once_it_was_away_for_its_time() -> None:
+    """Counted from where it was last seen."""
+    days = Days()
+    days.show(2 * STEP, *of("not_connected", 1))
+
+    for left, seconds in ((1, AWAY_SECONDS - STEP), (0, STEP)):
+        days.show(seconds)
+        assert left == len(days.alarms.pending)
+
+
+def test_what_was_raised_before_a_restart_is_not_pending_beside() -> None:
+    """Nor does what lasts for minutes count on."""
+    days = Days()
+    days.show(LASTS_SECONDS + 2 * STEP, *of("no_access", 1))
+    (alarm,) = days.alarms.raised.values()
+    pending = [Pending("not_connected", AMY, 50.0), Pending("delegation", AMY, LASTS_SECONDS - STEP)]
+    known = replace(alarm, code="not_connected", who=AMY)
+    after = Days()
+    after.alarms = Alarms([known], pending)
+
+    assert () == after.alarms.pending
+    assert [] == after.show(LASTS_SECONDS, Wrong("delegation", AMY, NOW, AMY), Wrong("not_connected", AMY, NOW, AMY))
+    assert [("raised", "delegation", AMY)] == after.show(STEP, Wrong("delegation", AMY, NOW, AMY))
+
+
+def test_what_waits_of_others_is_kept_when_one_is_forgotten() -> None:
+    """Presence and absence: an alarm that is about to be cleared is cleared at its time."""
+    days = Days()
+    days.show(11 * STEP, *of("not_connected", 1, 2))
+    days.show(LASTS_SECONDS + 2 * STEP, *of("delegation", 1, 2))
+    days.show(AWAY_SECONDS)
+    days.alarms.forget("a1@example.com")
+
+    assert [("cleared", "delegation", "a2@example.com")] == days.show(STEP)
+    days.show(2 * STEP, *of("not_connected", 1, 2))
+    days.alarms.forget("a1@example.com")
+    assert ["a2@example.com"] == [one.who for one in days.alarms.pending]

@@ -37,6 +37,8 @@ def seen(status: str, at: float = NOON, live: str | None = None) -> Observation:
         (FREE, LEFT, "unavailable", "available", False, "changed"),
         (FREE, None, "unavailable", "unavailable", False, None),
         (FREE, None, None, "unavailable", False, None),
+        (FREE, None, None, "custom", False, None),
+        (FREE, None, "custom", "custom", False, None),
         (FREE, None, "available", "custom", False, "changed"),
         (FREE, None, "available", "unavailable", False, None),
         (FREE, None, "available", "something_new", False, "changed"),
@@ -56,6 +58,7 @@ def test_a_read_that_may_lag_behind_our_own_update_says_nothing() -> None:
 
     assert found(HELD, facts, None, "unavailable", seen("available"), wanted=True) is None
     assert found(FREE, facts, LEFT, "unavailable", seen("unavailable"), wanted=False) is None
+    assert found(HELD, Facts(acted_at=NOON - 5), None, "unavailable", seen("available"), wanted=True) == "hold_missing"
 
 
 def test_a_call_may_read_as_unavailable() -> None:

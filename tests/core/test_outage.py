@@ -36,6 +36,9 @@ def timeline(*meetings: tuple[float, float]) -> Timeline:
         pytest.param(100.0, [], 160.0, 100.0, id="by the mark"),
         pytest.param(100.0, [90.0, 103.0], 160.0, 103.0, id="by what was written after it"),
         pytest.param(100.0, [170.0], 160.0, 100.0, id="what is yet to come says nothing"),
+        pytest.param(100.0, [160.0], 160.0, 160.0, id="it acts now"),
+        pytest.param(162.0, [90.0], 160.0, 90.0, id="the clock was adjusted by the most"),
+        pytest.param(162.1, [90.0], 160.0, None, id="the clock was set back by more than that"),
         pytest.param(163.0, [90.0], 160.0, None, id="the clock was set back"),
         pytest.param(161.0, [], 160.0, 160.0, id="the clock was adjusted"),
     ],
@@ -58,6 +61,9 @@ def test_last_alive(mark: float, acts: list[float], now: float, expected: float 
         pytest.param([(150, 160)], math.inf, (), id="paused until resumed"),
         pytest.param([(150, 160), (170, 180)], 165.0, (170, 180), id="a pause that ended in it"),
         pytest.param([(150, 180)], 165.0, (165, 180), id="a pause that ended in a meeting in it"),
+        pytest.param([(90, 150)], 100.0, (150,), id="a pause that was over at its first instant"),
+        pytest.param([(150, 250)], 200.0, (200,), id="a pause that ended in a meeting, at its last instant"),
+        pytest.param([(150, 250)], 200.1, (), id="and a moment after it"),
         pytest.param([(150, 180)], 90.0, (150, 180), id="a pause that was over before"),
     ],
 )
@@ -103,8 +109,8 @@ def test_is_as_wanted(stance: Held | StandingBack, shown: str | None, *, wanted:
 
 
 def test_a_hold_that_began_early_is_as_wanted() -> None:
-    """In a crowd some are taken off the phones a little before their boundary."""
-    assert is_as_wanted(HELD, UNAVAILABLE, wanted=False, now=19.0)
+    """In a crowd some are taken off the phones a little before their boundary; from that on it has to be wanted."""
+    assert [True, False] == [is_as_wanted(HELD, UNAVAILABLE, wanted=False, now=at) for at in (19.9, 20.0)]
 
 
 def test_right_by_what_came_last() -> None:
@@ -112,6 +118,7 @@ def test_right_by_what_came_last() -> None:
     assert right_at(10.0, 0.0, None) == 10.0
     assert right_at(10.0, 12.0, 11.0) == 12.0
     assert right_at(10.0, 0.0, 13.0) == 13.0
+    assert right_at(10.0, 0.0, 9.0) == 10.0
 
 
 def test_over_when_all_are_right() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from itertools import zip_longest
 
 import pytest
 from hypothesis import given, settings
@@ -142,14 +144,40 @@ def test_more_who_wait_make_no_minute_cheaper_and_more_room_none_dearer(
         pytest.param({ends(5): 15}, 10, {}, id="to ring in a meeting costs more than a minute of waiting"),
         pytest.param({ends(5): 30}, 10, {}, id="and as much as two"),
         pytest.param({ends(5): 35}, 10, {4: [Early(5, Counts(0, 5))]}, id="but less than three"),
+        pytest.param({ends(5): 15, ends(6): 10}, 10, {}, id="what runs into the next minute costs there too"),
+        pytest.param(
+            {ends(5): 15, ends(6): 10, ends(7): 10}, 10, {4: [Early(5, Counts(0, 5))]}, id="and into the one after"
+        ),
         pytest.param({starts(5): 3, ends(5): 12}, 10, {}, id="starts that only make room for ends gain no more"),
         pytest.param({starts(5): 3, ends(5): 22}, 10, {4: [Early(5, Counts(3, 0))]}, id="the cheaper way first"),
         pytest.param({starts(6): 25}, 10, {5: [Early(6, Counts(10, 0))]}, id="not two windows early"),
     ],
 )
 def test_who_goes_a_window_early(groups: dict[Group, int], room: int, expected: dict[int, list[Early]]) -> None:
-    """Those whose sixty seconds of the other wrong state are less than the price of their boundary."""
+    """Those whose sixty seconds of the other wrong state are less than the price of their boundary; of either kind."""
     assert expected == early(groups, Grant(10, room), 4)
+
+    mirrored = {Group(group.minute, None, not group.starts): number for group, number in groups.items()}
+    assert early(mirrored, Grant(10, room), 4, BACK_FIRST) == {
+        minute: [Early(one.due, Counts(one.counts.ends, one.counts.starts)) for one in planned]
+        for minute, planned in expected.items()
+    }
+
+
+def test_a_crowd_behind_a_minute_that_is_just_full_is_still_a_crowd() -> None:
+    """It goes around what is due in between."""
+    assert {4: [Early(6, Counts(10, 0))]} == early({starts(5): 10, starts(6): 45}, Grant(10, 10, early=2), 4)
+
+
+def test_whoever_went_early_waits_for_nothing() -> None:
+    """The minute of their boundary costs what is left of it."""
+    some = run_ahead(4, Grant(10, 10), {starts(5): 25, ends(5): 1}, PLAIN)
+    back = run_ahead(4, Grant(10, 10), {ends(5): 25, starts(5): 1}, BACK_FIRST)
+    all_of_them = run_ahead(4, Grant(10, 10), {starts(5): 15}, PLAIN)
+
+    for prices in (some, back):
+        assert [60, 120, 0] == [prices.of(minute) for minute in (4, 5, 6)]
+    assert [0, 0] == [all_of_them.of(minute) for minute in (4, 5)]
 
 
 @pytest.mark.parametrize(
@@ -182,9 +210,11 @@ def test_a_window_of_a_moment_costs_a_moment() -> None:
 def test_what_is_spared_in_a_minute_before_a_crowd_has_its_price() -> None:
     """A request there takes the place of one that would go early; where all go early that gain, there is none."""
     full = run_ahead(4, Grant(10, 10), {starts(5): 25}, PLAIN)
+    ahead = run_ahead(2, Grant(10, 10), {starts(5): 25}, PLAIN)
     roomy = run_ahead(4, Grant(10, 10), {starts(5): 15}, PLAIN)
 
-    assert 120 - 60 == full.of(4)
+    assert 120 - 60 == full.of(4) == ahead.of(4)
+    assert 0 == ahead.of(3)
     assert 0 == roomy.of(4)
 
 
@@ -228,6 +258,9 @@ def test_early_plans_keep_to_the_room_and_to_what_is_due(
         (ends(0, 4), False),
         (ends(0, 5), True),
         (starts(2, 3), True),
+        (starts(1, 2), True),
+        (ends(1, 2), False),
+        (ends(1), True),
     ],
 )
 def test_an_update_is_worth_what_it_and_its_opposite_cost(group: Group, expected: bool) -> None:
@@ -259,6 +292,57 @@ def test_what_is_left_out_takes_its_opposite_with_it() -> None:
     without = run_ahead(0, NO_EARLY, {starts(0): 20, ends(2): 100}, PLAIN)
 
     assert prices.of(2) < without.of(2)
+
+
+GONE = st.builds(
+    lambda minute, length, starts: Group(minute, length and minute + length, starts),
+    st.integers(0, 8),
+    st.none() | st.integers(1, 6),
+    st.booleans(),
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    groups=st.dictionaries(GONE, st.integers(1, 40), max_size=6),
+    per_minute=st.integers(1, 20),
+    first=st.sampled_from([0, 7, 30_000_000]),
+    weights=WEIGHTS,
+)
+def test_prices_with_what_is_left_out_are_those_of_persons_who_leave_the_queue(
+    groups: dict[Group, int], per_minute: int, first: int, weights: Weights
+) -> None:
+    """With their opposites, four times at most; each time prices go half of the way to those without them."""
+    grant = Grant(per_minute, per_minute, early=0)
+    found = oracle(groups, grant, weights)
+    for _ in range(4):
+        left = {group: number for group, number in groups.items() if not group.is_worth(Prices(0, found, {}), weights)}
+        if not left:
+            break
+        waiting = Counter[tuple[int | None, bool]]()
+        for group, number in groups.items():
+            waiting[group.minute, group.starts] += number
+        for group, number in left.items():
+            waiting[group.minute, group.starts] -= number
+            waiting[group.until, not group.starts] -= number
+        again = {Group(minute, None, kind): n for (minute, kind), n in waiting.items() if n > 0 and minute is not None}
+        without = oracle(again, grant, weights)
+        found = [sum(both) / 2 for both in zip_longest(found, without, fillvalue=0.0)]
+
+    later = {
+        Group(group.minute + first, group.until if group.until is None else group.until + first, group.starts): number
+        for group, number in groups.items()
+    }
+    prices = run_ahead(first, grant, later, weights)
+    assert found == pytest.approx([prices.of(first + minute) for minute in range(len(found))])
+
+
+def test_what_is_left_out_makes_no_room_for_what_goes_early() -> None:
+    """What is planned early is planned without it."""
+    short = {ends(5, 6): 40}
+    planned = early({starts(5): 15, **short}, Grant(10, 10), 4)
+
+    assert early({starts(5): 15}, Grant(10, 10), 4) == planned
 
 
 # -- whatever the numbers are ------------------------------------------------------------------------------------------

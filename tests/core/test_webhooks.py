@@ -99,9 +99,11 @@ def test_tokens_are_believed_while_their_webhook_is() -> None:
     tokens.replace([webhook("a", token="one"), webhook("b", token="two"), webhook("c", token=None)])
     both = [tokens.includes(token) for token in ("one", "two", "three", "", "one\udcff", "t\u00f6ken")]
     tokens.forget("a")
+    tokens.forget("never known")
     tokens.add(webhook("d", token="three"))
     tokens.add(webhook("e", token=None))
     after = [tokens.includes(token) for token in ("one", "two", "three")]
+    assert tokens
     tokens.replace([])
 
     assert (False, False, False) == none

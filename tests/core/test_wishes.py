@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +15,7 @@ from calsyncd.core.model import Event, Setting
 from calsyncd.core.plan import FREE, Facts, Look, Orders, StandingBack, decide
 from calsyncd.core.rules import Rules
 from calsyncd.core.timeline import Timeline, build
-from calsyncd.core.wishes import REMEMBERED_SECONDS, WishError, extend, in_force, remembered, skip
+from calsyncd.core.wishes import LONGEST_SECONDS, REMEMBERED_SECONDS, WishError, extend, in_force, remembered, skip
 
 MINUTE, HOUR = 60.0, 3600.0
 
@@ -58,6 +61,57 @@ def test_which_meetings_a_skip_means(
 ) -> None:
     """Those that run with lead and lag, else the next; or all until an instant."""
     assert expected == skipped(minutes(*events), rules, now, until)
+
+
+TEN = datetime(2026, 11, 23, 9, tzinfo=UTC).timestamp()
+PARIS = ZoneInfo("Europe/Paris")
+"""10:00 there is TEN."""
+
+
+@pytest.mark.parametrize(
+    ("known", "now", "until", "words"),
+    [
+        (False, 0, None, "the calendar has not been read yet: try again in a moment"),
+        (True, 30, None, "there is no meeting to skip: none runs, and none is ahead in the next days"),
+        (True, 30, 45, "there is no meeting to skip until 10:45:00 CET"),
+        (True, 30, 1440, "there is no meeting to skip until 2026-11-24 10:00:00 CET"),
+    ],
+)
+def test_why_nothing_is_skipped_in_words(now: int, until: int | None, words: str, *, known: bool) -> None:
+    """By the agent's clock, with the date where it is another day's."""
+    timeline = build([Event("a", TEN, TEN + 20 * MINUTE)], Rules()) if known else None
+    at = None if until is None else TEN + until * MINUTE
+
+    with pytest.raises(WishError) as error:
+        skip(NOTHING, timeline, TEN + now * MINUTE, at, PARIS)
+    assert words == str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("now", "end", "until", "words"),
+    [
+        (15, 20, 20, "it would change nothing: meetings run until 10:20:00 CET anyway"),
+        (15, 1440, 20, "it would change nothing: meetings run until 2026-11-24 10:00:00 CET anyway"),
+        (15, 20, 20 + 721, "an extension goes 12 hours beyond the meeting at most"),
+    ],
+)
+def test_why_nothing_is_extended_in_words(now: int, end: int, until: int, words: str) -> None:
+    """By the agent's clock, with the date where it is another day's."""
+    timeline = build([Event("a", TEN, TEN + end * MINUTE)], Rules())
+
+    with pytest.raises(WishError) as error:
+        extend(NOTHING, timeline, TEN + now * MINUTE, until=TEN + until * MINUTE, zone=PARIS)
+    assert words == str(error.value)
+
+
+def test_an_extension_by_nothing_changes_nothing_and_one_by_twelve_hours_is_the_longest() -> None:
+    """Beyond the end of what runs."""
+    timeline = build(minutes(("a", 10, 20)), Rules())
+
+    with pytest.raises(WishError):
+        extend(NOTHING, timeline, 15 * MINUTE)
+    longest = extend(NOTHING, timeline, 15 * MINUTE, length=LONGEST_SECONDS)
+    assert longest.extension == Extension(15 * MINUTE, 20 * MINUTE + 12 * HOUR)
 
 
 @pytest.mark.parametrize(("lag", "first"), [(0.0, 5), (0.0, 15), (300.0, 3), (300.0, 7), (300.0, 15), (300.0, 22)])
@@ -166,6 +220,47 @@ def test_a_skip_ends_an_extension_and_means_no_meeting_behind_it() -> None:
     assert (after, meant) == (NOTHING, [])
     in_both, meant = skip(by_hand, build(events, Rules(), by_hand), 16 * MINUTE)
     assert (in_both.extension, [one.event for one in meant]) == (None, ["a"])
+
+
+def test_a_skip_ends_an_extension_that_the_timeline_does_not_know_yet() -> None:
+    """Said a moment ago; and the next meeting is not meant, as it would not be once the timeline knows."""
+    timeline = build(minutes(("b", 40, 50)), Rules())
+    extended = extend(NOTHING, timeline, 20 * MINUTE, length=600.0)
+
+    assert (NOTHING, []) == skip(extended, timeline, 21 * MINUTE)
+    with pytest.raises(WishError):
+        skip(extended, timeline, 30 * MINUTE, until=40 * MINUTE)
+    later, meant = skip(extended, timeline, 30 * MINUTE)
+    assert (extended.extension, ["b"]) == (later.extension, [one.event for one in meant])
+
+
+def test_a_skip_ends_an_extension_that_only_the_timeline_still_knows() -> None:
+    """It was taken back a moment ago: what ends now is not the next meeting."""
+    events = minutes(("b", 40, 50))
+    extended = build(events, Rules(), ByHand(extension=Extension(20 * MINUTE, 30 * MINUTE)))
+
+    assert (NOTHING, []) == skip(NOTHING, extended, 21 * MINUTE)
+
+
+def test_a_meeting_that_is_skipped_again_is_remembered_until_its_later_end() -> None:
+    """It was shortened, and may be prolonged again."""
+    long, short = (build(minutes(("a", 10, end)), Rules()) for end in (40, 20))
+    once, _ = skip(NOTHING, long, 15 * MINUTE)
+    twice, _ = skip(once, short, 15 * MINUTE)
+    longer, _ = skip(ByHand((("a", 20 * MINUTE),)), long, 15 * MINUTE)
+
+    assert (("a", 40 * MINUTE),) == once.skipped == twice.skipped == longer.skipped
+
+
+def test_a_meeting_that_was_skipped_and_begins_now_is_not_the_next() -> None:
+    """That is the one behind it, which runs already or begins later."""
+    events = minutes(("a", 10, 20), ("b", 30, 40))
+    once, _ = skip(NOTHING, build(events, Rules()), 5 * MINUTE)
+
+    _, meant = skip(once, build(events, Rules(), once), 10 * MINUTE)
+    assert ["a"] == [one.event for one in meant]
+    _, meant = skip(once, build(events, Rules(), once), 20 * MINUTE)
+    assert ["b"] == [one.event for one in meant]
 
 
 def test_words_are_forgotten_a_day_after_they_are_over() -> None:

@@ -1,17 +1,20 @@
 """`make mutate`: run the tests of `core/` against its mutants; docs/mutation.json and docs/mutation.md say what died.
 
-`make mutate ONLY=plan,drift` measures these modules and leaves the others' figures as they were. What survived is
-printed as it is found: each is a change of the program that no test of `core/` would notice.
+`make mutate ONLY=plan,drift` measures these modules and leaves the others' figures as they were; the page says which
+of those were measured of another code, or by other tests, than there are now. What survived is printed as it is found:
+each is a change of the program that no test of `core/` would notice.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,7 +25,7 @@ from benchmarks.machine import describe
 from tools.mutation.run import Mutant, Result, Runner
 
 ROOT = Path(__file__).parent.parent.parent
-CORE = ROOT / "calsyncd" / "core"
+CORE, TESTS = ROOT / "calsyncd" / "core", ROOT / "tests" / "core"
 MUTANTS = Path(__file__).with_name("mutants.py")
 JSON, PAGE = ROOT / "docs" / "mutation.json", ROOT / "docs" / "mutation.md"
 EXAMPLES = 50
@@ -37,7 +40,8 @@ letters. It is killed when a test of `tests/core` fails, or does not end; it sur
 pass. `make mutate` tries every mutant that [mutmut](https://mutmut.readthedocs.io) knows in every function of `core/`,
 properties among them. Nothing is left out of the count: some survivors
 are no faults, since they change nothing that can be seen. Statements of a module itself, such as its constants, are not
-mutated.
+mutated. A module is measured at a commit, `+` with what was changed since; where its code or the tests are others by
+now that is said, and its figures tell of those of then.
 
 {table}
 
@@ -56,15 +60,16 @@ def main(only: str, jobs: int, python: str) -> None:
     if unknown:
         raise click.UsageError(f"core/ has no module {', '.join(unknown)}")
     os.environ["CALSYNCD_EXAMPLES"] = str(EXAMPLES)
+    state = _state()
     runner = Runner(CORE, _mutants(python, modules), jobs, _tell)
     # Each test is run bare, in a process that is forked for it: no report, no capture, no timer of another's.
     options = ["-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=", "-o", "timeout=0", "--capture=no"]
-    pytest.main([str(ROOT / "tests" / "core"), "--quiet", *options], plugins=[runner])
+    pytest.main([str(TESTS), "--quiet", *options], plugins=[runner])
     if runner.failed or not runner.results:
         sys.exit(f"These fail without a mutant, so nothing can be said: {', '.join(runner.failed) or 'all'}")
-    figures = _merged(runner.results)
+    figures = _merged(runner.results, state)
     JSON.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    PAGE.write_text(page(figures), encoding="utf-8")
+    PAGE.write_text(page(figures, _state()), encoding="utf-8")
     measured = Counter(result.outcome == "survived" for result in runner.results)
     click.echo(f"{measured[False]} of {measured.total()} killed: {measured[False] / measured.total():.1%}")
     sys.exit(measured[False] < GOAL * measured.total())
@@ -84,7 +89,39 @@ def _tell(result: Result, number: int, total: int) -> None:
         click.echo(f"… {number} of {total}", err=True)
 
 
-def _merged(results: Iterable[Result]) -> dict[str, dict[str, object]]:
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is measured: a commit, with what was changed since, and what tells whether a figure is still of it."""
+
+    revision: str
+    code: Mapping[str, str]
+    tests: str
+
+
+def _state() -> State:
+    """Of now."""
+
+    def git(*words: str) -> str:
+        command = ["git", *words]
+        return subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout.strip()  # noqa: S603
+
+    changed = git("status", "--porcelain", "--", str(CORE), str(TESTS))
+    tests = sorted(path for path in TESTS.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return State(
+        (git("rev-parse", "--short", "HEAD") or "no commit") + ("+" if changed else ""),
+        {path.stem: _digest(path) for path in CORE.glob("*.py")},
+        _digest(*tests),
+    )
+
+
+def _digest(*paths: Path) -> str:
+    found = hashlib.sha256()
+    for path in paths:
+        found.update(path.read_bytes())
+    return found.hexdigest()[:12]
+
+
+def _merged(results: Iterable[Result], state: State) -> dict[str, dict[str, object]]:
     """The figures by module: those measured now, and those of before for the others that are still there."""
     figures: dict[str, dict[str, object]] = json.loads(JSON.read_text(encoding="utf-8")) if JSON.is_file() else {}
     counts: dict[str, Counter[str]] = {}
@@ -101,21 +138,31 @@ def _merged(results: Iterable[Result]) -> dict[str, dict[str, object]]:
             "score": round(1 - count["survived"] / count.total(), 4),
             "examples": EXAMPLES,
             "date": f"{datetime.now(UTC):%Y-%m-%d}",
+            "revision": state.revision,
+            "code": state.code[module],
+            "tests": state.tests,
             "machine": machine,
         }
     return {name: figures[name] for name in sorted(figures) if (CORE / f"{name}.py").is_file()}
 
 
-def page(figures: dict[str, dict[str, object]]) -> str:
-    """docs/mutation.md."""
+def page(figures: dict[str, dict[str, object]], state: State) -> str:
+    """docs/mutation.md, as far as the figures are still of this state."""
     names = ("mutants", "killed", "timeouts", "survived")
-    rows = ["| module | mutants | killed | did not end | survived | score |", "|---|--:|--:|--:|--:|--:|"]
+    rows = [
+        "| module | mutants | killed | did not end | survived | score | measured |",
+        "|---|--:|--:|--:|--:|--:|---|",
+    ]
     total: Counter[str] = Counter()
     for module, one in figures.items():
         total.update({name: int(str(one[name])) for name in names})
-        rows.append(f"| {module} | {' | '.join(str(one[name]) for name in names)} | {float(str(one['score'])):.1%} |")
+        numbers = " | ".join(str(one[name]) for name in names)
+        parts = (("code", state.code.get(module)), ("tests", state.tests))
+        changed = " and ".join(part for part, now in parts if part in one and one[part] != now)
+        measured = str(one.get("revision", "a commit not told")) + (f", {changed} changed since" if changed else "")
+        rows.append(f"| {module} | {numbers} | {float(str(one['score'])):.1%} | {measured} |")
     score = 1 - total["survived"] / max(1, total["mutants"])
-    rows.append(f"| **all** | {' | '.join(str(total[name]) for name in names)} | **{score:.1%}** |")
+    rows.append(f"| **all** | {' | '.join(str(total[name]) for name in names)} | **{score:.1%}** | |")
     machines = sorted(
         {f"{one['machine']}, Hypothesis at {one['examples']} examples ({one['date']})" for one in figures.values()}
     )
