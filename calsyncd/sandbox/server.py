@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -189,8 +190,10 @@ async def _half(request: web.Request, response: web.Response) -> web.StreamRespo
     body = response.body if isinstance(response.body, bytes) else b""
     partial = web.StreamResponse(status=response.status, headers=response.headers)
     partial.content_length = max(len(body), 2)
-    await partial.prepare(request)
-    await partial.write(body[: len(body) // 2])
+    # Whoever asked may be gone.
+    with contextlib.suppress(ConnectionError):
+        await partial.prepare(request)
+        await partial.write(body[: len(body) // 2])
     if request.transport is not None:
         request.transport.close()
     return partial

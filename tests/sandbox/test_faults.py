@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -59,6 +61,22 @@ async def test_connections_can_be_reset_and_answers_cut(sandbox: Sandbox, aircal
         await aircall.call("GET", "/v1/ping")
 
     assert [request.status for request in sandbox.aircall.requests] == [None, None, 200]
+
+
+async def test_half_an_answer_to_nobody(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever asked is gone before it is given: that is no trouble of the server's."""
+    sandbox.aircall.fail("/v1/ping", truncate=True, delay=0.1)
+    address = urlsplit(sandbox.aircall.origin)
+    _, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(b"GET /v1/ping HTTP/1.1\r\nHost: aircall.test\r\n\r\n")
+    await asyncio.sleep(0.02)
+    writer.transport.abort()
+    async with asyncio.timeout(5):
+        while not sandbox.aircall.requests:
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.05)
+
+    assert "Error handling request" not in caplog.text
 
 
 async def test_a_write_can_land_though_its_answer_is_lost(sandbox: Sandbox, aircall: AircallClient) -> None:

@@ -55,6 +55,7 @@ class Person:
     chosen: list[tuple[float, str]] = field(default_factory=list)
     ours: bool = False
     chosen_at: float = -1e18
+    chosen_until: float = -1e18
     put_at: float = -1e18
     touchable: bool = True
     touchable_until: float = -1e18
@@ -253,6 +254,9 @@ class Watch:
         person.chosen = [one for one in person.chosen if one[0] > now - UNSEEN_SECONDS]
         person.ours = False
         person.chosen_at = now
+        # What is chosen in a meeting counts to its end as it was then, whatever becomes of the meeting.
+        running = [end for spans in (person.spans, person.known) for start, end in spans if start <= now < end]
+        person.chosen_until = max([person.chosen_until, *running])
 
     # -- calendars -------------------------------------------------------------------------------------------------
 
@@ -290,8 +294,9 @@ class Watch:
 
     def _may_stand_back(self, person: Person) -> bool:
         """Whether something was done by hand or by phone that lets somebody be as they are to the end of a meeting."""
-        begun = max((start for start, _ in person.spans if start <= self._now()), default=0.0)
-        return max(person.chosen_at, person.called_at) > begun - UNSEEN_SECONDS
+        now = self._now()
+        begun = max((start for start, _ in person.spans if start <= now), default=0.0)
+        return now < person.chosen_until or max(person.chosen_at, person.called_at) > begun - UNSEEN_SECONDS
 
     def _is_kept(self) -> bool:
         """Whether so few are left on the phones that nobody more may be taken off."""
