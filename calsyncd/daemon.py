@@ -491,7 +491,7 @@ class Daemon:
         async with contextlib.AsyncExitStack() as stack:
             journal = await stack.enter_async_context(self.built())
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
-            self._keep_settings()
+            self.keep_settings()
             listening = await stack.enter_async_context(contextlib.AsyncExitStack())
             public = public_app(
                 notify=self.push.notify,
@@ -722,10 +722,10 @@ class Daemon:
             log.error(str(error), action="reload_refused")  # noqa: TRY400 - the user's fault needs no traceback
         else:
             self._follow(fresh)
-            self._keep_settings()
+            self.keep_settings()
         self._supervised.ready()
 
-    def _keep_settings(self) -> None:
+    def keep_settings(self) -> None:
         """Leave a copy of the settings, for a release while the daemon is dead of faulty ones."""
         try:
             replace_file(self._begun_with.state_dir / config.KEPT, self.settings.text)

@@ -8,6 +8,7 @@ Schema.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -153,11 +154,18 @@ def _or_all(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [{"const": fields.ALL}, listed]
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """From what settings were read; they are the same from whatever file they came."""
+
+    text: bytes = field(default=b"", compare=False)
+
+
 class Settings(Section):
     """Everything in config.yaml."""
 
     _everybody: bool = PrivateAttr(default=False)
-    _text: bytes = PrivateAttr(default=b"")
+    _file: _File = PrivateAttr(default=_File())
 
     mode: fields.Mode = "act"
     """act: availability is really changed; observe: all but that, and what would have been done is shown."""
@@ -204,11 +212,11 @@ class Settings(Section):
     @property
     def text(self) -> bytes:
         """The file from which they were read."""
-        return self._text
+        return self._file.text
 
     def read_from(self, text: bytes) -> Self:
         """The same settings, which were read from this."""
-        self._text = text
+        self._file = _File(text)
         return self
 
     def agent_of(self, email: str, aircall_user: int | str) -> Agent:

@@ -46,6 +46,7 @@ ELSEWHERE = {
     "calsyncd backup FILE": "tests/acceptance/test_living.py",
     "calsyncd restore FILE": "tests/acceptance/test_living.py",
     "calsyncd forget EMAIL": "tests/acceptance/test_forgetting.py",
+    "calsyncd release --stale": "tests/faults/test_dead_man.py",
     "calsyncd demo": "`make demo` runs it",
     "journalctl -u calsyncd -o cat \\| calsyncd logs": "tests/cli/test_logs.py",
     "systemctl reload calsyncd": "tests/acceptance/test_service.py sends its signal",
