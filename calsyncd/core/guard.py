@@ -84,16 +84,17 @@ def kept(members: Iterable[Member], floors: Iterable[Floor]) -> dict[str, Floor]
     """Whom the floors keep of those who would go, each with the first floor that does."""
     everybody, floors = list(members), list(floors)
     left = Counter({floor.name: sum(one.covers for one in everybody if floor.concerns(one.email)) for floor in floors})
-    found: dict[str, Floor] = {}
+    waiting: list[Member] = []
     going = [(_turn(one, one.begins), one) for one in everybody if one.begins is not None and one.covers]
     for _, one in sorted(going, key=lambda pair: pair[0]):
         mine = [floor for floor in floors if floor.concerns(one.email)]
-        binding = next((floor for floor in mine if left[floor.name] <= floor.least), None)
-        if binding is not None and not one.exempt:
-            found[one.email] = binding
+        if not one.exempt and any(left[floor.name] <= floor.least for floor in mine):
+            waiting.append(one)
             continue
         left.subtract(floor.name for floor in mine)
-    return found
+    # Named once all have gone who go: settled again, it is the same floor.
+    binding = [floor for floor in floors if left[floor.name] <= floor.least]
+    return {one.email: next(floor for floor in binding if floor.concerns(one.email)) for one in waiting}
 
 
 def _turn(one: Member, begins: float) -> tuple[bool, float, bytes]:
