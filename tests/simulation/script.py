@@ -97,7 +97,7 @@ def drawn(seed: int, depth: Depth = "cut", *, days: int | None = None, agents: i
         strangers=chance.randint(1, 4),
         per_minute=100 if large else chance.choice((30, 60, 100, 100, 120)),
         poll=14_400.0 if large else chance.choice((1800.0 if cut else 600.0, 3600.0, 14_400.0, 14_400.0)),
-        poll_without_push=chance.choice((3600.0 if large else 600.0, 3600.0, 14_400.0) if push else (1800.0, 7200.0)),
+        poll_without_push=chance.choice((3600.0 if large else 600.0, 3600.0, 14_400.0) if push else _unpushed(large)),
         push=push,
         webhooks=large or chance.random() < 0.8,
         bridge=chance.choice((0.0, 0.0, 300.0)),
@@ -109,8 +109,15 @@ def drawn(seed: int, depth: Depth = "cut", *, days: int | None = None, agents: i
         vitals=5.0 if full < 0.01 else 1800.0 if large else 600.0,
         token_life=chance.choice((3599, 21_600, 86_399, 86_399)) if cut else 3599,
     )
+    if large and cut:
+        # A sixth of such a run would be signing for tokens.
+        company = replace(company, token_life=86_399)
     chosen = _with_a_roster(company, chance)
     return Script(chosen, tuple(_Drawer(chosen, chance).actions()))
+
+
+def _unpushed(large: bool) -> tuple[float, float]:
+    return (7200.0, 14_400.0) if large else (1800.0, 7200.0)
 
 
 def _with_a_roster(company: Company, chance: random.Random) -> Company:
