@@ -1,9 +1,10 @@
-"""The database: one connection, one lock, one transaction for each public method.
+"""The database: one connection, and one piece of work for its thread for each public method.
 
 aiosqlite shares a connection's transaction between all tasks, and runs a cancelled statement to its end: hence
-the lock around every method, BEGIN IMMEDIATE, and a rollback that cancellation cannot interrupt. A transaction is
-one journey to the connection's thread, and what it writes is put together there: the event loop turns meanwhile. The
-database is a cache: a damaged one is moved aside and the services are asked again; debts live in the ledger.
+a transaction is one journey to the connection's thread, with BEGIN IMMEDIATE and a rollback that cancellation cannot
+interrupt. The thread takes one piece after the other, so that none stands within another's; who comes meanwhile waits
+there, and it need not be woken for each. What is written is put together there, too: the event loop turns meanwhile.
+The database is a cache: a damaged one is moved aside and the services are asked again; debts live in the ledger.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from calsyncd.core.channels import Channel
 from calsyncd.core.model import Event, HistoryRow, Observation, Setting
@@ -26,6 +27,8 @@ from calsyncd.errors import Unavailable, UserError, exit_code_of
 from calsyncd.store.ahead import EARLIEST, LATEST, NONSENSE, has_nonsense, is_whole
 from calsyncd.store.connection import Connection, Work, insert
 from calsyncd.store.migrations import MIGRATIONS
+
+T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 5000
 KEEP_DAMAGED = 3
@@ -64,7 +67,6 @@ class Store:
         self, connection: Connection, *, moved_aside: Path | None, lasts: bool = True, log: Path | None = None
     ) -> None:
         self._connection = connection
-        self._lock = asyncio.Lock()
         self.moved_aside = moved_aside
         self.lasts = lasts
         self.log_bytes = 0
@@ -93,21 +95,20 @@ class Store:
             await _configure(connection)
             yield cls(connection, moved_aside=None, lasts=False)
 
-    @contextlib.asynccontextmanager
-    async def _answering(self) -> AsyncIterator[None]:
-        async with self._lock:
-            try:
-                yield
-            except (sqlite3.Error, OverflowError, ValueError) as error:
-                # The latter two: a number or a text that SQLite cannot hold.
-                raise Unavailable(
-                    f"the database does not answer: {error}", service="store", code="store", landed=False
-                ) from error
-
     async def _write(self, work: Work) -> None:
         """One transaction: all of `work`, or nothing."""
-        async with self._answering():
+        with _answering():
             await self._connection.transaction(work)
+
+    async def _read(self, statement: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """All rows of one statement."""
+        with _answering():
+            return list(await self._connection.execute_fetchall(statement, values))
+
+    async def _do(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """What `job` returns, done without a transaction."""
+        with _answering():
+            return await self._connection.do(job)
 
     async def _execute(self, statement: str, values: tuple[Any, ...]) -> None:
         def work(db: sqlite3.Connection) -> None:
@@ -117,16 +118,13 @@ class Store:
 
     async def ping(self) -> None:
         """Return if the database can be read, and nobody else keeps it locked; a full disk is not asked about."""
-        async with self._answering():
+        with _answering():
             await self._connection.probe()
         self.log_bytes = await asyncio.to_thread(self._log_size)
 
     async def calendars(self) -> dict[str, Stored]:
         """Every calendar that was ever read, by key."""
-        async with self._answering():
-            rows = await self._connection.execute_fetchall(
-                "SELECT key, token, fingerprint, time_zone, baseline_at, synced_at FROM calendars"
-            )
+        rows = await self._read("SELECT key, token, fingerprint, time_zone, baseline_at, synced_at FROM calendars")
         return {row[0]: Stored(Bookmark(*row[1:5]), row[5]) for row in rows}
 
     async def apply(self, key: str, agent: str, changes: Changes, now: float) -> None:
@@ -158,24 +156,22 @@ class Store:
     async def events(self, agent: str, calendars: Iterable[str], after: float, before: float) -> list[Event]:
         """The agent's events of these calendars that end later than `after` and start earlier than `before`."""
         wanted = set(calendars)
-        async with self._answering():
-            rows = await self._connection.execute_fetchall(
-                f"SELECT {_EVENT_COLUMNS}, calendar FROM events"  # noqa: S608 - ours
-                ' WHERE agent = ? AND start < ? AND "end" > ?',
-                (agent, before, after),
-            )
+        rows = await self._read(
+            f"SELECT {_EVENT_COLUMNS}, calendar FROM events"  # noqa: S608 - ours
+            ' WHERE agent = ? AND start < ? AND "end" > ?',
+            (agent, before, after),
+        )
         return [_event(row) for row in rows if row[-1] in wanted and EARLIEST <= row[1] <= row[2] <= LATEST]
 
     async def all_events(
         self, after: float, before: float, agent: str | None = None
     ) -> dict[str, list[tuple[str, Event]]]:
         """By agent, each event that ends later than `after` and starts earlier than `before`, with its calendar."""
-        async with self._answering():
-            rows = await self._connection.execute_fetchall(
-                f"SELECT {_EVENT_COLUMNS}, calendar, agent"  # noqa: S608 - ours
-                ' FROM events WHERE start < ?1 AND "end" > ?2 AND (?3 IS NULL OR agent = ?3) ORDER BY start, "end", id',
-                (before, after, agent),
-            )
+        rows = await self._read(
+            f"SELECT {_EVENT_COLUMNS}, calendar, agent"  # noqa: S608 - ours
+            ' FROM events WHERE start < ?1 AND "end" > ?2 AND (?3 IS NULL OR agent = ?3) ORDER BY start, "end", id',
+            (before, after, agent),
+        )
         found: dict[str, list[tuple[str, Event]]] = {}
         for row in rows:
             if EARLIEST <= row[1] <= row[2] <= LATEST:
@@ -184,10 +180,7 @@ class Store:
 
     async def count_events(self, key: str, after: float) -> int:
         """How many events of a calendar end later than `after`."""
-        async with self._answering():
-            rows = await self._connection.execute_fetchall(
-                'SELECT count(*) FROM events WHERE calendar = ? AND "end" > ?', (key, after)
-            )
+        rows = await self._read('SELECT count(*) FROM events WHERE calendar = ? AND "end" > ?', (key, after))
         return int(next(iter(rows))[0])
 
     async def forget_calendars(self, keep: Iterable[str]) -> None:
@@ -202,10 +195,9 @@ class Store:
 
     async def channels(self) -> list[Channel]:
         """Every channel that may still deliver, as far as is known."""
-        async with self._answering():
-            rows = await self._connection.execute_fetchall(
-                "SELECT id, calendar, address, created_at, resource, expires_at, renew_at, verified_at FROM channels"
-            )
+        rows = await self._read(
+            "SELECT id, calendar, address, created_at, resource, expires_at, renew_at, verified_at FROM channels"
+        )
         return [Channel(*row) for row in rows]
 
     async def save_channel(self, channel: Channel) -> None:
@@ -223,8 +215,7 @@ class Store:
 
     async def observations(self) -> dict[int, Observation]:
         """The last observation of each Aircall user."""
-        async with self._answering():
-            rows = await self._connection.execute_fetchall("SELECT user, status, substatus, live, at FROM observations")
+        rows = await self._read("SELECT user, status, substatus, live, at FROM observations")
         return {row[0]: Observation(Setting(row[1], row[2]), row[4], row[3]) for row in rows}
 
     async def save_directory(self, emails: dict[int, str], zones: dict[int, str]) -> None:
@@ -239,16 +230,12 @@ class Store:
 
     async def directory(self) -> dict[int, str]:
         """The company's Aircall users, as last listed."""
-        async with self._answering():
-            rows = await self._connection.execute_fetchall("SELECT user, email FROM directory")
+        rows = await self._read("SELECT user, email FROM directory")
         return {row[0]: row[1] for row in rows}
 
     async def zones(self) -> dict[int, str]:
         """The zones of the company's Aircall users, as last listed."""
-        async with self._answering():
-            rows = await self._connection.execute_fetchall(
-                "SELECT user, time_zone FROM directory WHERE time_zone IS NOT NULL"
-            )
+        rows = await self._read("SELECT user, time_zone FROM directory WHERE time_zone IS NOT NULL")
         return {row[0]: row[1] for row in rows}
 
     async def record(self, rows: Sequence[HistoryRow], forget_before: float) -> None:
@@ -270,21 +257,10 @@ class Store:
             gone = db.execute(_DELETE_OLD, (forget_before, AT_ONCE)).rowcount
 
         await self._write(work)
-        async with self._answering():
-            before = next(iter(await self._connection.execute_fetchall("PRAGMA freelist_count")))[0]
-            await self._connection.execute_fetchall(f"PRAGMA incremental_vacuum({AT_ONCE})")
-            left = next(iter(await self._connection.execute_fetchall("PRAGMA freelist_count")))[0]
-            if await asyncio.to_thread(self._log_size) > LOG_BYTES:
-                await self._shorten_log()
+        before, left = await self._do(_give_back_pages)
+        if await asyncio.to_thread(self._log_size) > LOG_BYTES:
+            await self._do(_shorten_log)
         return gone == AT_ONCE or 0 < left < before
-
-    async def _shorten_log(self) -> None:
-        """Give back the log's space, unless somebody reads what is in it: the next time will do."""
-        try:
-            await self._connection.execute_fetchall("PRAGMA busy_timeout = 0")
-            await self._connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
-        finally:
-            await self._connection.execute_fetchall(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
 
     def _log_size(self) -> int:
         try:
@@ -294,8 +270,7 @@ class Store:
 
     async def users_of(self, email: str) -> list[int]:
         """The Aircall users who had this address when they were listed last."""
-        async with self._answering():
-            rows = await self._connection.execute_fetchall("SELECT user FROM directory WHERE email = ?", (email,))
+        rows = await self._read("SELECT user FROM directory WHERE email = ?", (email,))
         return [row[0] for row in rows]
 
     async def forget(self, email: str, users: Iterable[int]) -> dict[str, int]:
@@ -334,12 +309,7 @@ class Store:
         """
         if not self.lasts:
             return True
-        async with self._answering():
-            # Not in memory: the whole file passes through what is temporary.
-            for step in ("PRAGMA temp_store = FILE", "VACUUM", "PRAGMA temp_store = MEMORY"):
-                await self._connection.execute_fetchall(step)
-            blocked = await self._connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
-        return not next(iter(blocked))[0]
+        return await self._do(_write_anew)
 
     async def history(self, agent: str | None = None, since: float = 0.0) -> list[HistoryRow]:
         """What was done since `since`, in order, for one agent or for all."""
@@ -348,18 +318,17 @@ class Store:
     async def changes_before(self, agent: str | None, at: float) -> list[HistoryRow]:
         """The last change of a setting before `at`, for one agent or for each, in order."""
         # One step of the index by agent leads to each agent, and one to their last change: whatever the history's size.
-        async with self._answering():
-            rows = await self._connection.execute_fetchall(
-                "WITH RECURSIVE who(name) AS ("  # noqa: S608 - ours
-                " SELECT coalesce(?1, (SELECT min(agent) FROM history)) UNION ALL"
-                " SELECT (SELECT min(agent) FROM history WHERE agent > who.name) FROM who"
-                " WHERE ?1 IS NULL AND who.name IS NOT NULL)"
-                f" SELECT {_HISTORY_COLUMNS} FROM who JOIN history ON number = ("
-                "  SELECT number FROM history WHERE agent = who.name AND at < ?2 AND outcome IN ('done', 'seen')"
-                "  ORDER BY at DESC, number DESC LIMIT 1)"
-                " ORDER BY at, number",
-                (agent, at),
-            )
+        rows = await self._read(
+            "WITH RECURSIVE who(name) AS ("  # noqa: S608 - ours
+            " SELECT coalesce(?1, (SELECT min(agent) FROM history)) UNION ALL"
+            " SELECT (SELECT min(agent) FROM history WHERE agent > who.name) FROM who"
+            " WHERE ?1 IS NULL AND who.name IS NOT NULL)"
+            f" SELECT {_HISTORY_COLUMNS} FROM who JOIN history ON number = ("
+            "  SELECT number FROM history WHERE agent = who.name AND at < ?2 AND outcome IN ('done', 'seen')"
+            "  ORDER BY at DESC, number DESC LIMIT 1)"
+            " ORDER BY at, number",
+            (agent, at),
+        )
         return [HistoryRow(*row) for row in rows]
 
     async def page(self, which: Filter, limit: int) -> list[HistoryRow]:
@@ -376,12 +345,11 @@ class Store:
     async def _history(self, which: str, agent: str | None, *values: Any, limit: int = -1) -> list[HistoryRow]:
         # Told apart here, since a condition on "this agent or any" would keep SQLite from using an index.
         whose = "?1 IS NULL" if agent is None else "agent = ?1"
-        async with self._answering():
-            rows = await self._connection.execute_fetchall(
-                f"SELECT {_HISTORY_COLUMNS} FROM history"  # noqa: S608 - ours
-                f" WHERE {whose} AND {which} ORDER BY at, number LIMIT {limit}",
-                (agent, *values),
-            )
+        rows = await self._read(
+            f"SELECT {_HISTORY_COLUMNS} FROM history"  # noqa: S608 - ours
+            f" WHERE {whose} AND {which} ORDER BY at, number LIMIT {limit}",
+            (agent, *values),
+        )
         return [HistoryRow(*row) for row in rows]
 
 
@@ -515,6 +483,44 @@ def _right_shape() -> set[tuple[str, str]]:
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         _step(db, 0)
         return _shape(db)
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OverflowError, ValueError) as error:
+        # The latter two: a number or a text that SQLite cannot hold.
+        raise Unavailable(
+            f"the database does not answer: {error}", service="store", code="store", landed=False
+        ) from error
+
+
+def _give_back_pages(db: sqlite3.Connection) -> tuple[int, int]:
+    """Some of the free pages go; how many were free before, and are left."""
+    before: int = db.execute("PRAGMA freelist_count").fetchone()[0]
+    db.execute(f"PRAGMA incremental_vacuum({AT_ONCE})").fetchall()
+    return before, db.execute("PRAGMA freelist_count").fetchone()[0]
+
+
+def _shorten_log(db: sqlite3.Connection) -> None:
+    """Give back the log's space, unless somebody reads what is in it: the next time will do."""
+    try:
+        db.execute("PRAGMA busy_timeout = 0")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
+
+def _write_anew(db: sqlite3.Connection) -> bool:
+    """The whole file; False while another program keeps the log."""
+    # Not in memory: the whole file passes through what is temporary.
+    db.execute("PRAGMA temp_store = FILE")
+    try:
+        db.execute("VACUUM")
+    finally:
+        db.execute("PRAGMA temp_store = MEMORY")
+    return not db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
 
 async def _configure(connection: Connection) -> None:
