@@ -300,7 +300,7 @@ class Watch:
 
     def _is_kept(self) -> bool:
         """Whether so few are left on the phones that nobody more may be taken off."""
-        left = sum(person.touchable and person.status == "available" for person in self.people.values())
+        left = sum(one.is_agent and one.touchable and one.status == "available" for one in self.people.values())
         return left <= self._floor
 
     def owes_nobody(self, held: Iterable[str]) -> None:
