@@ -31,11 +31,12 @@ from calsyncd import __version__, ledger
 from calsyncd.core.plan import Entry, Held, Line
 from calsyncd.errors import UserError
 from calsyncd.state import locked
+from calsyncd.store import DATABASE
 from calsyncd.store.migrations import MIGRATIONS
 from calsyncd.vault import credential_files, is_credential
 
 FORMAT = 1
-MANIFEST, LEDGER, DATABASE, CREDENTIALS = "manifest.json", "ledger", "calsyncd.db", "credentials"
+MANIFEST, LEDGER, CREDENTIALS = "manifest.json", "ledger", "credentials"
 SMALL = ("push.key", "alarms.json", "alive")
 """What else is the daemon's memory. Its lock, and copies of what was damaged, are not."""
 

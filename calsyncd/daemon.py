@@ -45,7 +45,7 @@ from calsyncd.reach import Reach, is_for_tests
 from calsyncd.routes import AIRCALL_WEBHOOK, GOOGLE_WEBHOOK
 from calsyncd.scheduler import Scheduler
 from calsyncd.state import Alive, is_invitation, locked, nonce_proof, push_key, replace_file
-from calsyncd.store import Store, StoreUnavailableError
+from calsyncd.store import DATABASE, Store, StoreUnavailableError
 from calsyncd.supervised import Supervised, status_line
 from calsyncd.vault import Vault
 from calsyncd.vitals import PULSE_SECONDS, Vitals
@@ -464,7 +464,7 @@ class Daemon:
     async def _open_store(self, stack: contextlib.AsyncExitStack) -> Store:
         """The database, or one in memory while its disk fails: whoever is held must not wait for a disk."""
         try:
-            path = self.settings.state_dir / "calsyncd.db"
+            path = self.settings.state_dir / DATABASE
             return await stack.enter_async_context(Store.open(path, self._is_sound))
         except StoreUnavailableError as error:
             log.error(str(error), action="store_in_memory")  # noqa: TRY400 - it says what to do

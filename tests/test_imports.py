@@ -24,7 +24,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "state": {"errors"},
     "backup": {"core", "errors", "ledger", "state", "store", "vault"},
     "alarms": {"calendars", "clock", "core", "errors", "http", "logs", "metrics", "phones", "state", "view"},
-    "config": {"core", "errors", "routes"},
+    "config": {"core", "errors", "routes", "whereabouts"},
+    "whereabouts": {"errors"},
     "vault": {"errors"},
     "garbage": {"clock"},
     "ledger": {"core"},
@@ -111,6 +112,7 @@ MAY_KNOW: dict[str, set[str]] = {
         "story",
         "terminal",
         "vault",
+        "whereabouts",
     },
     "__main__": {"cli"},
 }

@@ -24,12 +24,16 @@ def run(config_path: Path | None) -> None:
     faulthandler.enable()
     # A core dump would hold every credential.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+    from calsyncd.store import DATABASE, Ahead
+    from calsyncd.whereabouts import find, likely_state_dir
+
+    # Before the settings are understood and the rest of the program is loaded: all of it takes its time.
+    likely = likely_state_dir(find(config_path, os.environ), os.environ)
+    begun = Ahead(likely / DATABASE) if likely is not None else None
+
     settings, path = load_settings(config_path)
-
-    from calsyncd.store import Ahead
-
-    # Before the rest of the program is loaded: both take their time.
-    ahead = Ahead(settings.state_dir / "calsyncd.db")
+    ahead = begun if begun is not None and likely == settings.state_dir else Ahead(settings.state_dir / DATABASE)
 
     from calsyncd import daemon, logs
 

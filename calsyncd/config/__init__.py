@@ -5,7 +5,7 @@ rules alone, `check` lists the faults, `restart_needed` tells what a reload cann
 """
 
 from calsyncd.config.faults import ConfigError, Fault
-from calsyncd.config.loading import KEPT, check, find, load, load_kept, load_rules
+from calsyncd.config.loading import KEPT, check, load, load_kept, load_rules
 from calsyncd.config.models import (
     Agent,
     Dispatch,
@@ -21,6 +21,7 @@ from calsyncd.config.rules import Rules, WorkingHours, laid_over
 from calsyncd.config.secretfiles import OAuthClient, Secret, SecretFile, ServiceAccount
 from calsyncd.config.services import Aircall, AircallOauth, Alerts, Google
 from calsyncd.config.values import Listen, TcpListen, UnixListen
+from calsyncd.whereabouts import find
 
 __all__ = [
     "KEPT",

@@ -17,14 +17,10 @@ from calsyncd.config.secretfiles import read_regular
 from calsyncd.config.section import Section
 from calsyncd.config.values import Surroundings, state_dir
 from calsyncd.config.yamlnodes import Node, Place, YamlError, parse, spell
-from calsyncd.errors import UserError
+from calsyncd.whereabouts import MAX_CONFIG_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-MAX_CONFIG_BYTES = 1024 * 1024
-PLACES = (Path("config.yaml"), Path("/etc/calsyncd/config.yaml"))
-"""Where the settings are looked for when neither `--config` nor $CALSYNCD_CONFIG says it."""
+    from collections.abc import Iterator, Mapping
 
 KEPT = "settings.yaml"
 """The daemon's copy of the settings with which it runs, in its state directory."""
@@ -34,26 +30,6 @@ _Read = TypeVar("_Read", bound=Section)
 _MAX_SUGGESTIONS = 100
 """Each costs about a millisecond; nobody reads more."""
 _SECRET_KEY = re.compile(r"token|secret|passw|private_?key|credential|api_?key", re.IGNORECASE)
-
-
-def find(explicit: Path | None, env: Mapping[str, str], *, places: Sequence[Path] = PLACES) -> Path:
-    """The settings' path: as given, else $CALSYNCD_CONFIG, else the first of `places` that exists.
-
-    Raises:
-        UserError: there is none; the message names the places.
-    """
-    if explicit is not None:
-        return explicit
-    if env.get("CALSYNCD_CONFIG"):
-        return Path(env["CALSYNCD_CONFIG"])
-    for place in places:
-        if os.path.lexists(place):
-            return place
-    looked = ", ".join(str(place if place.is_absolute() else f"./{place}") for place in places)
-    raise UserError(
-        f"no settings found: --config is not given, $CALSYNCD_CONFIG is not set, and there is no {looked}; "
-        "copy config.example.yaml to one of them"
-    )
 
 
 def load(path: Path, env: Mapping[str, str]) -> Settings:

@@ -1,4 +1,4 @@
-"""The check of a database's every page and row, begun while the rest of the program is still being loaded.
+"""The check of a database's every page and row, begun before the settings and the rest of the program are loaded.
 
 It takes as long as the database is large, and leaves the interpreter to others. Nobody holds the state directory yet:
 so it counts only for a file that nothing has touched since, and is made again where it cannot be counted on.
@@ -10,6 +10,9 @@ import contextlib
 import sqlite3
 import threading
 from pathlib import Path
+
+DATABASE = "calsyncd.db"
+"""Its name in the state directory."""
 
 EARLIEST, LATEST = -62_135_596_800.0, 253_402_300_800.0
 """The years 1 and 10000: a row beyond them, by damage or by hand, is no event that anybody could be told of."""

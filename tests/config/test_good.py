@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import os
 import pickle
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,12 +26,10 @@ from calsyncd.config import (
     TcpListen,
     UnixListen,
     check,
-    find,
     load,
 )
 from calsyncd.core import rules as core
 from calsyncd.core.hours import WorkingHours
-from calsyncd.errors import UserError
 
 from .home import GOOD, TOKEN, account_of, token_of
 
@@ -258,29 +255,6 @@ def test_listen_as_typed() -> None:
 def test_check_of_good_settings(home: Home) -> None:
     """No lines."""
     assert check(home.write("config.yaml", GOOD), {}) == []
-
-
-def test_find(tmp_path: Path) -> None:
-    """--config, then $CALSYNCD_CONFIG, then the first place that exists."""
-    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
-    second.touch()
-
-    env = {"CALSYNCD_CONFIG": "/from/env.yaml"}
-    assert find(Path("given.yaml"), env) == Path("given.yaml")
-    assert find(None, env) == Path("/from/env.yaml")
-    assert find(None, {"CALSYNCD_CONFIG": ""}, places=(first, second)) == second
-    first.touch()
-    assert find(None, {}, places=(first, second)) == first
-
-
-def test_find_nothing() -> None:
-    """The message names every place; the exit code is a configuration's."""
-    with pytest.raises(
-        UserError, match=re.escape("$CALSYNCD_CONFIG is not set, and there is no ./a, /none/b;")
-    ) as info:
-        find(None, {}, places=(Path("a"), Path("/none/b")))
-
-    assert info.value.exit_code == os.EX_CONFIG
 
 
 def test_the_nearest_mode_counts(home: Home) -> None:
