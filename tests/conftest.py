@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 import aioresponses.core
 import pytest
+import structlog
 from aiohttp import ClientResponse
 
 from calsyncd.http import Http
@@ -50,6 +52,19 @@ class _Unwritten:
 def _repaired_aioresponses(monkeypatch: pytest.MonkeyPatch) -> None:
     # tests/test_http.py says when this can go.
     monkeypatch.setattr(aioresponses.core, "ClientResponse", RepairedResponse)
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """A command that ran in this process leaves no log behind: the tests after it see what they would see alone."""
+    root, ours = logging.getLogger(), logging.getLogger("calsyncd")
+    handlers, levels, configured = root.handlers[:], (root.level, ours.level), structlog.get_config()
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+    logging.captureWarnings(capture=False)
+    structlog.configure(**configured)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-import structlog
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -39,17 +38,10 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 
 
 @pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    """Nothing but ours writes, and logging is left as it was found."""
-    root, ours = logging.getLogger(), logging.getLogger("calsyncd")
-    handlers, levels = root.handlers[:], (root.level, ours.level)
-    root.handlers.clear()
+def _alone() -> Iterator[None]:
+    """Nothing but ours writes, and no secret is known to the next test."""
+    logging.getLogger().handlers.clear()
     yield
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    ours.setLevel(levels[1])
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
     logs._redactor.replace(())
 
 

@@ -17,7 +17,7 @@ from tests.acceptance.conftest import Launch
 from tests.acceptance.running import Running, command
 
 AMY = "amy@example.com"
-PLANTED = "Zqx-merger-with-Initech"
+PLANTED = "Zqxvorm-merger-with-Initech"
 COMMANDS = (
     ("status",),
     ("status", "--json"),
@@ -35,8 +35,11 @@ OF_AGENT = ("", "/timeline", "/explain")
 
 
 def finds(where: dict[str, bytes]) -> list[str]:
-    """Where a part of the title stands, whatever its case and encoding."""
-    parts = [word.encode() for word in ("zqx", "merger", "initech")]
+    """Where a part of the title stands, whatever its case.
+
+    No part is so short that it may stand by chance in the random names of channels and tokens.
+    """
+    parts = [word.encode() for word in ("zqxvorm", "merger", "initech")]
     return [name for name, content in where.items() if any(part in content.lower() for part in parts)]
 
 

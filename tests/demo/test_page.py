@@ -143,6 +143,8 @@ async def test_it_fits_and_can_be_read(demo: tuple[str, asyncio.subprocess.Proce
     for width in (1400, 1056, 700, 360):
         page = await opened(browser, url, width=width)
         assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, width
+        # A day is drawn once its row comes into sight.
+        await expect(page.locator("svg.strip").first).to_be_visible(timeout=SOON)
         narrow = await page.evaluate("[...document.querySelectorAll('svg.strip')].map(it => it.clientWidth)")
         assert min(narrow) > 250
         await page.close()

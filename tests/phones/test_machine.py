@@ -14,7 +14,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Coroutine, Iterator, MutableMapping
+from collections.abc import Coroutine, MutableMapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -453,11 +453,8 @@ def only_alarms(_logger: object, _method: str, event: MutableMapping[str, Any]) 
 
 
 @pytest.fixture(autouse=True)
-def _hardly_logged() -> Iterator[None]:
-    before = structlog.get_config()
+def _hardly_logged() -> None:
     structlog.configure(processors=[only_alarms])
-    yield
-    structlog.configure(**before)
 
 
 @pytest.mark.timeout(0 if MORE else 300)

@@ -4,15 +4,21 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import math
+import mmap
+import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from calsyncd.store import Ahead, Store
+from calsyncd.store.ahead import read_ahead
 
 from .test_store_file import fill
 
@@ -131,3 +137,34 @@ def _empty_an_index(path: Path) -> None:
         db.execute("PRAGMA writable_schema = ON")
         db.execute("UPDATE sqlite_schema SET sql = ? WHERE name = 'events_by_time'", (sql,))
         db.commit()
+
+
+def in_memory(path: Path) -> float:
+    """Which share of the file the system has in memory, 0 to 1."""
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+        pages = (ctypes.c_ubyte * math.ceil(len(mapped) / mmap.PAGESIZE))()
+        first = ctypes.c_char.from_buffer(mapped)
+        status = ctypes.CDLL(None).mincore(ctypes.byref(first), ctypes.c_size_t(len(mapped)), pages)
+        # What is mapped cannot be closed while it is pointed at.
+        del first
+        assert status == 0
+        return sum(page & 1 for page in pages) / len(pages)
+
+
+def test_the_whole_file_is_asked_for_at_once(tmp_path: Path) -> None:
+    """Also what is far more than the system reads ahead by itself, and without waiting for it."""
+    path = tmp_path / "large"
+    path.write_bytes(b"x" * 64_000_000)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    before = in_memory(path)
+
+    read_ahead(path)
+
+    until = time.monotonic() + 20
+    while in_memory(path) < 1 and time.monotonic() < until:
+        time.sleep(0.01)
+    # Where files live in memory they cannot be dropped from it.
+    assert before < 0.5 or before == 1
+    assert in_memory(path) == 1
