@@ -36,13 +36,14 @@ Companies of several sizes, each with {DAYS} days of {EVENTS_A_DAY} events and o
 databases are not read page by page from a far end, which would take many minutes: the same store is filled with what
 the daemon itself takes in from one calendar, and everybody else's is that one moved in time. The sandbox, a process of
 its own on the same cores, knows the sync tokens and channels that stand there. Three agents have got a meeting
-meanwhile that runs already; from the start of the process it is timed until Aircall has received an update for one of
-them. Memory is what is resident when every calendar was read. Then {NOTIFICATIONS_A_SECOND} calendars a second change,
-each at most once in three seconds, and are timed as above, from the change to the commit that another process sees,
-less Google's own answer. At last {BOUNDARIES} agents get a meeting at one instant; with the largest budget that the
-settings take, it is timed until the last of their updates has been received. The limit is a client that has all these
-requests and connections ready, and sends them at that instant. The loop's lag is told by the steps of a histogram; the
-limit is a loop with nothing to do beside it, by the same steps."""
+meanwhile that runs already; from the start of the process, with nothing of the database in memory, as after a boot, it
+is timed until Aircall has received an update for one of them. Memory is what is resident when every calendar was read.
+Then {NOTIFICATIONS_A_SECOND} calendars a second change, each at most once in three seconds, and are timed as above,
+from the change to the commit that another process sees, less Google's own answer. At last {BOUNDARIES} agents get a
+meeting at one instant; with the largest budget that the settings take, it is timed until the last of their updates has
+been received. The limit is a client that has all these requests and connections ready, and sends them at that instant.
+The loop's lag is told by the steps of a histogram; the limit is a loop with nothing to do beside it, by the same
+steps."""
 
 HOW_FAST = """\
 How fast a figure grows is the power of the number of agents that leads from the last but one company to the largest:

@@ -7,6 +7,7 @@ so it counts only for a file that nothing has touched since, and is made again w
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -18,6 +19,9 @@ EARLIEST, LATEST = -62_135_596_800.0, 253_402_300_800.0
 """The years 1 and 10000: a row beyond them, by damage or by hand, is no event that anybody could be told of."""
 
 NONSENSE = """SELECT calendar FROM events WHERE NOT (start <= "end" AND start >= ? AND "end" <= ?)"""
+
+_READ_AT_ONCE = 128 * 1024
+"""What Linux reads ahead of a reader by default; of more that is asked for at once it may leave out the rest."""
 
 Stamp = tuple[tuple[int, ...], ...]
 
@@ -42,10 +46,26 @@ class Ahead:
     def _check(self) -> None:
         # Whatever is wrong is found again, and said, by whoever may do something about it.
         with contextlib.suppress(sqlite3.Error, UnicodeDecodeError, OSError):
+            read_ahead(self._path)
             with contextlib.closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True)) as db:
                 sound = is_whole(db) and not has_nonsense(db)
             if sound:
                 self._sound = _stamp(self._path)
+
+
+def read_ahead(path: Path) -> None:
+    """Ask the system to read the file into memory from its beginning to its end; return at once.
+
+    The check goes from page to page all over the file. Where nothing of it is in memory, as after a boot, each page
+    would be waited for.
+    """
+    # To close the file would let go of SQLite's locks, were any held yet.
+    file = os.open(path, os.O_RDONLY)
+    try:
+        for begin in range(0, os.fstat(file).st_size, _READ_AT_ONCE):
+            os.posix_fadvise(file, begin, _READ_AT_ONCE, os.POSIX_FADV_WILLNEED)
+    finally:
+        os.close(file)
 
 
 def is_whole(db: sqlite3.Connection) -> bool:
