@@ -42,7 +42,7 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test $(NPM)
 ifeq ($(ARGS),)
 	@status=0; set -x; \
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not alone" || status=1; \
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not alone" || status=1; \
 	$(BIN)/python -m pytest -m alone || status=1; \
 	exit $$status
 else

@@ -29,6 +29,17 @@ class Nobody:
         """An answer carried a date."""
 
 
+LONGEST = ("simulation", "acceptance", "demo", "faults")
+"""Folders of tests that live through days or wait for real processes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first: workers side by side end together, and none is left with a long file."""
+    folders = Path(__file__).parent
+    ranks = {folders / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: min((ranks[one] for one in item.path.parents if one in ranks), default=len(ranks)))
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """CI has everything that a test needs: there, a skipped one is a failure."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
