@@ -30,6 +30,7 @@ from typing import IO
 from calsyncd import __version__, ledger
 from calsyncd.core.plan import Entry, Held, Line
 from calsyncd.errors import UserError
+from calsyncd.files import sync_folder
 from calsyncd.state import locked
 from calsyncd.store import DATABASE
 from calsyncd.store.migrations import MIGRATIONS
@@ -209,7 +210,7 @@ def _put(made: Path, file: Path, *, force: bool) -> None:
             if _is_there(file):
                 raise _exists(file) from None
             made.replace(file)
-    _sync_folder(file.parent)
+    sync_folder(file.parent)
 
 
 # -- reading one ---------------------------------------------------------------------------------------------------
@@ -327,10 +328,10 @@ def _move(staged: Path, state: Path) -> None:
         if source.is_dir():
             if not any(source.iterdir()):
                 continue
-            _sync_folder(source)
+            sync_folder(source)
         if source.exists():
             source.replace(state / name)
-            _sync_folder(state)
+            sync_folder(state)
 
 
 def _write(path: Path, content: IO[bytes]) -> tuple[int, str]:
@@ -387,14 +388,6 @@ def _is_there(path: Path) -> bool:
 
 def _is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _time_out(at: float) -> str:

@@ -29,6 +29,7 @@ from calsyncd.core.budget import Budget
 from calsyncd.core.lateness import Latenesses
 from calsyncd.core.plan import Held
 from calsyncd.errors import ServiceError, Unavailable, UserError, exit_code_of
+from calsyncd.files import replace_file
 from calsyncd.following import Following
 from calsyncd.forgetting import Forgetting
 from calsyncd.garbage import Garbage
@@ -44,7 +45,7 @@ from calsyncd.phones import Calls, Outages, Phones, Presence, Record, Roster, We
 from calsyncd.reach import Reach, is_for_tests
 from calsyncd.routes import AIRCALL_WEBHOOK, GOOGLE_WEBHOOK
 from calsyncd.scheduler import Scheduler
-from calsyncd.state import Alive, is_invitation, locked, nonce_proof, push_key, replace_file
+from calsyncd.state import Alive, is_invitation, locked, nonce_proof, push_key
 from calsyncd.store import DATABASE, Store, StoreUnavailableError
 from calsyncd.supervised import Supervised, status_line
 from calsyncd.vault import Vault

@@ -30,6 +30,7 @@ from typing import Any
 from calsyncd.core.byhand import NOTHING, ByHand, Extension
 from calsyncd.core.model import Setting
 from calsyncd.core.plan import FREE, Entry, Free, Held, Line, Pause, Said, Stance, StandingBack
+from calsyncd.files import replace_file, sync_folder, write_all, write_whole
 
 COMPACT_BEYOND_LINES = 1000
 COMPACT_FACTOR = 4
@@ -81,7 +82,7 @@ class Ledger:
         self._number = max((number for number, _ in (*own, *more) if number is not None), default=0)
         if damaged:
             # Kept for a human's eye: a damaged line may have been somebody's debt.
-            _write_new(self.path.with_name(self.path.name + ".damaged"), raw or b"")
+            write_whole(self.path.with_name(self.path.name + ".damaged"), raw or b"")
         if torn or damaged or raw is None or lacked or len(own) > self._many():
             self._rewrite()
             return
@@ -206,7 +207,7 @@ class Ledger:
         try:
             if self._file < 0:
                 self._open(self._lines)
-            _write_all(self._file, data)
+            write_all(self._file, data)
             os.fdatasync(self._file)
         except OSError:
             # After a failed write or sync the page cache cannot be trusted: cut back and open anew next time.
@@ -243,17 +244,15 @@ class Ledger:
             self._renew_twin()
             return
         try:
-            _write_all(self._twin, data)
+            write_all(self._twin, data)
         except OSError:
             self._let_go_of_twin()
 
     def _renew_twin(self) -> None:
         """Make the twin as the ledger is; what fails is tried again with the next line."""
         self._let_go_of_twin()
-        fresh = self._twin_path.with_name(self._twin_path.name + ".new")
         try:
-            _write_new(fresh, self.path.read_bytes())
-            fresh.replace(self._twin_path)
+            replace_file(self._twin_path, self.path.read_bytes())
         except OSError:
             # An old one would still hold people of whom the ledger, written anew, says nothing any more.
             with contextlib.suppress(OSError):
@@ -282,21 +281,15 @@ class Ledger:
         for line in (*self.entries.values(), *self.pauses.values(), *self.said.values(), *newer):
             whole[type(line), line.user if isinstance(line, Entry) else line.email] = line
         kept = [line for line in whole.values() if _tells(line)]
-        fresh = self.path.with_name(self.path.name + ".new")
         # Numbered anew, beyond all that there were: whatever the twin still says is older.
         data = b"".join(_line_out(entry, number) for number, entry in enumerate(kept, self._number + 1))
-        _write_new(fresh, data)
-        fresh.replace(self.path)
+        replace_file(self.path, data)
         # The file that is open lies nowhere any more: whatever fails below, the next write opens the new one.
         self._let_go()
         self._good_size, self._lines = len(data), len(kept)
         self._number += len(kept)
         self._renew_twin()
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self.path.parent)
         self._open(len(kept))
 
     def _open(self, lines: int) -> None:
@@ -507,18 +500,3 @@ def _is_there(path: Path, descriptor: int, size: int) -> bool:
     except FileNotFoundError:
         return False
     return (named.st_dev, named.st_ino, named.st_size) == (opened.st_dev, opened.st_ino, size)
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        _write_all(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]

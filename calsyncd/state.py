@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from calsyncd.errors import UserError, exit_code_of
+from calsyncd.files import replace_file
 
 KEY_BYTES = 32
 INVITATION_SECONDS = 7 * 86400.0
@@ -62,20 +63,6 @@ def give_to_owner(folder: Path) -> None:
     owner = folder.stat()
     for file in folder.rglob("*"):
         os.chown(file, owner.st_uid, owner.st_gid, follow_symlinks=False)
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Put `data` in the place of what `path` holds: at every instant it holds the one or the other. OSError if not."""
-    fresh = path.with_name(path.name + ".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    fresh.replace(path)
 
 
 def push_key(folder: Path) -> bytes:

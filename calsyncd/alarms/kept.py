@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from calsyncd.core.alarms import Alarm, Pending
+from calsyncd.files import replace_file
 from calsyncd.logs import get_logger
-from calsyncd.state import replace_file
 from calsyncd.view import time_out
 
 FILE = "alarms.json"

@@ -18,7 +18,7 @@ from typing import Any
 
 from calsyncd.core.model import Setting
 from calsyncd.errors import UserError
-from calsyncd.state import replace_file
+from calsyncd.files import replace_file
 
 NAME = "probe-left.json"
 

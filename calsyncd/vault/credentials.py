@@ -24,6 +24,7 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken
 
 from calsyncd.errors import UserError
+from calsyncd.files import sync_folder
 from calsyncd.vault.files import (
     MAX_FILE_BYTES,
     UNCHANGED,
@@ -33,7 +34,6 @@ from calsyncd.vault.files import (
     locked,
     replace,
     said_of,
-    sync_folder,
 )
 from calsyncd.vault.keys import Keys, make_key, read_keys, write_keys
 

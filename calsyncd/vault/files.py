@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from calsyncd.errors import UserError, exit_code_of
+from calsyncd.files import sync_folder
 
 MAX_FILE_BYTES = 64 * 1024
 UNCHANGED = "nothing was overwritten"
@@ -72,15 +73,6 @@ def write_synced(path: Path, raw: bytes, like: os.stat_result, mode: int) -> Non
             os.fchown(descriptor, like.st_uid if os.geteuid() == 0 else -1, like.st_gid)
         os.fchmod(descriptor, mode)
         os.fsync(descriptor)
-
-
-def sync_folder(folder: Path) -> None:
-    """Which files are in the folder is on disk when this returns; OSError if not."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def give(path: Path | int, like: os.stat_result) -> None:

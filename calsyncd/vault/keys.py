@@ -14,7 +14,8 @@ from pathlib import Path
 from cryptography.fernet import Fernet, MultiFernet
 
 from calsyncd.errors import UserError, exit_code_of
-from calsyncd.vault.files import UNCHANGED, bytes_of, replace, said_of, sync_folder, write_synced
+from calsyncd.files import sync_folder
+from calsyncd.vault.files import UNCHANGED, bytes_of, replace, said_of, write_synced
 
 
 @dataclass(frozen=True, slots=True)
