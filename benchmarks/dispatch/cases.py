@@ -10,7 +10,11 @@ from benchmarks.dispatch.world import Played, Terms
 DAYS = 10
 BIG = 2500
 BIG_DAYS = 4
-"""Days of the biggest company: each takes about a minute."""
+"""Each takes about a minute."""
+
+LARGEST = 10_000
+LARGEST_DAYS = 1
+"""It takes ten minutes."""
 
 OURS, PLAIN, TUTORIAL, BOUND = "calsyncd", "plain order", "the tutorial's way", "lower bound"
 
@@ -155,6 +159,8 @@ class Case:
     @property
     def days(self) -> int:
         """How many days it is played."""
+        if self.agents >= LARGEST:
+            return LARGEST_DAYS
         return BIG_DAYS if self.agents >= BIG else DAYS
 
 
@@ -174,6 +180,7 @@ BASE = (
     _base(1000, 120, _ratio(1.02), _gain(1.9)),
     _base(BIG, 60, _ratio(1.05)),
     _base(BIG, 120, _ratio(1.02)),
+    _base(LARGEST, 120, _ratio(1.2)),
 )
 
 _FULL = Terms(120)

@@ -17,7 +17,8 @@ from itertools import accumulate
 
 MINUTE_SECONDS = 60.0
 LONGEST_MINUTES = 24 * 60
-ROUNDS = 4
+ROUNDS = 8
+"""Where far more is due all day than is granted, prices begin a hundred times too high, and each round halves that."""
 
 
 @dataclass(frozen=True, slots=True)

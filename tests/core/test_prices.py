@@ -284,6 +284,15 @@ def test_what_is_left_out_lets_prices_fall() -> None:
     assert alone <= beside_short < 2 * alone
 
 
+def test_however_much_more_is_due_than_granted_some_of_it_is_worth_its_prices() -> None:
+    """In a whole day of four times as much: a request that nobody thinks worth while would go to waste."""
+    groups: dict[Group, int] = {}
+    for begin in range(0, 480, 60):
+        groups |= {starts(begin, begin + 50): 240, ends(begin + 50, begin + 60): 240}
+    prices = run_ahead(0, Grant(2, 2), groups, PLAIN)
+    assert any(group.is_worth(prices, PLAIN) for group in groups if group.starts)
+
+
 def test_what_is_left_out_takes_its_opposite_with_it() -> None:
     """Who did not go does not come back."""
     groups = {starts(0): 20, starts(0, 2): 100, ends(2): 100}
@@ -312,10 +321,10 @@ GONE = st.builds(
 def test_prices_with_what_is_left_out_are_those_of_persons_who_leave_the_queue(
     groups: dict[Group, int], per_minute: int, first: int, weights: Weights
 ) -> None:
-    """With their opposites, four times at most; each time prices go half of the way to those without them."""
+    """With their opposites, eight times at most; each time prices go half of the way to those without them."""
     grant = Grant(per_minute, per_minute, early=0)
     found = oracle(groups, grant, weights)
-    for _ in range(4):
+    for _ in range(8):
         left = {group: number for group, number in groups.items() if not group.is_worth(Prices(0, found, {}), weights)}
         if not left:
             break
