@@ -83,7 +83,7 @@ class Scheduler:
         self._died.add_done_callback(lambda _: self._wake.set())
         while True:
             self._wake.clear()
-            self._turn(self.clock.now())
+            self._turn()
             if self._died.done():
                 self._died.result()
             if self._tasks:
@@ -91,10 +91,11 @@ class Scheduler:
                 await asyncio.sleep(0)
             await self.clock.wait(self._agenda.next_due(), self._wake)
 
-    def _turn(self, now: float) -> None:
+    def _turn(self) -> None:
         self._turning = True
         try:
-            seconds = self.clock.step()
+            # In this order: a step voids the correction by which the clock was read until then.
+            seconds, now = self.clock.step(), self.clock.now()
             if seconds:
                 for adjust in self._stepped:
                     adjust(now, seconds)

@@ -202,7 +202,7 @@ class Office:
                 turns += 1
                 assert turns < 100_000, "the loop spins"
                 self.scheduler._wake.clear()
-                self.scheduler._turn(self.clock.now())
+                self.scheduler._turn()
                 continue
             nexts = [at for at in (due, *(at for at, _ in self.clock.sleepers)) if at is not None]
             following = min(nexts, default=target)
