@@ -54,3 +54,8 @@ def likely_state_dir(path: Path, env: Mapping[str, str]) -> Path | None:
     said = next((one.strip() for one in found.groups() if one), "") if found else ""
     given = said or env.get("STATE_DIRECTORY", "").split(":")[0] or "state"
     return Path(os.path.abspath(path)).parent / given  # noqa: PTH100 - as the settings take it: links stay
+
+
+def is_same_folder(one: Path, other: Path) -> bool:
+    """Whether both lead to one folder, through whatever links; it need not be there."""
+    return one.resolve() == other.resolve()

@@ -26,14 +26,16 @@ def run(config_path: Path | None) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     from calsyncd.store import DATABASE, Ahead
-    from calsyncd.whereabouts import find, likely_state_dir
+    from calsyncd.whereabouts import find, is_same_folder, likely_state_dir
 
     # Before the settings are understood and the rest of the program is loaded: all of it takes its time.
     likely = likely_state_dir(find(config_path, os.environ), os.environ)
     begun = Ahead(likely / DATABASE) if likely is not None else None
 
     settings, path = load_settings(config_path)
-    ahead = begun if begun is not None and likely == settings.state_dir else Ahead(settings.state_dir / DATABASE)
+    # Never two for one file: either would let go of the other's locks.
+    is_it = likely is not None and is_same_folder(likely, settings.state_dir)
+    ahead = begun if begun is not None and is_it else Ahead(settings.state_dir / DATABASE)
 
     from calsyncd import daemon, logs
 

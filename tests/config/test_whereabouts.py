@@ -10,7 +10,7 @@ import pytest
 
 from calsyncd.config import load
 from calsyncd.errors import UserError
-from calsyncd.whereabouts import MAX_CONFIG_BYTES, find, likely_state_dir
+from calsyncd.whereabouts import MAX_CONFIG_BYTES, find, is_same_folder, likely_state_dir
 
 from .home import GOOD, Home
 
@@ -75,3 +75,11 @@ def test_a_guess_may_be_wrong_and_then_finds_nothing(home: Home) -> None:
 
     assert load(path, {}).state_dir == path.parent / "kept"
     assert likely_state_dir(path, {}) == path.parent / "state"
+
+
+def test_a_folder_is_the_same_through_a_link(tmp_path: Path) -> None:
+    """As systemd's private state directories are; whether it is there yet or not."""
+    (tmp_path / "private").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "private")
+    assert is_same_folder(tmp_path / "link" / "state", tmp_path / "private" / "state")
+    assert not is_same_folder(tmp_path / "link" / "state", tmp_path / "state")
