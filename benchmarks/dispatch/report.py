@@ -178,11 +178,12 @@ def draw(found: Mapping[str, Results]) -> str:
         height = HEIGHT - TOP - BOTTOM
         return HEIGHT - BOTTOM - height * math.log(max(value, low) / low) / math.log(high / low)
 
-    parts = [f'<text class="title" x="{LEFT}" y="24">Weighted wrong seconds of a day, at 120 requests a minute</text>']
+    title = "Thousands of weighted wrong seconds a day, at 120 requests a minute"
+    parts = [f'<text class="title" x="{LEFT}" y="24">{title}</text>']
     for power in range(round(math.log10(low)), round(math.log10(high)) + 1):
         at = y(10.0**power)
         parts.append(f'<path class="grid" d="M{LEFT},{at:.1f}H{WIDTH - RIGHT}"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{10**power:,}</text>')
+        parts.append(f'<text x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{_axis(power)}</text>')
     parts += [
         f'<text x="{x(one.agents):.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{one.agents:,}</text>'
         for one in drawn
@@ -211,6 +212,11 @@ def draw(found: Mapping[str, Results]) -> str:
             "",
         )
     )
+
+
+def _axis(power: int) -> str:
+    """A power of ten of weighted seconds, in thousands."""
+    return f"{10 ** (power - 3):,}" if power >= 3 else f"{10.0 ** (power - 3):g}"
 
 
 def thousands(value: float) -> str:
