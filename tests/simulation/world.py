@@ -725,6 +725,7 @@ class World:
             life = self.life
             app = life.apps.get(ADMIN_LISTEN) if life is not None else None
             if life is not None and app is not None:
+                was_bad = self._disk_is_bad()
                 ask = ask_app(app, "POST", f"/api/v1/agents/{person.email}/{deed}", ADMIN, b"")
                 work = self.loop.create_task(ask, context=life.context)
                 await asyncio.wait([work], timeout=30.0)
@@ -732,7 +733,9 @@ class World:
                 self.note(f"  operator: {deed} {person.email}: {status}")
                 if status == 200:
                     break
-                if status is not None and status < 500:
+                # What could not be written down holds for this process alone; the answer is told so, and asks again.
+                is_unwritten = status == 409 and (was_bad or self._disk_is_bad())
+                if status is not None and status < 500 and not is_unwritten:
                     self.watch.wrong("alive", f"an operator's {deed} is answered {status}")
             await asyncio.sleep(5.0)
         (self.paused.add if deed == "pause" else self.paused.discard)(person.email)
