@@ -163,6 +163,8 @@ MAX_LEARNED = 32768
 and a half. Those learned longest ago have expired."""
 
 _LONG_LINE = 16
+_URL_SAFE = str.maketrans("+/", "-_")
+_PERCENT = str.maketrans({"+": "%2B", "/": "%2F", "=": "%3D"})
 _SHAPES = re.compile(
     r"ya29\.[\w.-]{10,}"
     r"|\b1//[\w-]{20,}"
@@ -280,8 +282,7 @@ def forms(secret: str) -> set[str]:
         for quoted in (quote(raw, safe=""), quote(raw), quote_plus(raw)):
             found |= {quoted, re.sub("%..", lambda match: match[0].lower(), quoted)}
         for encoded in _base64(raw):
-            url_safe = encoded.translate(str.maketrans("+/", "-_"))
-            found |= {encoded, url_safe, quote(encoded, safe="")}
+            found |= {encoded, encoded.translate(_URL_SAFE), encoded.translate(_PERCENT)}
         found |= {raw.hex(), raw.hex().upper()}
     return {form for form in found if len(form) >= SHORTEST_SECRET}
 
