@@ -332,15 +332,22 @@ def _counted(
             raise TypeError(type(connection))
         connection.began(request.content)
         try:
+            if not request.headers.get("Expect", "").isascii():
+                # aiohttp would repeat it in its answer, and what is no text it cannot.
+                return _refused(417)
             return await handler(request)
         except web.HTTPException as answer:
-            response = web.Response(status=answer.status, headers={"Server": SERVER})
-            response.force_close()
-            return response
+            return _refused(answer.status)
         finally:
             connection.done()
 
     return handle
+
+
+def _refused(status: int) -> web.Response:
+    response = web.Response(status=status, headers={"Server": SERVER})
+    response.force_close()
+    return response
 
 
 def _bind(listen: str, socket_mode: int, stack: contextlib.ExitStack) -> tuple[socket.socket, ...]:

@@ -300,6 +300,25 @@ async def test_places_are_free_again_after_use() -> None:
         assert status(await send(address, request())) == 200
 
 
+@pytest.mark.parametrize("expected", [b"a miracle", b"\xe4", "ä".encode()], ids=["unknown", "no text", "no ASCII"])
+async def test_what_nobody_can_meet_is_refused_without_a_word(expected: bytes) -> None:
+    """An `Expect` of any bytes is answered 417, repeated nowhere, and is no fault of ours."""
+
+    async def take(_: web.Request) -> web.Response:
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", take)
+    with capture_logs() as logged:
+        async with serve(app, "127.0.0.1:0") as (address,):
+            answer = await send(address, b"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: " + expected + b"\r\n\r\n")
+            nowhere = await send(address, b"GET /x HTTP/1.1\r\nHost: localhost\r\nExpect: " + expected + b"\r\n\r\n")
+
+    assert (status(answer), status(nowhere)) == (417, 417)
+    assert (body(answer), body(nowhere)) == (b"", b"")
+    assert not logged
+
+
 async def test_fault_of_ours_is_500_and_logged_once() -> None:
     """A handler that fails answers nothing but 500; the log has its traceback, not one for each stranger."""
 
