@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,8 +30,8 @@ from tests.drill.power import CUT_SECONDS, CUTS
 
 SKIPPED = 77
 DRILL_SECONDS = 1500.0
-SEEN = CACHE / "seen"
-"""What was seen last of each drill."""
+SEEN = Path(__file__).with_name("seen")
+"""What was seen last of each drill, for the rows of those that do not run."""
 
 _MEANS = {"kvm": "by KVM", "tcg": "emulated (tcg)"}
 
@@ -74,20 +76,33 @@ def main(names: tuple[str, ...], page: Path) -> None:
     """Drill the shipped units in a virtual machine: all, or those that are named."""
     # Told to end, it ends what it has started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        image = build()
-        how = _MEANS[accelerator(image)]
-    except CannotDrill as reason:
-        click.echo(f"NOTHING IS DRILLED: this machine can start no guest: {reason}", err=True)
-        sys.exit(SKIPPED)
-    click.echo(f"drill: the guest runs {how}")
-    with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
-        drilled = asyncio.run(_all(Bench(image, Path(folder)), list(names or DRILLS), how))
-    failed = [one.name for one in drilled if not one.findings.good]
-    click.echo(f"\n{_summary(drilled)}{f' Failed: {chr(44).join(failed)}.' if failed else ''}")
-    page.write_text(_page(_remembered(drilled)), encoding="utf-8")
-    click.echo(f"Written: {page}")
+    with _alone():
+        try:
+            image = build()
+            how = _MEANS[accelerator(image)]
+        except CannotDrill as reason:
+            click.echo(f"NOTHING IS DRILLED: this machine can start no guest: {reason}", err=True)
+            sys.exit(SKIPPED)
+        click.echo(f"drill: the guest runs {how}")
+        with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
+            drilled = asyncio.run(_all(Bench(image, Path(folder)), list(names or DRILLS), how))
+        failed = [one.name for one in drilled if not one.findings.good]
+        click.echo(f"\n{_summary(drilled)}{f' Failed: {chr(44).join(failed)}.' if failed else ''}")
+        page.write_text(_page(_remembered(drilled)), encoding="utf-8")
+        click.echo(f"Written: {page}")
     sys.exit(1 if failed else 0)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """One run in a checkout at a time: a second would make the image anew under the guest of the first."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise click.ClickException("another drill runs in this checkout: wait for its end") from None
+        yield
 
 
 def _summary(drilled: list[Drilled]) -> str:
@@ -99,7 +114,7 @@ def _remembered(drilled: list[Drilled]) -> list[Drilled]:
     """What was seen last of each drill, now or in a former run, in their order."""
     SEEN.mkdir(exist_ok=True)
     for one in drilled:
-        (SEEN / f"{one.name}.json").write_text(json.dumps(asdict(one)), encoding="utf-8")
+        (SEEN / f"{one.name}.json").write_text(json.dumps(asdict(one), indent=1) + "\n", encoding="utf-8")
     found = []
     for name in DRILLS:
         path = SEEN / f"{name}.json"
