@@ -49,7 +49,7 @@ from calsyncd.sandbox.server import Refusal
 from .clock import Machine, SimulatedClock
 from .disk import Disk
 from .farend import FarEnd, Post, Wire, ask_app
-from .loop import LIFE, WORLD, JobQueue, Life, Loop, NoThread
+from .loop import LIFE, WORLD, JobQueue, Killed, Life, Loop, NoThread
 from .script import CHECK_SECONDS, DAY, MINUTE, OPENED, Action, Script
 from .watch import TITLE, BrokenError, Person, Watch, united
 from .weather import Trouble, Weather
@@ -343,7 +343,7 @@ class World:
         dead = [name for name, one in self.google.push.channels.items() if one.stopped or one.expires < old]
         for name in dead:
             del self.google.push.channels[name]
-        if self._chance.random() < 1 / 24:
+        if self._chance.random() < 1 / 96:
             gc.collect()
 
     # -- the process -----------------------------------------------------------------------------------------------
@@ -684,7 +684,9 @@ class World:
 
     def _signal(self, number: int) -> None:
         if self.life is not None and number in self.life.signals:
-            self.life.context.run(self.life.signals[number])
+            # It may die of what it writes at once.
+            with contextlib.suppress(Killed):
+                self.life.context.run(self.life.signals[number])
 
     def _do_reload(self, action: Action) -> None:
         person, what = self.agents[action["who"]], action["what"]
