@@ -31,13 +31,14 @@ def main() -> int:
     print(f"{entry.agent_days:,.0f} agent-days in {entry.seconds:,.0f} s of one core: {per_day:.1f} ms each")
     print("invariants checked: " + ", ".join(f"{name} {count:,}" for name, count in sorted(run.checked.items())))
     print("met: " + ", ".join(f"{name} {count:,}" for name, count in sorted(run.counts.items())))
+    if not options.no_ledger:
+        enter(entry)
+        print(f"so far, depth {entry.depth}: {total(options.depth):,.0f} agent-days with nothing broken", flush=True)
+    # Last, since it may take longer than all the rest.
     for outcome in run.failures:
         script = least_failing(outcome)
         print(f"\nseed {outcome.script.company.seed} fails: {outcome.broken[0]}\n{describe(script)}")
         print(f"kept in {keep(script)}")
-    if not options.no_ledger:
-        enter(entry)
-        print(f"so far, depth {entry.depth}: {total(options.depth):,.0f} agent-days with nothing broken")
     return 1 if run.failures else 0
 
 
