@@ -168,6 +168,7 @@ class Daemon:
         self.following: Following
         self.reach: Reach | None = None
         self._stop = asyncio.Event()
+        self._keeping = asyncio.Lock()
         self._supervised = Supervised(environ, self.clock, self.scheduler, self._status_line)
         # The store is opened later.
         self.vitals = Vitals(self.clock, self.scheduler, self.metrics, lambda: self.store.ping())  # noqa: PLW0108
@@ -492,7 +493,7 @@ class Daemon:
         async with contextlib.AsyncExitStack() as stack:
             journal = await stack.enter_async_context(self.built())
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
-            self.keep_settings()
+            await self.keep_settings()
             listening = await stack.enter_async_context(contextlib.AsyncExitStack())
             public = public_app(
                 notify=self.push.notify,
@@ -723,15 +724,17 @@ class Daemon:
             log.error(str(error), action="reload_refused")  # noqa: TRY400 - the user's fault needs no traceback
         else:
             self._follow(fresh)
-            self.keep_settings()
+            self.scheduler.start(self.keep_settings(), "copy of the settings")
         self._supervised.ready()
 
-    def keep_settings(self) -> None:
+    async def keep_settings(self) -> None:
         """Leave a copy of the settings, for a release while the daemon is dead of faulty ones."""
-        try:
-            replace_file(self._begun_with.state_dir / config.KEPT, self.settings.text)
-        except OSError as error:
-            log.warning("No copy of the settings can be kept", action="settings_not_kept", why=error.strerror)
+        copy = self._begun_with.state_dir / config.KEPT
+        async with self._keeping:
+            try:
+                await asyncio.to_thread(replace_file, copy, self.settings.text)
+            except OSError as error:
+                log.warning("No copy of the settings can be kept", action="settings_not_kept", why=error.strerror)
 
     def _send_alarms(self, settings: Settings) -> None:
         """Send alarms where these settings say."""

@@ -52,7 +52,7 @@ async def without_daemon(daemon: Daemon) -> AsyncIterator[None]:
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(give_to_owner, daemon.settings.state_dir)
         journal = await stack.enter_async_context(daemon.built())
-        daemon.keep_settings()
+        await daemon.keep_settings()
         for agent in daemon.roster.agents.values():
             agent.ready = True
         loop = asyncio.create_task(daemon.scheduler.run(), name="loop")

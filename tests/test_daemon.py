@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -307,3 +308,25 @@ async def test_what_push_has_not_told_is_counted(sandbox: Sandbox, life: Life) -
     await life.leap(60)
     assert await channels("silent") == 1
     assert await channels("healthy") == 0
+
+
+async def test_a_reload_waits_for_no_disk(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What two reloads leave on disk is written beside the loop, which turns meanwhile, and is the second's."""
+    synced, fsync = [], os.fsync
+
+    def slow(descriptor: int) -> None:
+        synced.append(threading.current_thread())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    path = life.daemon._path
+    first = path.read_bytes()
+    for days in (30, 31):
+        path.write_bytes(first + f"history: {{keep: {days}d}}\n".encode())
+        life.daemon.reload()
+    async with asyncio.timeout(10):
+        while (life.state / config.KEPT).read_bytes() != path.read_bytes():
+            await asyncio.sleep(0.02)
+
+    assert synced
+    assert threading.main_thread() not in synced

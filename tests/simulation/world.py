@@ -49,7 +49,7 @@ from calsyncd.sandbox.server import Refusal
 from .clock import Machine, SimulatedClock
 from .disk import Disk
 from .farend import FarEnd, Post, Wire, ask_app
-from .loop import LIFE, WORLD, JobQueue, Killed, Life, Loop, NoThread
+from .loop import LIFE, WORLD, JobQueue, Life, Loop, NoThread
 from .script import CHECK_SECONDS, DAY, MINUTE, OPENED, Action, Script
 from .watch import TITLE, BrokenError, Person, Watch, united
 from .weather import Trouble, Weather
@@ -684,9 +684,7 @@ class World:
 
     def _signal(self, number: int) -> None:
         if self.life is not None and number in self.life.signals:
-            # It may die of what it writes at once.
-            with contextlib.suppress(Killed):
-                self.life.context.run(self.life.signals[number])
+            self.life.context.run(self.life.signals[number])
 
     def _do_reload(self, action: Action) -> None:
         person, what = self.agents[action["who"]], action["what"]
