@@ -21,6 +21,8 @@ from urllib.parse import quote, quote_plus
 
 import structlog
 
+from calsyncd.files import write_all
+from calsyncd.logwriter import LogWriter
 from calsyncd.story import Story, colours
 
 if TYPE_CHECKING:
@@ -141,7 +143,8 @@ ACTIONS: dict[str, str] = {
     "notifications_busy": "notifications could not be taken: Google sends them again",
     "webhooks_refused": "messages for Aircall's webhook were malformed, or with a wrong token",
     "pages_limited": "too many asked for the pages where calendars are connected, and were told to wait",
-    # others' words
+    # the log
+    "log_lost": "so many lines were not written, since nobody read the log for so long",
     "library": "a library's own message, as it came",
     "unnamed": "a message of ours that lacks its name",
 }
@@ -306,17 +309,20 @@ def configure(
     stream: TextIO | None = None,
     *,
     strict: bool = False,
+    waits: bool = True,
 ) -> None:
     """Send every log record to `stream` (stdout) as `json` or for the `console`; a second call replaces the first.
 
-    `strict` raises where a message of ours has no action, or one that `ACTIONS` does not know.
+    `strict` raises where a message of ours has no action, or one that `ACTIONS` does not know. Where nobody `waits`
+    until a line is written, a thread writes to the stream's file, and a reader that stands still loses lines.
     """
     _redactor.replace(secrets)
     root = logging.getLogger()
     for handler in root.handlers[:]:
         if isinstance(handler, _Pipe):
             root.removeHandler(handler)
-    root.addHandler(_Pipe(sys.stdout if stream is None else stream, as_json=format != "console"))
+            handler.close()
+    root.addHandler(_Pipe(sys.stdout if stream is None else stream, as_json=format != "console", waits=waits))
     logging.captureWarnings(capture=True)
     set_level(level)
     structlog.configure(
@@ -370,11 +376,13 @@ def _demand_action(_logger: object, _method: str, event: MutableMapping[str, Any
 class _Pipe(logging.Handler):
     """Writes each record as one line; a stream that is gone stops the writing, never the program."""
 
-    def __init__(self, stream: TextIO, *, as_json: bool) -> None:
+    def __init__(self, stream: TextIO, *, as_json: bool, waits: bool = True) -> None:
         super().__init__()
         self._stream = stream
         self._as_json = as_json
         self._told = Story(colours=not as_json and colours(stream, os.environ))
+        self._writer = None if waits else LogWriter(self._write)
+        self._lost = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -382,9 +390,27 @@ class _Pipe(logging.Handler):
         except Exception as err:  # noqa: BLE001 - a record that cannot be written must not stop what it is about
             why = f"a record could not be written ({type(err).__name__})"
             line = self._json(_fields({"event": why}, record, "unnamed"))
+        if self._writer is None:
+            self._write(line)
+            return
+        if self._lost and self._writer.put(self._line(_lines_lost(self._lost))):
+            self._lost = 0
+        self._lost += not self._writer.put(line)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.drain()
+        super().close()
+
+    def _write(self, line: str) -> None:
         try:
-            self._stream.write(line + "\n")
-            self._stream.flush()
+            if self._writer is None:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+            else:
+                # Past the stream's own buffer: at its end the interpreter must not wait for the thread to leave that.
+                encoding = getattr(self._stream, "encoding", None) or "utf-8"
+                write_all(self._stream.fileno(), f"{line}\n".encode(encoding, "backslashreplace"))
         except BrokenPipeError:
             self._mute()
         except (OSError, ValueError):
@@ -422,6 +448,11 @@ class _Pipe(logging.Handler):
                 os.close(null)
         except (OSError, ValueError):
             return
+
+
+def _lines_lost(number: int) -> logging.LogRecord:
+    told = {"event": f"{number} lines of the log are lost: nobody read it", "action": "log_lost", "lines": number}
+    return logging.makeLogRecord({"name": _OURS, "levelno": logging.WARNING, "levelname": "WARNING", "msg": told})
 
 
 def _fields(given: dict[str, Any], record: logging.LogRecord, action: str) -> dict[str, Any]:

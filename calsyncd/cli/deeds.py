@@ -180,9 +180,8 @@ def _release_stale(config_path: Path | None) -> None:
     from calsyncd.core.sync import rfc3339
 
     settings, path = _settings_or_last_good(config_path)
-    logs.configure(
-        settings.log.level, settings.log.format, [secret.reveal() for secret in settings.secrets], sys.stderr
-    )
+    secrets = [secret.reveal() for secret in settings.secrets]
+    logs.configure(settings.log.level, settings.log.format, secrets, sys.stderr, waits=False)
     outcome = wait_for(deadman.release_stale(settings, path, os.environ))
     if outcome.alive is not None:
         click.echo(f"Nothing to do: {outcome.alive}.")

@@ -39,7 +39,8 @@ def run(config_path: Path | None) -> None:
 
     from calsyncd import daemon, logs
 
-    logs.configure(settings.log.level, settings.log.format, [secret.reveal() for secret in settings.secrets])
+    secrets = [secret.reveal() for secret in settings.secrets]
+    logs.configure(settings.log.level, settings.log.format, secrets, waits=False)
     wait_for(daemon.run(settings, path, os.environ, ahead.is_sound))
 
 

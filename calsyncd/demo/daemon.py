@@ -20,7 +20,8 @@ from calsyncd.demo.pace import Pace, PacedClock, Stretch
 async def run(path: Path) -> None:
     """Run the daemon on these settings until it is told to stop."""
     settings = config.load(path, os.environ)
-    logs.configure(settings.log.level, settings.log.format, [secret.reveal() for secret in settings.secrets])
+    secrets = [secret.reveal() for secret in settings.secrets]
+    logs.configure(settings.log.level, settings.log.format, secrets, waits=False)
     pace = Pace()
     daemon = Daemon(settings, path, os.environ, PacedClock(pace))
     listening = asyncio.create_task(_listen(pace, daemon))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -259,6 +260,43 @@ async def test_signals_that_end_nothing(sandbox: Sandbox, prepare: Prepare) -> N
 
     assert await daemon.stop() == 0
     assert [("api", "unavailable"), ("api", "available")] == statuses(sandbox, 1)
+
+
+@pytest.mark.parametrize("reads_again", [True, False])
+async def test_a_reader_that_stands_still(sandbox: Sandbox, prepare: Prepare, reads_again: bool) -> None:
+    """A full pipe that nobody reads holds up nobody, not even the end; what it could not take is told once it can."""
+    sandbox.add_agent(AMY, user_id=1)
+    daemon = prepare([AMY])
+    await daemon.start()
+    await daemon.until(AMY, state="idle")
+    assert daemon.process is not None
+    assert daemon.process.stdout is not None
+    transport, seen = daemon.process.stdout._transport, len(daemon.lines)  # type: ignore[attr-defined]
+    transport.pause_reading()
+    pipe = os.open(f"/proc/{daemon.process.pid}/fd/1", os.O_WRONLY | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(pipe, b"\n")
+    os.close(pipe)
+
+    meeting(sandbox, AMY, 2, 4)
+    async with asyncio.timeout(10):
+        while len(statuses(sandbox, 1)) < 2:
+            await asyncio.sleep(0.05)
+    if reads_again:
+        transport.resume_reading()
+        await daemon.logged("released", since=seen)
+        assert await daemon.stop() == 0
+        assert [line["action"] for line in daemon.lines[-2:]] == ["stopping", "stopped"]
+    else:
+        daemon.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(PROMPT_SECONDS):
+            while daemon.process.returncode is None:
+                await asyncio.sleep(0.05)
+        transport.resume_reading()
+        assert await daemon.stop() == 0
+
+    assert statuses(sandbox, 1) == [("api", "unavailable"), ("api", "available")]
 
 
 async def test_a_signal_that_nobody_sends_by_mistake(sandbox: Sandbox, prepare: Prepare) -> None:

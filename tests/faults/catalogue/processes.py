@@ -118,10 +118,12 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "P13",
-        "SIGHUP, SIGPIPE, nobody who reads its output; a signal that is not ours",
-        "It goes on, and faulty settings change nothing. SIGUSR1 ends it as it ends any process: then as P1.",
+        "SIGHUP, SIGPIPE, nobody who reads its output, or a reader that stands still; a signal that is not ours",
+        "It goes on, and faulty settings change nothing; a full pipe, a hanging journal, a terminal stopped by Ctrl-S:"
+        " they lose lines of the log (`log_lost`). SIGUSR1 ends it as it ends any process: then as P1.",
         (
             "tests/faults/test_ends.py::test_signals_that_end_nothing",
+            "tests/faults/test_ends.py::test_a_reader_that_stands_still",
             "tests/faults/test_ends.py::test_a_signal_that_nobody_sends_by_mistake",
             "tests/acceptance/test_life.py::test_reload",
         ),
