@@ -21,6 +21,7 @@ def run(config_path: Path | None) -> None:
     from calsyncd import garbage
 
     garbage.hold()
+    _open_standard_streams()
     faulthandler.enable()
     # A core dump would hold every credential.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -42,6 +43,17 @@ def run(config_path: Path | None) -> None:
     secrets = [secret.reveal() for secret in settings.secrets]
     logs.configure(settings.log.level, settings.log.format, secrets, waits=False)
     wait_for(daemon.run(settings, path, os.environ, ahead.is_sound))
+
+
+def _open_standard_streams() -> None:
+    """Lead those that are closed nowhere: a file or a socket would get their numbers, and what is written to them."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", closefd=False))
 
 
 @commands.command(short_help="Show all faults of the settings; asks no network.")

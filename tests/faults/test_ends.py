@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import sqlite3
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +37,11 @@ async def stopped(daemon: Running) -> tuple[int, float]:
     began = time.monotonic()
     status = await daemon.stop()
     return status, time.monotonic() - began
+
+
+def led_to(pid: int) -> list[Path]:
+    """Where a process's standard streams lead."""
+    return [Path(f"/proc/{pid}/fd/{number}").readlink() for number in range(3)]
 
 
 @pytest.mark.parametrize("seconds", [30.0, 2.0][: rounds(1, 2)])
@@ -297,6 +304,23 @@ async def test_a_reader_that_stands_still(sandbox: Sandbox, prepare: Prepare, re
         assert await daemon.stop() == 0
 
     assert statuses(sandbox, 1) == [("api", "unavailable"), ("api", "available")]
+
+
+async def test_started_without_standard_streams(sandbox: Sandbox, prepare: Prepare) -> None:
+    """With all three closed nothing else gets their numbers, to which what is meant for them would go; it works on."""
+    sandbox.add_agent(AMY, user_id=1)
+    meeting(sandbox, AMY, -60, 3600)
+    daemon = prepare([AMY])
+    program = shlex.join([sys.executable, "-m", "calsyncd", "run", "--config", str(daemon.config)])
+    process = await asyncio.create_subprocess_shell(f"exec {program} <&- >&- 2>&-", env=dict(daemon.environ))
+    async with asyncio.timeout(20):
+        while len(statuses(sandbox, 1)) < 1:
+            await asyncio.sleep(0.05)
+    led = led_to(process.pid)
+    process.terminate()
+
+    assert await process.wait() == 0
+    assert led == [Path("/dev/null")] * 3
 
 
 async def test_a_signal_that_nobody_sends_by_mistake(sandbox: Sandbox, prepare: Prepare) -> None:

@@ -124,6 +124,7 @@ FAULTS: tuple[Fault, ...] = (
         (
             "tests/faults/test_ends.py::test_signals_that_end_nothing",
             "tests/faults/test_ends.py::test_a_reader_that_stands_still",
+            "tests/faults/test_ends.py::test_started_without_standard_streams",
             "tests/faults/test_ends.py::test_a_signal_that_nobody_sends_by_mistake",
             "tests/acceptance/test_life.py::test_reload",
         ),
