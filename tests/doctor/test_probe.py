@@ -317,7 +317,9 @@ async def test_ctrl_c(world: World) -> None:
 
 async def killed(world: World, word: str) -> None:
     """A probe that is killed for good as soon as the user is set so."""
+    # Slow looks, too: once the user is set so, nothing else is under way that would land after the kill.
     world.sandbox.aircall.fail("PUT ", times=None, delay=0.2)
+    world.sandbox.aircall.fail("GET ", times=None, delay=0.2)
     command = [sys.executable, "-m", "calsyncd", "doctor", "--config", str(world.path), "--probe", EMAIL, "--yes"]
     process = await asyncio.create_subprocess_exec(
         *command, cwd=world.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
