@@ -145,6 +145,7 @@ ACTIONS: dict[str, str] = {
     "pages_limited": "too many asked for the pages where calendars are connected, and were told to wait",
     # the log
     "log_lost": "so many lines were not written, since nobody read the log for so long",
+    # others' words
     "library": "a library's own message, as it came",
     "unnamed": "a message of ours that lacks its name",
 }
