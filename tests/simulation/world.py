@@ -800,6 +800,8 @@ class World:
             self.machine.set_clock(0.0)
         for person in self.people:
             self.aircall.set_live(person.user, None)
+        # Whose crash came late may have been meant to stay down for hours.
+        self._again()
         since = self.machine.true()
         settled = self.company.settle_seconds
         for minute in range(int(CHECK_SECONDS // MINUTE)):
