@@ -167,7 +167,7 @@ class Daemon:
         self.grants: Grants | None = None
         self.following: Following
         self.reach: Reach | None = None
-        self._stop = asyncio.Event()
+        self._stop, self._changed = asyncio.Event(), asyncio.Event()
         self._keeping = asyncio.Lock()
         self._supervised = Supervised(environ, self.clock, self.scheduler, self._status_line)
         # The store is opened later.
@@ -492,7 +492,6 @@ class Daemon:
         sockets = self._supervised.sockets()
         async with contextlib.AsyncExitStack() as stack:
             journal = await stack.enter_async_context(self.built())
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
             await self.keep_settings()
             listening = await stack.enter_async_context(contextlib.AsyncExitStack())
             public = public_app(
@@ -558,6 +557,7 @@ class Daemon:
         work = [
             asyncio.create_task(self.scheduler.run(), name="loop"),
             asyncio.create_task(journal.run(), name="journal"),
+            asyncio.create_task(self._reloads(), name="reloads"),
             asyncio.create_task(self.vitals.ask_database(), name="database"),
             asyncio.create_task(self._tidy(journal), name="tidy"),
             asyncio.create_task(self._pulse(), name="pulse"),
@@ -613,8 +613,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        # Until the settings can be followed, a reload has nothing to do: they have only just been read.
-        loop.add_signal_handler(signal.SIGHUP, lambda: None)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
 
     def _prove(self, nonce: str) -> str:
         return nonce_proof(self._push_key, nonce)
@@ -713,19 +712,26 @@ class Daemon:
         )
 
     def reload(self) -> None:
-        """Read the settings again; a faulty file changes nothing."""
-        self._supervised.reloading()
-        try:
-            fresh = config.load(self._path, self._environ)
-        except ConfigError as error:
-            for line in str(error).splitlines():
-                log.error(line, action="reload_refused")  # noqa: TRY400 - the user's fault needs no traceback
-        except UserError as error:
-            log.error(str(error), action="reload_refused")  # noqa: TRY400 - the user's fault needs no traceback
-        else:
-            self._follow(fresh)
-            self.scheduler.start(self.keep_settings(), "copy of the settings")
-        self._supervised.ready()
+        """Have the settings read again; a faulty file changes nothing."""
+        self._changed.set()
+
+    async def _reloads(self) -> None:
+        """Read the settings again whenever that is asked for: by a thread, for a large company's take half a second."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            self._supervised.reloading()
+            try:
+                fresh = await asyncio.to_thread(config.load, self._path, self._environ)
+            except ConfigError as error:
+                for line in str(error).splitlines():
+                    log.error(line, action="reload_refused")  # noqa: TRY400 - the user's fault needs no traceback
+            except UserError as error:
+                log.error(str(error), action="reload_refused")  # noqa: TRY400 - the user's fault needs no traceback
+            else:
+                self._follow(fresh)
+                self.scheduler.start(self.keep_settings(), "copy of the settings")
+            self._supervised.ready()
 
     async def keep_settings(self) -> None:
         """Leave a copy of the settings, for a release while the daemon is dead of faulty ones."""

@@ -330,3 +330,17 @@ async def test_a_reload_waits_for_no_disk(life: Life, monkeypatch: pytest.Monkey
 
     assert synced
     assert threading.main_thread() not in synced
+
+
+async def test_the_loop_turns_while_the_settings_of_many_are_read(life: Life) -> None:
+    """Whatever is due while a large company's settings are read again is not kept waiting by that."""
+    path, turns = life.daemon._path, 0
+    many = "".join(f"- {{email: agent{number}@example.com, aircall_user: {number}}}\n" for number in range(1000, 3000))
+    path.write_text(path.read_text() + many)
+    life.daemon.reload()
+    async with asyncio.timeout(30):
+        while len(life.daemon.following.who) < 2001:
+            await asyncio.sleep(0.001)
+            turns += 1
+
+    assert turns > 10

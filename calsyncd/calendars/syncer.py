@@ -196,7 +196,7 @@ class Syncer:
         self._former_rules = {email: rules for email, rules in self._former_rules.items() if email in self._rules}
         for email, rules in self._rules.items():
             former = before.get(email)
-            if former is None or former.reads == rules.reads:
+            if former is None or former == rules or former.reads == rules.reads:
                 continue
             self._former_rules[email] = self._former_rules.get(email, former)
             for calendar in self.of_agent(email):

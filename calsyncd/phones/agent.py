@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from calsyncd.core.dispatch import is_spare
 from calsyncd.core.drift import Drift, Left
@@ -14,6 +14,8 @@ from calsyncd.core.timeline import Timeline
 from calsyncd.metrics import Wrong
 
 FOREVER = float("inf")
+
+_AS_USUAL, _NOTHING_SEEN = Rules(), Facts()
 
 
 @dataclass(slots=True)
@@ -63,11 +65,11 @@ class Agent:
 
     email: str
     bound_to: int | str
-    rules: Rules = field(default_factory=Rules)
+    rules: Rules = _AS_USUAL
     configured: bool = True
     user: int | None = None
     stance: Stance = FREE
-    facts: Facts = field(default_factory=Facts)
+    facts: Facts = _NOTHING_SEEN
     paused_until: float | None = None
     timeline: Timeline | None = None
     complete: bool = False

@@ -39,11 +39,12 @@ class Guards:
         self._allowed: frozenset[str] = frozenset()
         self._kept: dict[str, Floor] = {}
 
-    def keep_available(self, floors: Iterable[Floor]) -> None:
-        """These floors hold from now on."""
-        self._floors = tuple(floors)
+    def keep_available(self, floors: Iterable[Floor]) -> bool:
+        """These floors hold from now on; whether they are others than before."""
+        before, self._floors = self._floors, tuple(floors)
         if self._presence is not None:
             self._presence.keep(on=bool(self._floors))
+        return self._floors != before
 
     def decide(self, agent: Agent, orders: Orders, now: float) -> Decision | None:
         """What to do about the agent; None while it is not settled who may go: then `settle` names the agent."""

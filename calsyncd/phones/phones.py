@@ -115,10 +115,10 @@ class Phones:
         """
         before = dict(self._roster.agents)
         followed = {email: agent for email, agent in before.items() if agent.configured}
-        self._roster.configure(agents)
+        self._touched.update(self._roster.configure(agents))
+        self._scheduler.touch()
         if before:
             self._note_names(followed, listed=listed)
-        self._touch_all()
         if not listed:
             self.lists.sweep(self._clock.now())
 
@@ -138,13 +138,14 @@ class Phones:
 
     def keep_available(self, floors: Iterable[Floor]) -> None:
         """Let no calendar take the last few agents of these floors off the phones."""
-        self._guards.keep_available(floors)
-        self._touch_all()
+        if self._guards.keep_available(floors):
+            self._touch_all()
 
     def spend(self, spending: Spending) -> None:
         """Spend the requests of a crowd by this from now on."""
-        self._crowds.spending = spending
-        self._touch_all()
+        before, self._crowds.spending = self._crowds.spending, spending
+        if spending != before:
+            self._touch_all()
 
     def known(self, email: str, timeline: Timeline | None, now: float, *, complete: bool) -> None:
         """The agent's calendars say this now; from the first call on the agent is judged."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -56,8 +57,9 @@ class Roster:
         self._said = {one.email: one.by_hand for one in said}
         entries = list(entries)
         self._written = {entry.user: entry.at for entry in entries}
+        bound = {agent.bound_to: agent for agent in reversed(self.agents.values())}
         for entry in entries:
-            agent = self._agent_of(entry) or self._add_unlisted(entry)
+            agent = bound.get(entry.user) or self._namesake(entry) or self._add_unlisted(entry)
             agent.user = entry.user
             agent.stance = plan.restored(entry.stance, now)
         self._pauses = {pause.email: pause.until for pause in pauses if pause.until is not None}
@@ -82,9 +84,14 @@ class Roster:
             if agent.user is not None and not isinstance(agent.stance, Held):
                 agent.left = left_behind(agent.user, row, self._written.get(agent.user), agent.facts.seen)
 
-    def configure(self, agents: Iterable[Agent]) -> None:
-        """Follow exactly these agents; nothing but the way back is wanted of who is not named any more."""
+    def configure(self, agents: Iterable[Agent]) -> list[str]:
+        """Follow exactly these agents, and tell for whom that makes a difference.
+
+        Nothing but the way back is wanted of who is not named any more.
+        """
+        before = {email: (agent, _terms(agent)) for email, agent in self.agents.items()}
         named = {agent.email: agent for agent in agents}
+        by_email = self._by_email()
         for email, agent in self.agents.items():
             if email not in named:
                 self._unlist(agent)
@@ -92,7 +99,7 @@ class Roster:
             known = self.agents.get(email)
             if known is None:
                 self.agents[email] = wanted
-            elif known.bound_to != wanted.bound_to and self._bound_user(wanted) != known.user:
+            elif known.bound_to != wanted.bound_to and _bound_user(wanted, by_email) != known.user:
                 self._rebind(known, wanted)
             else:
                 if wanted.observe != known.observe:
@@ -101,6 +108,11 @@ class Roster:
                 known.observe = wanted.observe
             self.agents[email].paused_until = self._paused_until(email)
         self.bind()
+        return [
+            email
+            for email, agent in self.agents.items()
+            if email not in before or before[email][0] is not agent or before[email][1] != _terms(agent)
+        ]
 
     def pause(self, email: str, until: float | None) -> None:
         """Leave the agent alone until `until`, or no longer (None); it is remembered by the e-mail address."""
@@ -154,9 +166,10 @@ class Roster:
         """Aircall's users were listed whole."""
         before = {email: self.zone(email) for email in self.agents}
         self.directory, self.zones, self.names, self.listed = directory, dict(zones), dict(names), True
+        by_email = self._by_email()
         for agent in self.agents.values():
-            known = agent.user in directory if agent.user is not None else self._bound_user(agent) in directory
-            agent.missing = 0 if known else agent.missing + 1
+            user = agent.user if agent.user is not None else _bound_user(agent, by_email)
+            agent.missing = 0 if user in directory else agent.missing + 1
         # Who is followed by this list alone is not in trouble for not being in it.
         self.heard()
         self.bind()
@@ -168,11 +181,14 @@ class Roster:
 
     def bind(self) -> None:
         """Find each agent's Aircall user; say who has none, and who shares one."""
-        by_email = {email: user for user, email in self.directory.items()}
+        by_email = self._by_email()
         taken: dict[int, str] = {}
         unknown = 0
         followed = [agent for agent in self.agents.values() if agent.configured]
-        formers = [(name, agent) for name, agent in self.agents.items() if not agent.configured]
+        formers: defaultdict[int | None, list[tuple[str, Agent]]] = defaultdict(list)
+        for name, agent in self.agents.items():
+            if not agent.configured:
+                formers[agent.user].append((name, agent))
         for agent in followed:
             user = self._user_of(agent, by_email)
             if user is None or self._is_gone(agent, user):
@@ -185,7 +201,7 @@ class Roster:
                 user = None
             elif agent.trouble is not None and agent.trouble.code in _BINDING_TROUBLES:
                 agent.trouble = None
-            agent.user = self._take_over(agent, user, formers)
+            agent.user = self._take_over(agent, user, formers.get(user, ()))
         self.company("aircall_company", on=self.listed and unknown >= 2 and unknown * 2 > len(followed))
 
     def trouble(self, agent: Agent, code: str, message: str | None = None) -> None:
@@ -254,11 +270,9 @@ class Roster:
                     agent.left = Left(agent.user, held.back.availability_status, held.since, held.event)
                 agent.stance, agent.unwritten = FREE, True
 
-    def _bound_user(self, agent: Agent) -> int | None:
-        """The user that the settings name, as far as the directory knows."""
-        if isinstance(agent.bound_to, int):
-            return agent.bound_to
-        return next((user for user, email in self.directory.items() if email == agent.bound_to), None)
+    def _by_email(self) -> dict[str, int]:
+        """Aircall's users, as far as the directory knows."""
+        return {email: user for user, email in self.directory.items()}
 
     def _user_of(self, agent: Agent, by_email: Mapping[str, int]) -> int | None:
         if isinstance(agent.stance, Held) and agent.user is not None:
@@ -269,9 +283,12 @@ class Roster:
         return by_email.get(agent.bound_to, None if self.listed else agent.user)
 
     def _take_over(self, agent: Agent, user: int | None, formers: Iterable[tuple[str, Agent]]) -> int | None:
-        """The user, once nobody else here acts for them: a debt that was left to a former name is taken along."""
+        """The user, once nobody else here acts for them: a debt that was left to a former name is taken along.
+
+        `formers` are those who act for this user and are not followed.
+        """
         for name, former in formers:
-            if former.user != user or user is None or self.agents.get(name) is not former:
+            if user is None or self.agents.get(name) is not former:
                 continue
             if former.busy or agent.busy or agent.stance != FREE:
                 return None
@@ -279,10 +296,8 @@ class Roster:
             del self.agents[name]
         return user
 
-    def _agent_of(self, entry: Entry) -> Agent | None:
-        for agent in self.agents.values():
-            if agent.bound_to == entry.user:
-                return agent
+    def _namesake(self, entry: Entry) -> Agent | None:
+        """Who is followed by the address alone, and takes up the debt of the user who had it."""
         namesake = self.agents.get(entry.email)
         if namesake is None or isinstance(namesake.bound_to, int) or namesake.stance != FREE:
             return None
@@ -317,3 +332,13 @@ class Roster:
 
     def _free_name(self, email: str, user: int | None) -> str:
         return email if email not in self.agents else f"{email} (Aircall user {user})"
+
+
+def _bound_user(agent: Agent, by_email: Mapping[str, int]) -> int | None:
+    """The user that the settings name, as far as it is known."""
+    return agent.bound_to if isinstance(agent.bound_to, int) else by_email.get(agent.bound_to)
+
+
+def _terms(agent: Agent) -> tuple[object, ...]:
+    """By what an agent is judged, of all that the settings and the binding to a user may change."""
+    return agent.configured, agent.user, agent.stance, agent.rules, agent.observe, agent.paused_until

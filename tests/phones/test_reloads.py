@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from calsyncd.core.guard import Floor
 from calsyncd.core.model import Setting
 from calsyncd.core.plan import StandingBack
+from calsyncd.core.rules import Rules
 from calsyncd.phones import Agent
 
 from .company import HOUR, MINUTE, Office, amy, team
+
+TURN = 0.01
+"""Seconds, in which the loop turns and no request is answered."""
 
 
 @pytest.mark.parametrize("moment", [298.1, 298.9, 299.9, 300.0, 300.9, 301.1, 301.9, 302.5, 305.0])
@@ -137,3 +142,27 @@ async def test_a_reload_and_a_restart_say_the_same_of_a_pause() -> None:
         await restarted.until(100)
         assert (again, restarted.aircall.status(2)) == ("available", "available")
         assert restarted["a2@x"].paused_until == office["a2@x"].paused_until
+
+
+async def test_only_whom_a_reload_concerns_is_judged() -> None:
+    """To judge ten thousand takes long enough to be late elsewhere: who is named as before is left as they are."""
+    async with Office(team(5)) as office:
+        everybody = set(office.roster.agents)
+        for email in everybody:
+            office.meet(email, (60, 300))
+        await office.until(100)
+        judged: set[str] = set()
+        office.phones.watch(lambda emails, _: judged.update(emails))
+        named = team(5)
+        office.phones.follow(named)
+        await office.a_while(TURN)
+        assert judged == set()
+        named[0].rules = Rules(lead=60.0)
+        named[1].observe = True
+        left = named.pop()
+        office.phones.follow([*named, Agent("new@x", 77)])
+        await office.a_while(TURN)
+        assert judged == {named[0].email, named[1].email, left.email, "new@x"}
+        office.phones.keep_available([Floor("everybody", 1)])
+        await office.a_while(TURN)
+        assert judged >= everybody
