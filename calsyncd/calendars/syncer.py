@@ -15,13 +15,14 @@ from typing import Any, Protocol
 
 from calsyncd.calendars.calendar import Calendar, Cause, key_of
 from calsyncd.calendars.losses import Losses
+from calsyncd.calendars.overlay import Cache, Overlay
 from calsyncd.calendars.push import Push
 from calsyncd.calendars.retries import Retries
 from calsyncd.calendars.storm import StormGuard, Told, Withdraw
 from calsyncd.core import access, channels, wishes
 from calsyncd.core.byhand import NOTHING, ByHand
 from calsyncd.core.channels import Channel, Health
-from calsyncd.core.model import Event, Trouble
+from calsyncd.core.model import Trouble
 from calsyncd.core.retry import backoff, spread
 from calsyncd.core.rules import Reads, Rules
 from calsyncd.core.sync import (
@@ -63,30 +64,6 @@ class Google(Protocol):
 
     async def list_events(self, subject: str, calendar: str, query: Mapping[str, str]) -> Any:
         """One page of events."""
-        ...
-
-
-class Cache(Protocol):
-    """What is kept of calendars."""
-
-    async def apply(self, key: str, agent: str, changes: Changes, now: float) -> None:
-        """Put a finished fetch in force."""
-        ...
-
-    async def touch_calendar(self, key: str, bookmark: Bookmark, now: float) -> None:
-        """Nothing changed."""
-        ...
-
-    async def events(self, agent: str, calendars: Iterable[str], after: float, before: float) -> list[Event]:
-        """The agent's events of these calendars."""
-        ...
-
-    async def count_events(self, key: str, after: float) -> int:
-        """How many events are known."""
-        ...
-
-    async def forget_calendars(self, keep: Iterable[str]) -> None:
-        """Forget every calendar, with its events, but those of `keep`."""
         ...
 
 
@@ -133,6 +110,7 @@ class Syncer:
         self._clock = scheduler.clock
         self._google = google
         self._cache = cache
+        self._overlay = Overlay(cache, scheduler.clock.monotonic)
         self._push = push
         self._metrics = metrics
         self._pace = pace
@@ -249,6 +227,7 @@ class Syncer:
     def _drop(self, calendar: Calendar) -> None:
         calendar.removed = True
         calendar.read.set()
+        self._overlay.drop(calendar.key)
         self.storm.dropped(calendar.agent, calendar.key)
         self.losses.drop(calendar)
         self._retries.drop(calendar.key)
@@ -390,8 +369,18 @@ class Syncer:
             calendars=len(self.calendars),
             requests_per_day=self._pace.requests_per_day,
         )
-        baseline = next_baseline(calendar.key, bookmark.baseline_at)
-        return max(0.0, min(spread(interval, self._chance()), baseline - now))
+        return max(0.0, min(spread(interval, self._chance()), self._baseline_at(calendar, bookmark) - now))
+
+    def _baseline_at(self, calendar: Calendar, bookmark: Bookmark) -> float:
+        """When the calendar is to be read whole again.
+
+        While nothing can be written that waits for as long as what was read reaches far enough: all of it would be kept
+        in memory.
+        """
+        due = next_baseline(calendar.key, bookmark.baseline_at)
+        if not self._overlay.failing:
+            return due
+        return max(due, bookmark.baseline_at + self._pace.horizon - PLAN_AHEAD_SECONDS)
 
     # -- fetching --------------------------------------------------------------------------------------------------
 
@@ -436,7 +425,7 @@ class Syncer:
             calendar.confirm
             or calendar.confirm_empty_at is not None
             or bookmark.fingerprint != fingerprint(charged, self._pace.horizon, reads)
-            or now >= next_baseline(calendar.key, bookmark.baseline_at)
+            or now >= self._baseline_at(calendar, bookmark)
         ):
             bookmark = None
         try:
@@ -475,7 +464,7 @@ class Syncer:
 
     async def _is_suspicious(self, calendar: Calendar, changes: Changes, now: float) -> bool:
         """An empty baseline where events were known changes nobody until a later one confirms it."""
-        if not changes.baseline or changes.events or not await self._cache.count_events(calendar.key, now):
+        if not changes.baseline or changes.events or not await self._overlay.count_events(calendar.key, now):
             calendar.confirm_empty_at = None
             return False
         if calendar.confirm_empty_at is None:
@@ -495,10 +484,8 @@ class Syncer:
         quiet = changes.empty and not changes.baseline
         if not changes.baseline and not quiet:
             await self._about_to_change(calendar, now)
-        if quiet:
-            await self._cache.touch_calendar(calendar.key, changes.bookmark, now)
-        else:
-            await self._cache.apply(calendar.key, calendar.agent, changes, now)
+        await self._overlay.apply(calendar.key, calendar.agent, changes, now)
+        if not quiet:
             self._timeline_changed(calendar.agent)
         for skipped in changes.skipped:
             log.warning(
@@ -643,9 +630,9 @@ class Syncer:
         untold = self._untold(email, rules)
         low, high = now - PLAN_BEFORE_SECONDS, now + PLAN_AHEAD_SECONDS
         try:
-            events = await self._cache.events(email, set(usable) - untold, low, high)
+            events = await self._overlay.events(email, set(usable) - untold, low, high)
             if untold:
-                silent = await self._cache.events(email, set(usable) & untold, low, high)
+                silent = await self._overlay.events(email, set(usable) & untold, low, high)
                 events += [replace(event, told=False) for event in silent]
         except ServiceError as error:
             # What is in memory stays in force; the next poll tries again.

@@ -145,10 +145,12 @@ class _Working:
 class Diary:
     """A running syncer: `told` is what it last said of each agent, `time` seconds since it began."""
 
-    def __init__(self, folder: Path, *, push: bool = False, requests_per_day: int = 500_000) -> None:
+    def __init__(
+        self, folder: Path, *, push: bool = False, requests_per_day: int = 500_000, horizon: float = 14 * 86400.0
+    ) -> None:
         self._path = folder / "calsyncd.db"
         self._with_push = push
-        self._requests_per_day = requests_per_day
+        self._requests_per_day, self._horizon = requests_per_day, horizon
         self.clock = VirtualClock()
         self.scheduler = Scheduler(self.clock)
         self.metrics = Metrics("test")
@@ -179,7 +181,7 @@ class Diary:
             metrics=self.metrics,
             told=self._told,
             pace=Pace(
-                horizon=14 * 86400.0, with_push=None, without_push=120.0, requests_per_day=self._requests_per_day
+                horizon=self._horizon, with_push=None, without_push=120.0, requests_per_day=self._requests_per_day
             ),
             chance=lambda: 0.5,
             withdraw=self._withdraw,

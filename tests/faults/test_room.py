@@ -32,7 +32,7 @@ async def shows(sandbox: Sandbox, user: int, status: str, within: float = 20.0) 
 
 
 async def test_room_that_comes_back(sandbox: Sandbox, prepare: Prepare, tiny_disk: Path) -> None:
-    """A disk that is full over an end: whoever is held goes back; once there is room the process goes on as ever."""
+    """A disk that is full: a meeting that is cancelled holds nobody; once there is room the process goes on as ever."""
     for number, who in enumerate((AMY, BOB), 1):
         sandbox.add_agent(who, user_id=number, status="custom")
     event = meeting(sandbox, AMY, -60, 3600)
@@ -43,9 +43,9 @@ async def test_room_that_comes_back(sandbox: Sandbox, prepare: Prepare, tiny_dis
     sandbox.google.delete(AMY, event)
     meeting(sandbox, BOB, -60, 3600)
     await daemon.logged("store_failed")
+    await shows(sandbox, 1, "custom")
     kept = sandbox.aircall.setting(2).status
     (tiny_disk / "ballast").unlink()
-    await shows(sandbox, 1, "custom")
     await shows(sandbox, 2, "unavailable")
     await daemon.until(BOB, state="held")
     assert daemon.process is not None

@@ -8,9 +8,11 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "D1",
         "The disk is full",
-        "Whoever is held is put back in time; nobody new is set unavailable while that cannot be written down. What did"
-        " not fit is taken back whole, an alarm tells of it, and with space all goes on by itself.",
+        "Whoever is held is put back in time; nobody new is set unavailable while that cannot be written down. What"
+        " calendars say counts, from memory. What did not fit is taken back whole, an alarm tells of it, and with space"
+        " all goes on by itself.",
         (
+            "tests/faults/test_room.py::test_room_that_comes_back",
             "tests/acceptance/test_life.py::test_full_disk",
             "tests/phones/test_phones.py::test_a_full_disk",
             "tests/phones/test_phones.py::test_everybody_is_released_on_a_full_disk",
@@ -43,9 +45,11 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "D4",
         "Somebody locks the database",
-        "A short lock is waited out; during a long one what is in memory stays in force, and what is to be written"
-        " waits.",
+        "A short lock is waited out; during a long one what is in memory stays in force, what calendars say counts, and"
+        " what is to be written waits.",
         (
+            "tests/calendars/test_overlay.py::test_a_meeting_that_is_extended_while_nothing_can_be_written",
+            "tests/calendars/test_overlay.py::test_what_was_told_is_known_whenever_it_can_be_written",
             "tests/store/test_store_file.py::test_a_neighbours_short_lock_is_waited_out",
             "tests/store/test_store_file.py::test_a_neighbours_long_lock_is_an_error_of_the_store",
             "tests/test_daemon.py::test_a_database_that_does_not_answer",

@@ -1,0 +1,131 @@
+"""What Google has told and the database could not take in: it counts all the same, and is written later.
+
+A full disk, or somebody who locks the database, may last for hours in which meetings are moved, extended and cancelled.
+What is written again is all that came since the last write of the calendar, as one change: a process that dies before
+reads it from Google anew, since the database's bookmark is that of the last write, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Protocol
+
+from calsyncd.core.model import Event
+from calsyncd.core.sync import Bookmark, Changes
+from calsyncd.errors import ServiceError
+from calsyncd.logs import get_logger
+
+TRY_AGAIN_SECONDS = 30.0
+"""A locked database keeps whoever writes waiting, and with them the calendars behind."""
+
+log = get_logger(__name__)
+
+
+class Cache(Protocol):
+    """What is kept of calendars."""
+
+    async def apply(self, key: str, agent: str, changes: Changes, now: float) -> None:
+        """Put a finished fetch in force."""
+        ...
+
+    async def touch_calendar(self, key: str, bookmark: Bookmark, now: float) -> None:
+        """Nothing changed."""
+        ...
+
+    async def events(self, agent: str, calendars: Iterable[str], after: float, before: float) -> list[Event]:
+        """The agent's events of these calendars that end later than `after` and start earlier than `before`."""
+        ...
+
+    async def count_events(self, key: str, after: float) -> int:
+        """How many events are known that end later than `after`."""
+        ...
+
+    async def forget_calendars(self, keep: Iterable[str]) -> None:
+        """Forget every calendar, with its events, but those of `keep`."""
+        ...
+
+
+class Overlay:
+    """Stands before the database, and remembers for each calendar what could not be written."""
+
+    def __init__(self, cache: Cache, monotonic: Callable[[], float]) -> None:
+        self._cache = cache
+        self._monotonic = monotonic
+        self._waiting: dict[str, Changes] = {}
+        self._again_at: float | None = None
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last write failed."""
+        return self._again_at is not None
+
+    async def apply(self, key: str, agent: str, changes: Changes, now: float) -> None:
+        """Put a finished fetch in force, whether or not it can be written."""
+        before = self._waiting.get(key)
+        whole = changes
+        if before is not None:
+            self._waiting[key] = whole = _after(before, changes)
+        if self._again_at is not None and self._monotonic() < self._again_at:
+            self._waiting[key] = whole
+            return
+        try:
+            if before is None and whole.empty and not whole.baseline:
+                await self._cache.touch_calendar(key, whole.bookmark, now)
+            else:
+                await self._cache.apply(key, agent, whole, now)
+        except ServiceError as error:
+            self._again_at = self._monotonic() + TRY_AGAIN_SECONDS
+            self._waiting[key] = whole
+            log.warning(
+                "The database does not answer: what calendars say counts, and is written later",
+                action="store_failed",
+                agent=agent,
+                why=str(error),
+            )
+        else:
+            self._again_at = None
+            self._waiting.pop(key, None)
+
+    async def events(self, agent: str, calendars: Iterable[str], after: float, before: float) -> list[Event]:
+        """The agent's events of these calendars that end later than `after` and start earlier than `before`."""
+        wanted = set(calendars)
+        found = []
+        for key in wanted & self._waiting.keys():
+            waiting = self._waiting[key]
+            kept = [] if waiting.baseline else await self._cache.events(agent, [key], after, before)
+            found += [event for event in _events_after(kept, waiting) if event.start < before and event.end > after]
+            wanted.discard(key)
+        return [*found, *(await self._cache.events(agent, wanted, after, before) if wanted else ())]
+
+    async def count_events(self, key: str, after: float) -> int:
+        """How many events are known that end later than `after`; one that changed may count twice."""
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            return await self._cache.count_events(key, after)
+        kept = 0 if waiting.baseline else await self._cache.count_events(key, after)
+        return kept + sum(event.end > after for event in waiting.events)
+
+    def drop(self, key: str) -> None:
+        """The calendar is not followed any more."""
+        self._waiting.pop(key, None)
+
+
+def _after(before: Changes, changes: Changes) -> Changes:
+    """Both, one after the other, as one."""
+    if changes.baseline:
+        return changes
+    return replace(
+        changes,
+        baseline=before.baseline,
+        events=tuple(_events_after(before.events, changes)),
+        gone=before.gone | changes.gone,
+    )
+
+
+def _events_after(events: Iterable[Event], changes: Changes) -> list[Event]:
+    replaced = {event.id for event in changes.events}
+    return [
+        *(one for one in events if one.id not in replaced and not {one.id, one.series} & changes.gone),
+        *changes.events,
+    ]

@@ -1,0 +1,182 @@
+"""What calendars say while the database takes nothing in: it counts at once, and is written as soon as it can be."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from calsyncd.calendars.overlay import TRY_AGAIN_SECONDS, Overlay
+from calsyncd.core.model import Event
+from calsyncd.core.sync import Bookmark, Changes
+from calsyncd.store import Store
+
+from .diary import AMY, Diary
+
+HOUR, DAY = 3600.0, 86400.0
+NOW = 1.8e9
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Somebody else writes to the database: it may be read, and not written."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as neighbour:
+        neighbour.execute("BEGIN IMMEDIATE")
+        yield
+
+
+async def impatient(store: Store) -> None:
+    """Have it wait for no lock."""
+    await store._connection.execute("PRAGMA busy_timeout = 0")
+
+
+def drawn(chance: Random, number: int) -> Changes:
+    """A delta with changes, one without, or a baseline."""
+    baseline = chance.random() < 0.1
+    count = chance.choice((0, 1, 3)) if not baseline else 8
+    names = chance.sample(range(12), count)
+    events = tuple(
+        Event(f"e{name}", NOW + 60 * name, NOW + 60 * name + 30, f"s{name % 3}", updated=f"{number}") for name in names
+    )
+    gone = frozenset() if baseline else frozenset(chance.sample(["e1", "e2", "e3", "s1", "s2", "never"], count // 2))
+    return Changes(baseline, events, gone, (), Bookmark(f"mark {number}", "fingerprint", "UTC", NOW))
+
+
+def taken_in(known: dict[str, Event], changes: Changes) -> dict[str, Event]:
+    """The events of a calendar after these changes."""
+    if changes.baseline:
+        known = {}
+    left = {name: event for name, event in known.items() if not {name, event.series} & changes.gone}
+    return left | {event.id: event for event in changes.events}
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_what_was_told_is_known_whenever_it_can_be_written(tmp_path: Path, seed: int) -> None:
+    """However deltas, baselines and locks follow one another, the events are those that Google has told."""
+    chance, path, passed = Random(seed), tmp_path / "calsyncd.db", [0.0]
+    keys = ("amy/one", "amy/two")
+    told: dict[str, dict[str, Event]] = {key: {} for key in keys}
+    async with Store.open(path) as store:
+        await impatient(store)
+        overlay = Overlay(store, lambda: passed[0])
+
+        async def known() -> list[tuple[str, str]]:
+            found = await overlay.events("amy", keys, 0.0, 3e9)
+            return sorted((event.id, event.updated) for event in found)
+
+        def expected() -> list[tuple[str, str]]:
+            return sorted((event.id, event.updated) for events in told.values() for event in events.values())
+
+        for number in range(150):
+            with locked(path) if chance.random() < 0.6 else contextlib.nullcontext():
+                key, changes = chance.choice(keys), drawn(chance, number)
+                passed[0] += chance.choice((1.0, TRY_AGAIN_SECONDS))
+                await overlay.apply(key, "amy", changes, NOW)
+                told[key] = taken_in(told[key], changes)
+                assert await known() == expected()
+                for name, events in told.items():
+                    assert bool(await overlay.count_events(name, 0.0)) >= bool(events)
+
+        passed[0] += TRY_AGAIN_SECONDS
+        for key in keys:
+            mark = Bookmark(f"last of {key}", "fingerprint", "UTC", NOW)
+            last = Changes(baseline=False, events=(), gone=frozenset(), skipped=(), bookmark=mark)
+            await overlay.apply(key, "amy", last, NOW + 1)
+        written = await store.events("amy", keys, 0.0, 3e9)
+        assert not overlay.failing
+        assert sorted((event.id, event.updated) for event in written) == expected()
+        assert {key: row.bookmark.token for key, row in (await store.calendars()).items()} == {
+            key: f"last of {key}" for key in keys
+        }
+
+
+async def test_a_locked_database_is_tried_twice_a_minute(tmp_path: Path) -> None:
+    """Each write that waits for a lock would keep the calendars behind it waiting."""
+    path, passed = tmp_path / "calsyncd.db", [0.0]
+    async with Store.open(path) as store:
+        await impatient(store)
+        overlay = Overlay(store, lambda: passed[0])
+        tried = []
+        apply = store.apply
+
+        async def counted(*what: object) -> None:
+            tried.append(passed[0])
+            await apply(*what)  # type: ignore[arg-type]
+
+        store.apply = counted  # type: ignore[assignment]
+        with locked(path):
+            for second in range(61):
+                passed[0] = float(second)
+                await overlay.apply(f"k{second}", "amy", drawn(Random(3), 0), NOW)
+
+        assert tried == [0.0, TRY_AGAIN_SECONDS, 2 * TRY_AGAIN_SECONDS]
+
+
+async def test_a_meeting_that_is_extended_while_nothing_can_be_written(tmp_path: Path) -> None:
+    """It counts in seconds; the next process knows it, too, once it could be written."""
+    path = tmp_path / "calsyncd.db"
+    async with Diary(tmp_path) as diary:
+        await impatient(diary.shelf.store)
+        diary.event("primary", "m1", -60, 600)
+        diary.event("primary", "m2", 1200, 2400)
+        diary.follow(AMY)
+        await diary.a_while(5)
+        with locked(path):
+            diary.event("primary", "m1", -60, HOUR)
+            diary.cancel("primary", "m2")
+            await diary.a_while(900)
+            extended = diary.busy()
+            diary.event("primary", "m3", HOUR, 2 * HOUR)
+            await diary.a_while(HOUR + 300)
+            added = diary.busy()
+            trouble = diary.syncer.of_agent(AMY)[0].trouble
+        await diary.a_while(600)
+
+        assert (extended, added, trouble) == (True, True, None)
+        written = await diary.shelf.store.events(AMY, [f"{AMY}/primary"], 0.0, 3e9)
+        assert sorted(event.id for event in written) == ["m1", "m3"]
+
+
+async def test_who_is_followed_no_more_is_not_written_later(tmp_path: Path) -> None:
+    """What was kept in memory goes with the calendar."""
+    path = tmp_path / "calsyncd.db"
+    async with Diary(tmp_path) as diary:
+        await impatient(diary.shelf.store)
+        with locked(path):
+            diary.event("primary", "m1", -60, 600)
+            diary.follow(AMY)
+            await diary.a_while(5)
+            assert diary.busy()
+            diary.follow()
+            await diary.a_while(5)
+        diary.google.events.clear()
+        diary.follow(AMY)
+        await diary.a_while(600)
+
+        assert await diary.shelf.store.events(AMY, [f"{AMY}/primary"], 0.0, 3e9) == []
+        assert not diary.busy()
+
+
+@pytest.mark.parametrize(("horizon", "whole"), [(14 * DAY, False), (4 * DAY, True)])
+async def test_calendars_are_not_read_whole_while_all_of_it_would_stay_in_memory(
+    tmp_path: Path, horizon: float, *, whole: bool
+) -> None:
+    """Unless what is known would not reach far enough any more."""
+    async with Diary(tmp_path, horizon=horizon) as diary:
+        await impatient(diary.shelf.store)
+        diary.follow(AMY)
+        await diary.a_while(5)
+        with locked(tmp_path / "calsyncd.db"):
+            before = len(diary.google.lists)
+            await diary.a_while(2 * DAY)
+            baselines = [query for _, _, query in diary.google.lists[before:] if "timeMin" in query]
+            reads = len(diary.google.lists) - before
+        assert bool(baselines) is whole
+        assert reads < 2 * DAY / 100
+        before = len(diary.google.lists)
+        await diary.a_while(DAY)
+        assert [query for _, _, query in diary.google.lists[before:] if "timeMin" in query]
