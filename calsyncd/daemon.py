@@ -167,7 +167,8 @@ class Daemon:
         self.grants: Grants | None = None
         self.following: Following
         self.reach: Reach | None = None
-        self._stop, self._changed = asyncio.Event(), asyncio.Event()
+        self._stop = asyncio.Event()
+        self._reload_asked = asyncio.Event()
         self._keeping = asyncio.Lock()
         self._supervised = Supervised(environ, self.clock, self.scheduler, self._status_line)
         # The store is opened later.
@@ -713,13 +714,13 @@ class Daemon:
 
     def reload(self) -> None:
         """Have the settings read again; a faulty file changes nothing."""
-        self._changed.set()
+        self._reload_asked.set()
 
     async def _reloads(self) -> None:
         """Read the settings again whenever that is asked for: by a thread, for a large company's take half a second."""
         while True:
-            await self._changed.wait()
-            self._changed.clear()
+            await self._reload_asked.wait()
+            self._reload_asked.clear()
             self._supervised.reloading()
             try:
                 fresh = await asyncio.to_thread(config.load, self._path, self._environ)
