@@ -2,11 +2,14 @@
 
 A full disk, or somebody who locks the database, may last for hours in which meetings are moved, extended and cancelled.
 What is written again is all that came since the last write of the calendar, as one change: a process that dies before
-reads it from Google anew, since the database's bookmark is that of the last write, too.
+reads it from Google anew, since the database's bookmark is that of the last write, too. Where the database cannot even
+be read, as when it was damaged, a calendar that was read whole needs nothing of it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Protocol
@@ -47,18 +50,24 @@ class Cache(Protocol):
 
 
 class Overlay:
-    """Stands before the database, and remembers for each calendar what could not be written."""
+    """Stands before the database, and remembers for each calendar what it cannot be asked for."""
 
     def __init__(self, cache: Cache, monotonic: Callable[[], float]) -> None:
         self._cache = cache
         self._monotonic = monotonic
         self._waiting: dict[str, Changes] = {}
+        self._unread: set[str] = set()
         self._again_at: float | None = None
 
     @property
     def failing(self) -> bool:
         """Whether the last write failed."""
         return self._again_at is not None
+
+    def lacks(self, key: str) -> bool:
+        """Whether the calendar's events cannot be told before it is read whole from Google."""
+        waiting = self._waiting.get(key)
+        return key in self._unread and (waiting is None or not waiting.baseline)
 
     async def apply(self, key: str, agent: str, changes: Changes, now: float) -> None:
         """Put a finished fetch in force, whether or not it can be written."""
@@ -85,7 +94,10 @@ class Overlay:
             )
         else:
             self._again_at = None
-            self._waiting.pop(key, None)
+            if await self._is_readable(key, agent):
+                self._waiting.pop(key, None)
+            else:
+                self._waiting[key] = whole
 
     async def events(self, agent: str, calendars: Iterable[str], after: float, before: float) -> list[Event]:
         """The agent's events of these calendars that end later than `after` and start earlier than `before`."""
@@ -93,22 +105,44 @@ class Overlay:
         found = []
         for key in wanted & self._waiting.keys():
             waiting = self._waiting[key]
-            kept = [] if waiting.baseline else await self._cache.events(agent, [key], after, before)
+            kept = [] if waiting.baseline else await self._read(agent, {key}, after, before)
             found += [event for event in _events_after(kept, waiting) if event.start < before and event.end > after]
             wanted.discard(key)
-        return [*found, *(await self._cache.events(agent, wanted, after, before) if wanted else ())]
+        return [*found, *(await self._read(agent, wanted, after, before) if wanted else ())]
 
     async def count_events(self, key: str, after: float) -> int:
-        """How many events are known that end later than `after`; one that changed may count twice."""
-        waiting = self._waiting.get(key)
-        if waiting is None:
-            return await self._cache.count_events(key, after)
-        kept = 0 if waiting.baseline else await self._cache.count_events(key, after)
-        return kept + sum(event.end > after for event in waiting.events)
+        """How many events are known that end later than `after`; one that changed may count twice.
+
+        Where that cannot be told, as if there were one.
+        """
+        waiting, count = self._waiting.get(key), 0
+        if waiting is None or not waiting.baseline:
+            try:
+                count = await self._cache.count_events(key, after)
+            except ServiceError:
+                return 1
+        return count + sum(event.end > after for event in waiting.events) if waiting is not None else count
+
+    async def _read(self, agent: str, keys: set[str], after: float, before: float) -> list[Event]:
+        try:
+            found = await self._cache.events(agent, keys, after, before)
+        except ServiceError:
+            self._unread |= keys
+            raise
+        self._unread -= keys
+        return found
+
+    async def _is_readable(self, key: str, agent: str) -> bool:
+        """Whether all that was written of a calendar can be read, as far as there was a doubt."""
+        if key in self._unread:
+            with contextlib.suppress(ServiceError):
+                await self._read(agent, {key}, -math.inf, math.inf)
+        return key not in self._unread
 
     def drop(self, key: str) -> None:
         """The calendar is not followed any more."""
         self._waiting.pop(key, None)
+        self._unread.discard(key)
 
 
 def _after(before: Changes, changes: Changes) -> Changes:

@@ -424,6 +424,7 @@ class Syncer:
         if bookmark is not None and (
             calendar.confirm
             or calendar.confirm_empty_at is not None
+            or self._overlay.lacks(calendar.key)
             or bookmark.fingerprint != fingerprint(charged, self._pace.horizon, reads)
             or now >= self._baseline_at(calendar, bookmark)
         ):
@@ -517,8 +518,12 @@ class Syncer:
             gone=len(changes.gone),
         )
         told_at = self._told_at.get(calendar.agent)
-        if first or not quiet or told_at is None or now - told_at > RELOAD_SECONDS:
-            await self._tell(calendar.agent)
+        if (first or not quiet or told_at is None or now - told_at > RELOAD_SECONDS) and not await self._tell(
+            calendar.agent
+        ):
+            for one in self.of_agent(calendar.agent):
+                if self._overlay.lacks(one.key):
+                    self._mark(one, "confirm")
         if first or lost:
             self._push.keep(calendar)
 

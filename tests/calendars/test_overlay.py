@@ -7,12 +7,14 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from calsyncd.calendars.overlay import TRY_AGAIN_SECONDS, Overlay
 from calsyncd.core.model import Event
 from calsyncd.core.sync import Bookmark, Changes
+from calsyncd.errors import Unavailable
 from calsyncd.store import Store
 
 from .diary import AMY, Diary
@@ -180,3 +182,74 @@ async def test_calendars_are_not_read_whole_while_all_of_it_would_stay_in_memory
         before = len(diary.google.lists)
         await diary.a_while(DAY)
         assert [query for _, _, query in diary.google.lists[before:] if "timeMin" in query]
+
+
+async def test_a_database_that_is_damaged_while_it_is_used(tmp_path: Path) -> None:
+    """Nothing can be read of it, nor written: what Google tells is read whole, and counts in seconds."""
+    path = tmp_path / "calsyncd.db"
+    async with Diary(tmp_path) as diary:
+        diary.event("primary", "m1", -60, 600)
+        diary.event("team", "t1", 1200, 1800)
+        diary.follow(AMY, calendars=("primary", "team"))
+        await diary.a_while(5)
+        for what in ("wal_checkpoint(TRUNCATE)", "shrink_memory", "cache_size = 1"):
+            await diary.shelf.store._connection.execute(f"PRAGMA {what}")
+        raw = path.read_bytes()
+        path.write_bytes(raw[:4096] + b"\xa5" * (len(raw) - 4096))
+        diary.event("primary", "m1", -60, HOUR)
+        diary.cancel("team", "t1")
+        diary.event("team", "t2", HOUR, 2 * HOUR)
+        await diary.a_while(1500)
+        extended, reads = diary.busy(), len(diary.google.lists)
+        await diary.a_while(HOUR)
+
+        with pytest.raises(Unavailable):
+            await diary.shelf.store.events(AMY, [f"{AMY}/team"], 0.0, 3e9)
+        assert (extended, diary.busy(), diary.told[AMY][1]) == (True, True, True)
+        assert len(diary.google.lists) - reads <= 2 * HOUR / 100, "no oftener than ever"
+
+
+async def test_a_database_that_can_be_written_and_not_be_read(tmp_path: Path) -> None:
+    """All is kept in memory while it lasts, without asking Google any oftener; then deltas will do again."""
+    async with Diary(tmp_path) as diary:
+        diary.event("primary", "m1", -60, 600)
+        diary.follow(AMY)
+        await diary.a_while(5)
+        events = diary.shelf.events
+
+        async def fails(*_: object) -> list[Event]:
+            raise Unavailable("malformed", service="store", code="store")
+
+        diary.shelf.events = fails  # type: ignore[assignment]
+        before = len(diary.google.lists)
+        diary.event("primary", "m1", -60, HOUR)
+        await diary.a_while(1800)
+        extended, reads = diary.busy(), len(diary.google.lists) - before
+        diary.shelf.events = events  # type: ignore[method-assign]
+        diary.event("primary", "m1", -1800, 2 * HOUR)
+        await diary.a_while(300)
+        before = len(diary.google.lists)
+        await diary.a_while(HOUR)
+
+        assert (extended, diary.busy()) == (True, True)
+        assert reads <= 1800 / 100 + 1
+        assert [query for _, _, query in diary.google.lists[before:] if "timeMin" in query] == []
+
+
+async def test_an_empty_calendar_while_nothing_can_be_read(tmp_path: Path) -> None:
+    """Whether events were known in it cannot be told: that it is empty counts once Google has said it twice."""
+    async with Diary(tmp_path) as diary:
+        diary.event("primary", "m1", -60, 600)
+        diary.follow(AMY, calendars=("primary", "team"))
+        await diary.a_while(5)
+
+        async def fails(*_: object) -> Any:
+            raise Unavailable("malformed", service="store", code="store")
+
+        diary.shelf.events = diary.shelf.count_events = fails  # type: ignore[method-assign,assignment]
+        diary.event("primary", "m1", -60, HOUR)
+        await diary.a_while(900)
+        asked = [query for _, calendar, query in diary.google.lists if calendar == "team" and "timeMin" in query]
+
+        assert diary.busy()
+        assert len(asked) <= 4, "at the start, and until it was said twice"
