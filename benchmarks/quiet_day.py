@@ -71,6 +71,12 @@ class _Nothing:
         """None."""
         return []
 
+    async def all_events(
+        self, after: float, before: float, agent: str | None = None
+    ) -> dict[str, list[tuple[str, Event]]]:
+        """None."""
+        return {}
+
     async def count_events(self, key: str, after: float) -> int:
         """None."""
         return 0

@@ -8,14 +8,14 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Protocol, TypeVar
 
 from calsyncd.calendars import Others, Push, Syncer
-from calsyncd.chronicle import Annals, Chronicle
+from calsyncd.chronicle import Annals, Archive, Chronicle
 from calsyncd.clock import SystemClock
 from calsyncd.core.alarms import OWED_SECONDS
 from calsyncd.core.budget import Budget
 from calsyncd.core.hours import zone_of
 from calsyncd.core.lateness import Latenesses
 from calsyncd.core.matching import Matching
-from calsyncd.core.model import Event, HistoryRow, Trouble
+from calsyncd.core.model import HistoryRow, Trouble
 from calsyncd.core.moments import Moment
 from calsyncd.core.past import Query
 from calsyncd.errors import UserError
@@ -50,20 +50,6 @@ log = get_logger(__name__)
 
 Window = tuple[float, float] | date | None
 """Two instants, or a day in the agent's zone; None is today."""
-
-
-class Archive(Protocol):
-    """What is kept of calendars."""
-
-    async def all_events(
-        self, after: float, before: float, agent: str | None = None
-    ) -> dict[str, list[tuple[str, Event]]]:
-        """By agent, the events that are in force, each with its calendar."""
-        ...
-
-    async def changes_before(self, agent: str | None, at: float) -> list[HistoryRow]:
-        """The last change of a setting before `at`, for one agent or for each."""
-        ...
 
 
 class Well(Protocol):
@@ -135,7 +121,6 @@ class Control:
         self._explainer = Explainer(
             clock,
             syncer=syncer,
-            archive=archive,
             past=past,
             zone=self._zone,
             trouble=self._trouble,
@@ -205,7 +190,7 @@ class Control:
         if not windows:
             return []
         low, high = min(one[0] for one in windows.values()), max(one[1] for one in windows.values())
-        events = await self._archive.all_events(low - NEIGHBOURS_SECONDS, high + NEIGHBOURS_SECONDS, email)
+        events = await self._syncer.all_events(low - NEIGHBOURS_SECONDS, high + NEIGHBOURS_SECONDS, email)
         past: dict[str, list[HistoryRow]] = {}
         for row in [*await self._archive.changes_before(email, low), *await self._past.history(email, low)]:
             past.setdefault(row.agent, []).append(row)

@@ -36,16 +36,6 @@ Origin = Callable[[str, str], str]
 """Where the rule of this key stands that holds for this agent."""
 
 
-class Archive(Protocol):
-    """What is kept of calendars."""
-
-    async def all_events(
-        self, after: float, before: float, agent: str | None = None
-    ) -> dict[str, list[tuple[str, Event]]]:
-        """By agent, the events that are in force, each with its calendar."""
-        ...
-
-
 class Past(Protocol):
     """What is known of what was done."""
 
@@ -66,7 +56,6 @@ class Explainer:
         clock: Clock,
         *,
         syncer: Syncer,
-        archive: Archive,
         past: Past,
         zone: Callable[[str], tzinfo],
         trouble: Callable[[Agent], Trouble | None],
@@ -75,7 +64,6 @@ class Explainer:
     ) -> None:
         self._clock = clock
         self._syncer = syncer
-        self._archive = archive
         self._past = past
         self._zone = zone
         self._trouble = trouble
@@ -86,7 +74,7 @@ class Explainer:
         """The answer for an agent and an instant, now if None; ServiceError if the database does not answer."""
         email = agent.email
         asked = self._clock.now() if at is None else at
-        events = await self._archive.all_events(asked - NEIGHBOURS_SECONDS, asked + NEIGHBOURS_SECONDS, email)
+        events = await self._syncer.all_events(asked - NEIGHBOURS_SECONDS, asked + NEIGHBOURS_SECONDS, email)
         followed = {calendar.key for calendar in self._syncer.of_agent(email)}
         own = [one for one in events.get(email, ()) if one[0] in followed]
         rows = await self._past.history(email)

@@ -22,7 +22,7 @@ from calsyncd.calendars.storm import StormGuard, Told, Withdraw
 from calsyncd.core import access, channels, wishes
 from calsyncd.core.byhand import NOTHING, ByHand
 from calsyncd.core.channels import Channel, Health
-from calsyncd.core.model import Trouble
+from calsyncd.core.model import Event, Trouble
 from calsyncd.core.retry import backoff, spread
 from calsyncd.core.rules import Reads, Rules
 from calsyncd.core.sync import (
@@ -656,6 +656,12 @@ class Syncer:
         return timeline, len(usable) == len(mine)
 
     # -- what is shown ---------------------------------------------------------------------------------------------
+
+    async def all_events(
+        self, after: float, before: float, agent: str | None = None
+    ) -> dict[str, list[tuple[str, Event]]]:
+        """By agent, the events that are in force, each with its calendar; ServiceError if that cannot be told."""
+        return await self._overlay.all_events(after, before, agent)
 
     @property
     def began(self) -> bool:

@@ -114,6 +114,12 @@ class Shelf:
             found = await self.store.events(agent, calendars, after, before)
         return [*found, self.poison] if self.poison is not None and agent == AMY else found
 
+    async def all_events(
+        self, after: float, before: float, agent: str | None = None
+    ) -> dict[str, list[tuple[str, Event]]]:
+        with _Working(self):
+            return await self.store.all_events(after, before, agent)
+
     async def count_events(self, key: str, after: float) -> int:
         with _Working(self):
             return await self.store.count_events(key, after)

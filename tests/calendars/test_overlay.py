@@ -73,6 +73,14 @@ async def test_what_was_told_is_known_whenever_it_can_be_written(tmp_path: Path,
         def expected() -> list[tuple[str, str]]:
             return sorted((event.id, event.updated) for events in told.values() for event in events.values())
 
+        def of_that_time() -> list[tuple[str, str, str]]:
+            found = [(name, event) for name, events in told.items() for event in events.values()]
+            return [
+                (name, event.id, event.updated)
+                for name, event in found
+                if event.start < NOW + 600 and event.end > NOW + 120
+            ]
+
         for number in range(150):
             with locked(path) if chance.random() < 0.6 else contextlib.nullcontext():
                 key, changes = chance.choice(keys), drawn(chance, number)
@@ -80,6 +88,9 @@ async def test_what_was_told_is_known_whenever_it_can_be_written(tmp_path: Path,
                 await overlay.apply(key, "amy", changes, NOW)
                 told[key] = taken_in(told[key], changes)
                 assert await known() == expected()
+                rows = (await overlay.all_events(NOW + 120, NOW + 600)).get("amy", [])
+                assert sorted(rows, key=lambda row: row[1].start) == rows
+                assert sorted((key, event.id, event.updated) for key, event in rows) == sorted(of_that_time())
                 for name, events in told.items():
                     assert bool(await overlay.count_events(name, 0.0)) >= bool(events)
 
