@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
 
 Growth = Mapping[str, Mapping[int, float]]
 WIDTH, HEIGHT = 880, 430
-LEFT, RIGHT, TOP, BOTTOM = 60.0, 250.0, 44.0, 50.0
+LEFT, RIGHT, TOP, BOTTOM = 60.0, 190.0, 44.0, 50.0
+LINE = 18.0
 LEAST = 1e-9
 COLOURS = ("#0969da", "#8250df", "#1a7f37", "#bf3989", "#9a6700", "#0a7ea4")
+LIMIT = "#bc4c00"
 
 STYLE = """
 text { font: 12px -apple-system, "Segoe UI", "Noto Sans", Helvetica, Arial, sans-serif; fill: #59636e; }
 .title { font-size: 14px; font-weight: 600; fill: #1f2328; }
 .grid { stroke: #d1d9e0; stroke-width: 1; fill: none; }
-.limit { stroke: #bc4c00; stroke-width: 2; stroke-dasharray: 5 4; fill: none; }
+.limit { stroke-width: 2; stroke-dasharray: 5 4; fill: none; }
 .curve { fill: none; stroke-width: 2; stroke-linejoin: round; }
+.leader { fill: none; stroke-width: 1; }
 @media (prefers-color-scheme: dark) {
-text { fill: #9198a1; } .title { fill: #f0f6fc; } .grid { stroke: #3d444d; } .limit { stroke: #f0883e; }
-.curve { filter: brightness(1.5); }
+text { fill: #9198a1; } .title { fill: #f0f6fc; } .grid { stroke: #3d444d; }
+.curve, .limit, .leader { filter: brightness(1.5); }
 }
 """
 
@@ -67,7 +71,7 @@ def draw(growth: Growth) -> str:
     def path(values: Mapping[int, float]) -> str:
         return "M" + "L".join(f"{x(agents):.1f} {y(part):.1f}" for agents, part in sorted(values.items()))
 
-    lines = [_text(0, 18, "Growth with the number of agents, beside n log n (dashed)", "title")]
+    lines = [_text(0, 18, "Growth with the number of agents, beside n log n", "title")]
     for agents in sizes:
         lines.append(f'<path class="grid" d="M{x(agents):.1f} {TOP}V{HEIGHT - BOTTOM}"/>')
         lines.append(_text(x(agents), HEIGHT - BOTTOM + 18, f"{agents:,}", anchor="middle"))
@@ -75,14 +79,16 @@ def draw(growth: Growth) -> str:
         lines.append(f'<path class="grid" d="M{LEFT} {y(10.0**decade):.1f}H{WIDTH - RIGHT}"/>')
         lines.append(_text(LEFT - 6, y(10.0**decade) + 4, f"{10.0**decade:g} times", anchor="end"))
     lines.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, "agents", anchor="middle"))
-    lines.append(f'<path class="limit" d="{path(limit)}"/>')
-    for number, (name, values) in enumerate(parts.items()):
-        colour = COLOURS[number % len(COLOURS)]
+    lines.append(f'<path class="limit" stroke="{LIMIT}" d="{path(limit)}"/>')
+    ends = [(y(limit[last]), "n log n", LIMIT)]
+    for colour, (name, values) in zip(itertools.cycle(COLOURS), parts.items()):
         lines.append(f'<path class="curve" stroke="{colour}" d="{path(values)}"/>')
-        at = TOP + 20 * number
-        lines.append(f'<path class="curve" stroke="{colour}" d="M{WIDTH - RIGHT + 16:.1f} {at:.1f}h18"/>')
-        told = f"{name.rpartition(', ')[0]}, n^{fitted(growth[name]):.2f}"
-        lines.append(_text(WIDTH - RIGHT + 40, at + 4, told))
+        ends.append((y(values[last]), f"{name.rpartition(', ')[0]}, n^{fitted(growth[name]):.2f}", colour))
+    ends.sort()
+    edge = WIDTH - RIGHT
+    for at, (end, told, colour) in zip(_apart([end for end, *_ in ends]), ends, strict=True):
+        lines.append(f'<path class="leader" stroke="{colour}" d="M{edge:.1f} {end:.1f}L{edge + 18:.1f} {at:.1f}"/>')
+        lines.append(_text(edge + 24, at + 4, told))
     return "\n".join(
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"',
@@ -95,6 +101,18 @@ def draw(growth: Growth) -> str:
             "",
         )
     )
+
+
+def _apart(heights: Sequence[float]) -> list[float]:
+    """These heights, which rise, as near to themselves as they can be with room for a line of text each."""
+    apart: list[float] = []
+    for height in heights:
+        apart.append(max(height, apart[-1] + LINE) if apart else height)
+    low = HEIGHT - BOTTOM
+    for number in reversed(range(len(apart))):
+        apart[number] = min(apart[number], low)
+        low = apart[number] - LINE
+    return apart
 
 
 def _text(x: float, y: float, text: str, kind: str = "", *, anchor: str = "start") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -39,6 +40,17 @@ def test_the_picture_of_growth_is_whole() -> None:
             assert 0 <= x <= width
             assert 0 <= y <= height
     assert sum("L" in curve for curve in curves) == 3
+
+
+def test_names_in_the_picture_of_growth_do_not_cover_each_other() -> None:
+    """Each stands at the end of its curve, or as near as there is room."""
+    root = parsed(growth_picture.draw(dict.fromkeys(("one, s", "two, s", "three, s"), FLAT) | {"four, s": SQUARE}))
+
+    texts = {str(one.text): float(one.attrib["y"]) for one in root.iter(f"{SVG}text")}
+    heights = sorted(texts[name] for name in ("one, n^0.00", "two, n^0.00", "three, n^0.00", "four, n^2.00", "n log n"))
+    assert min(after - before for before, after in itertools.pairwise(heights)) >= 12.0
+    assert heights[-1] <= float(root.attrib["viewBox"].split()[-1])
+    assert texts["four, n^2.00"] == heights[0]
 
 
 def test_a_flame_graph_leaves_idleness_out() -> None:
