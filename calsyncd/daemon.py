@@ -578,10 +578,12 @@ class Daemon:
         if self._supervised.is_told:
             work.append(asyncio.create_task(self._supervised.tell(), name="status"))
         stop = asyncio.create_task(self._stop.wait(), name="stop")
+        damaged = asyncio.create_task(self.store.damaged.wait(), name="damage")
         try:
-            done, _ = await asyncio.wait([*work, stop], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([*work, stop, damaged], return_when=asyncio.FIRST_COMPLETED)
         finally:
             stop.cancel()
+            damaged.cancel()
             for task in work:
                 task.cancel()
             results = await asyncio.gather(*work, return_exceptions=True)
@@ -602,6 +604,10 @@ class Daemon:
         died = [result for result in results if isinstance(result, Exception)]
         if died:
             raise died[0]
+        if damaged in done:
+            what = f"{self._begun_with.state_dir / DATABASE}: the database is damaged: the next start makes it anew"
+            log.error(what, action="database_damaged")
+            raise UserError(what, exit_code=1)
         if stop not in done:
             raise RuntimeError("a part of the daemon ended by itself")
         log.info(
@@ -817,7 +823,7 @@ class _Facts:
         return self._daemon.store.lasts
 
     def database_answers(self) -> bool:
-        return self._daemon.vitals.database_answers()
+        return self._daemon.vitals.database_answers() and not self._daemon.syncer.unwritten
 
     def database_log_grows(self) -> bool:
         return self._daemon.store.log_bytes > LONG_LOG_BYTES

@@ -57,6 +57,7 @@ ACTIONS: dict[str, str] = {
     "settings_not_kept": "no copy of the settings could be left in the state directory",
     "store_failed": "the database does not answer",
     "store_in_memory": "the database cannot be used for now: calendars are kept in memory until the next start",
+    "database_damaged": "the database is damaged: the daemon ends, and the next start makes it anew",
     "database_moved_aside": "the database was damaged and is made anew",
     "vault_damaged": "a file of the vault cannot be read; the others are used",
     "vault_mended": "a file of the vault that could not be read can be, or is gone",

@@ -20,6 +20,7 @@ from typing import Any
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
 from calsyncd import config
 from calsyncd.clock import NOT_BEFORE, SystemClock
@@ -205,6 +206,30 @@ async def test_a_database_that_does_not_answer(life: Life) -> None:
 
     await life.until("/healthz", lambda status, _: status == 200)
     assert await life.fed()
+
+
+async def test_a_database_that_can_be_read_and_not_be_written(sandbox: Sandbox, life: Life) -> None:
+    """There is no room in it: calendars count all the same, and an alarm tells of it until what waits is written."""
+    await life.until("/readyz", lambda status, _: status == 200)
+    await life.daemon.store._connection.execute("PRAGMA max_page_count = 1")
+    for number in range(200):
+        meeting(sandbox, 3600 * number, 3600 * number + 1800)
+
+    async def said_within(action: str, seconds: float) -> bool:
+        with capture_logs() as said:
+            for _ in range(int(seconds / 20)):
+                await life.leap(20)
+        return any((line["action"], line.get("code")) == (action, "database") for line in said)
+
+    await life.daemon.control.sync(None)
+    async with asyncio.timeout(10):
+        while not (life.daemon.syncer.unwritten and life.daemon.phones.held()):
+            await asyncio.sleep(0.02)
+    assert await said_within("alarm_raised", 400)
+    await life.daemon.store._connection.execute("PRAGMA max_page_count = 100000")
+    assert await said_within("alarm_cleared", 400)
+
+    assert len(await life.daemon.store.events(AMY, [f"{AMY}/primary"], 0.0, 1e12)) == 200
 
 
 async def test_an_outage_of_both_services(sandbox: Sandbox, life: Life) -> None:

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from calsyncd.core.model import Event
 from calsyncd.core.sync import Bookmark, Changes
 from calsyncd.errors import ServiceError
 from calsyncd.logs import get_logger
+from calsyncd.scheduler import Scheduler
 
 TRY_AGAIN_SECONDS = 30.0
-"""A locked database keeps whoever writes waiting, and with them the calendars behind."""
+"""A locked database keeps whoever writes waiting."""
 
 log = get_logger(__name__)
 
@@ -55,80 +56,98 @@ class Cache(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """What Google had told of a calendar by `at`, and is to be written."""
+
+    agent: str
+    changes: Changes
+    at: float
+
+
 class Overlay:
-    """Stands before the database, and remembers for each calendar what it cannot be asked for."""
+    """Stands before the database, and remembers for each calendar what it cannot be asked for.
 
-    def __init__(self, cache: Cache, monotonic: Callable[[], float]) -> None:
+    `failing` while nothing can be written: then that is tried again, and not by whoever has read a calendar.
+    """
+
+    def __init__(self, scheduler: Scheduler, cache: Cache) -> None:
+        self._scheduler = scheduler
         self._cache = cache
-        self._monotonic = monotonic
-        self._waiting: dict[str, tuple[str, Changes]] = {}
+        self._waiting: dict[str, _Waiting] = {}
         self._unread: set[str] = set()
-        self._again_at: float | None = None
-
-    @property
-    def failing(self) -> bool:
-        """Whether the last write failed."""
-        return self._again_at is not None
+        self.failing = False
+        scheduler.handle("unwritten", lambda *_: scheduler.start(self._write_all(), "what calendars said"))
+        scheduler.when_stepped(lambda now, _: self._again_at(now))
 
     def lacks(self, key: str) -> bool:
         """Whether the calendar's events cannot be told before it is read whole from Google."""
-        waiting = self._waits(key)
-        return key in self._unread and (waiting is None or not waiting.baseline)
+        waiting = self._waiting.get(key)
+        return key in self._unread and (waiting is None or not waiting.changes.baseline)
 
     async def apply(self, key: str, agent: str, changes: Changes, now: float) -> None:
         """Put a finished fetch in force, whether or not it can be written."""
-        before, whole = self._waits(key), changes
-        if before is not None:
-            whole = _after(before, changes)
-            self._waiting[key] = agent, whole
-        if self._again_at is not None and self._monotonic() < self._again_at:
-            self._waiting[key] = agent, whole
-            return
+        before = self._waiting.get(key)
+        whole = changes if before is None else _after(before.changes, changes)
+        self._waiting[key] = _Waiting(agent, whole, now)
+        if not self.failing:
+            await self._write(key)
+
+    def _again_at(self, due: float) -> None:
+        if self.failing:
+            self._scheduler.at("unwritten", "", due)
+
+    async def _write_all(self) -> None:
+        """Write what waits, one calendar after the other, as long as that can be done."""
+        for key in list(self._waiting):
+            if key in self._waiting and not await self._write(key):
+                return
+
+    async def _write(self, key: str) -> bool:
+        """Write what waits of a calendar; False, and again later, if that cannot be done."""
+        mine = self._waiting[key]
+        changes = mine.changes
         try:
-            if before is None and whole.empty and not whole.baseline:
-                await self._cache.touch_calendar(key, whole.bookmark, now)
+            if changes.empty and not changes.baseline:
+                await self._cache.touch_calendar(key, changes.bookmark, mine.at)
             else:
-                await self._cache.apply(key, agent, whole, now)
+                await self._cache.apply(key, mine.agent, changes, mine.at)
         except ServiceError as error:
-            self._again_at = self._monotonic() + TRY_AGAIN_SECONDS
-            self._waiting[key] = agent, whole
+            self.failing = True
+            self._again_at(self._scheduler.clock.now() + TRY_AGAIN_SECONDS)
             log.warning(
                 "The database does not answer: what calendars say counts, and is written later",
                 action="store_failed",
-                agent=agent,
+                agent=mine.agent,
                 why=str(error),
             )
-        else:
-            self._again_at = None
-            if await self._is_readable(key, agent):
-                self._waiting.pop(key, None)
-            else:
-                self._waiting[key] = agent, whole
+            return False
+        self.failing = False
+        # More may have been told meanwhile, or the calendar is followed no more.
+        if await self._is_readable(key, mine.agent) and self._waiting.get(key) is mine:
+            del self._waiting[key]
+        return True
 
     async def events(self, agent: str, calendars: Iterable[str], after: float, before: float) -> list[Event]:
         """The agent's events of these calendars that end later than `after` and start earlier than `before`."""
-        wanted = set(calendars)
-        found = []
-        for key in wanted & self._waiting.keys():
-            waiting = self._waits(key)
-            if waiting is None:
-                continue
-            kept = [] if waiting.baseline else await self._read(agent, {key}, after, before)
-            found += _events_after(kept, waiting, after, before)
-            wanted.discard(key)
-        return [*found, *(await self._read(agent, wanted, after, before) if wanted else ())]
+        rest, found = set(calendars), []
+        for key, changes in self._waits(rest).items():
+            rest.discard(key)
+            kept = [] if changes.baseline else await self._read(agent, {key}, after, before)
+            found += _events_after(kept, changes, after, before)
+        return [*found, *(await self._read(agent, rest, after, before) if rest else ())]
 
     async def all_events(
         self, after: float, before: float, agent: str | None = None
     ) -> dict[str, list[tuple[str, Event]]]:
         """By agent, each event of that time with its calendar, in their order."""
+        waiting = {key: one for key, one in self._waiting.items() if agent in (None, one.agent)}
         found = await self._cache.all_events(after, before, agent)
-        for key, (email, waiting) in self._waiting.items():
-            if agent is None or agent == email:
-                rows = found.get(email, [])
-                kept = [] if waiting.baseline else [event for calendar, event in rows if calendar == key]
-                told = [(key, event) for event in _events_after(kept, waiting, after, before)]
-                found[email] = sorted([*(row for row in rows if row[0] != key), *told], key=_in_order)
+        for key, one in waiting.items():
+            rows = found.get(one.agent, [])
+            kept = [] if one.changes.baseline else [event for calendar, event in rows if calendar == key]
+            told = [(key, event) for event in _events_after(kept, one.changes, after, before)]
+            found[one.agent] = sorted([*(row for row in rows if row[0] != key), *told], key=_in_order)
         return found
 
     async def count_events(self, key: str, after: float) -> int:
@@ -136,22 +155,22 @@ class Overlay:
 
         Where that cannot be told, as if there were one.
         """
-        waiting, count = self._waits(key), 0
-        if waiting is None or not waiting.baseline:
+        changes, count = self._waits({key}).get(key), 0
+        if changes is None or not changes.baseline:
             try:
                 count = await self._cache.count_events(key, after)
             except ServiceError:
                 return 1
-        return count + sum(event.end > after for event in waiting.events) if waiting is not None else count
+        return count + sum(event.end > after for event in changes.events) if changes is not None else count
 
     def drop(self, key: str) -> None:
         """The calendar is not followed any more."""
         self._waiting.pop(key, None)
         self._unread.discard(key)
 
-    def _waits(self, key: str) -> Changes | None:
-        found = self._waiting.get(key)
-        return found[1] if found is not None else None
+    def _waits(self, keys: Iterable[str]) -> dict[str, Changes]:
+        """What waits of these calendars now: while the database is asked, it may be written, and more be told."""
+        return {key: self._waiting[key].changes for key in keys if key in self._waiting}
 
     async def _read(self, agent: str, keys: set[str], after: float, before: float) -> list[Event]:
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -110,7 +111,7 @@ class Syncer:
         self._clock = scheduler.clock
         self._google = google
         self._cache = cache
-        self._overlay = Overlay(cache, scheduler.clock.monotonic)
+        self._overlay = Overlay(scheduler, cache)
         self._push = push
         self._metrics = metrics
         self._pace = pace
@@ -121,6 +122,8 @@ class Syncer:
         self._former_rules: dict[str, Rules] = {}
         self._of_agent: dict[str, list[Calendar]] = {}
         self._told_at: dict[str, float] = {}
+        self._told_last: dict[str, int] = {}
+        self._numbers = itertools.count(1)
         self._parted: dict[str, float] = {}
         self._began_at: float | None = None
         self._gate = asyncio.Semaphore(AT_ONCE)
@@ -164,6 +167,7 @@ class Syncer:
         self._read_for_rules(rules_before)
         self.storm.follow(self._of_agent)
         self._told_at = {email: at for email, at in self._told_at.items() if email in agents}
+        self._told_last = {email: number for email, number in self._told_last.items() if email in agents}
         for email in self._told_at:
             fewer = {one.key for one in before.get(email, [])} - {one.key for one in self.of_agent(email)}
             if fewer or rules_before.get(email) != self._rules[email]:
@@ -485,6 +489,8 @@ class Syncer:
         quiet = changes.empty and not changes.baseline
         if not changes.baseline and not quiet:
             await self._about_to_change(calendar, now)
+        if calendar.removed:
+            return
         await self._overlay.apply(calendar.key, calendar.agent, changes, now)
         if not quiet:
             self._timeline_changed(calendar.agent)
@@ -613,11 +619,13 @@ class Syncer:
         if rules is None or email in self._parted or not self._judgeable(email):
             return True
         now = self._clock.now()
+        number = next(self._numbers)
         stored = await self._stored(email, rules, now)
         if stored is None:
             return False
-        if email in self._parted:
+        if email in self._parted or number < self._told_last.get(email, 0):
             return True
+        self._told_last[email] = number
         timeline, complete = stored
         self._told_at[email] = now
         self.storm.told(email, timeline, self._clock.now(), complete=complete)
@@ -662,6 +670,11 @@ class Syncer:
     ) -> dict[str, list[tuple[str, Event]]]:
         """By agent, the events that are in force, each with its calendar; ServiceError if that cannot be told."""
         return await self._overlay.all_events(after, before, agent)
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether what calendars say can be written nowhere, and waits."""
+        return self._overlay.failing
 
     @property
     def began(self) -> bool:

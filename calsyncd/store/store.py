@@ -51,6 +51,7 @@ _HISTORY_COLUMNS = 'at, agent, "from", "to", outcome, why, event, late_ms, actor
 
 
 _PASSING_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+_DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 class StoreUnavailableError(UserError):
@@ -60,6 +61,7 @@ class StoreUnavailableError(UserError):
 class Store:
     """Open it with `Store.open`; use it from one event loop. `lasts` unless it is gone with the process.
 
+    `damaged` is set once the file turns out to be damaged while it is used: it is moved aside when it is closed.
     `log_bytes` is how large its write-ahead log was when it was last asked whether it lives.
     """
 
@@ -69,6 +71,7 @@ class Store:
         self._connection = connection
         self.moved_aside = moved_aside
         self.lasts = lasts
+        self.damaged = asyncio.Event()
         self.log_bytes = 0
         self._log = log
 
@@ -83,7 +86,15 @@ class Store:
         moved_aside = await asyncio.to_thread(_prepare, path, is_sound)
         async with Connection(path) as connection:
             await _configure(connection)
-            yield cls(connection, moved_aside=moved_aside, log=path.with_name(path.name + "-wal"))
+            store = cls(connection, moved_aside=moved_aside, log=path.with_name(path.name + "-wal"))
+            try:
+                yield store
+            finally:
+                await connection.close()
+                if store.damaged.is_set():
+                    # Not every damage that stands in the way is found by the next start. What cannot be done is.
+                    with contextlib.suppress(OSError):
+                        await asyncio.to_thread(_move_aside, path)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -95,19 +106,31 @@ class Store:
             await _configure(connection)
             yield cls(connection, moved_aside=None, lasts=False)
 
+    @contextlib.contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OverflowError, ValueError) as error:
+            if _code(error) in _DAMAGE_CODES:
+                self.damaged.set()
+            # The latter two: a number or a text that SQLite cannot hold.
+            raise Unavailable(
+                f"the database does not answer: {error}", service="store", code="store", landed=False
+            ) from error
+
     async def _write(self, work: Work) -> None:
         """One transaction: all of `work`, or nothing."""
-        with _answering():
+        with self._answering():
             await self._connection.transaction(work)
 
     async def _read(self, statement: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """All rows of one statement."""
-        with _answering():
+        with self._answering():
             return list(await self._connection.execute_fetchall(statement, values))
 
     async def _do(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """What `job` returns, done without a transaction."""
-        with _answering():
+        with self._answering():
             return await self._connection.do(job)
 
     async def _execute(self, statement: str, values: tuple[Any, ...]) -> None:
@@ -118,7 +141,7 @@ class Store:
 
     async def ping(self) -> None:
         """Return if the database can be read, and nobody else keeps it locked; a full disk is not asked about."""
-        with _answering():
+        with self._answering():
             await self._connection.probe()
         self.log_bytes = await asyncio.to_thread(self._log_size)
 
@@ -485,17 +508,6 @@ def _right_shape() -> set[tuple[str, str]]:
         return _shape(db)
 
 
-@contextlib.contextmanager
-def _answering() -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OverflowError, ValueError) as error:
-        # The latter two: a number or a text that SQLite cannot hold.
-        raise Unavailable(
-            f"the database does not answer: {error}", service="store", code="store", landed=False
-        ) from error
-
-
 def _give_back_pages(db: sqlite3.Connection) -> tuple[int, int]:
     """Some of the free pages go; how many were free before, and are left."""
     before: int = db.execute("PRAGMA freelist_count").fetchone()[0]
@@ -543,7 +555,12 @@ def _is_damage(path: Path, error: Exception) -> bool:
     if code == sqlite3.SQLITE_READONLY:
         # The header says so, not the disk.
         return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
-    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+    return code & 0xFF in _DAMAGE_CODES | {sqlite3.SQLITE_ERROR}
+
+
+def _code(error: Exception) -> int:
+    """SQLite's own, without what is more to it; 0 where it has none."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _move_aside(path: Path) -> Path:
@@ -560,8 +577,5 @@ def _move_aside(path: Path) -> Path:
 
 def _not_usable(path: Path, error: Exception) -> UserError:
     message = f"{path}: the database cannot be used ({error}): is the state directory writable, the disk full?"
-    if isinstance(error, OSError):
-        passing = exit_code_of(error) == 1
-    else:
-        passing = getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING_CODES
+    passing = exit_code_of(error) == 1 if isinstance(error, OSError) else _code(error) in _PASSING_CODES
     return StoreUnavailableError(message, exit_code=1) if passing else UserError(message)

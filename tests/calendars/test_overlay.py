@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from calsyncd.calendars.overlay import TRY_AGAIN_SECONDS, Overlay
 from calsyncd.core.model import Event
 from calsyncd.core.sync import Bookmark, Changes
 from calsyncd.errors import Unavailable
+from calsyncd.scheduler import Scheduler
 from calsyncd.store import Store
+from tests.phones.virtual import VirtualClock
 
-from .diary import AMY, Diary
+from .diary import AMY, Diary, Shelf
 
 HOUR, DAY = 3600.0, 86400.0
 NOW = 1.8e9
+
+
+@contextlib.asynccontextmanager
+async def turning(store: Store, clock: VirtualClock) -> AsyncIterator[Overlay]:
+    """What stands before `store`, with a loop whose time is that of `clock`."""
+    shelf, scheduler = Shelf(store), Scheduler(clock)
+    clock.elsewhere = lambda: shelf.at_work > 0
+    overlay = Overlay(scheduler, shelf)
+    loop = asyncio.create_task(scheduler.run())
+    yield overlay
+    loop.cancel()
+    await asyncio.gather(loop, return_exceptions=True)
 
 
 @contextlib.contextmanager
@@ -59,12 +76,11 @@ def taken_in(known: dict[str, Event], changes: Changes) -> dict[str, Event]:
 @pytest.mark.parametrize("seed", range(6))
 async def test_what_was_told_is_known_whenever_it_can_be_written(tmp_path: Path, seed: int) -> None:
     """However deltas, baselines and locks follow one another, the events are those that Google has told."""
-    chance, path, passed = Random(seed), tmp_path / "calsyncd.db", [0.0]
+    chance, path, clock = Random(seed), tmp_path / "calsyncd.db", VirtualClock()
     keys = ("amy/one", "amy/two")
     told: dict[str, dict[str, Event]] = {key: {} for key in keys}
-    async with Store.open(path) as store:
+    async with Store.open(path) as store, turning(store, clock) as overlay:
         await impatient(store)
-        overlay = Overlay(store, lambda: passed[0])
 
         async def known() -> list[tuple[str, str]]:
             found = await overlay.events("amy", keys, 0.0, 3e9)
@@ -84,7 +100,7 @@ async def test_what_was_told_is_known_whenever_it_can_be_written(tmp_path: Path,
         for number in range(150):
             with locked(path) if chance.random() < 0.6 else contextlib.nullcontext():
                 key, changes = chance.choice(keys), drawn(chance, number)
-                passed[0] += chance.choice((1.0, TRY_AGAIN_SECONDS))
+                await clock.advance(chance.choice((1.0, TRY_AGAIN_SECONDS)))
                 await overlay.apply(key, "amy", changes, NOW)
                 told[key] = taken_in(told[key], changes)
                 assert await known() == expected()
@@ -94,7 +110,8 @@ async def test_what_was_told_is_known_whenever_it_can_be_written(tmp_path: Path,
                 for name, events in told.items():
                     assert bool(await overlay.count_events(name, 0.0)) >= bool(events)
 
-        passed[0] += TRY_AGAIN_SECONDS
+        await clock.advance(TRY_AGAIN_SECONDS)
+        assert not overlay.failing
         for key in keys:
             mark = Bookmark(f"last of {key}", "fingerprint", "UTC", NOW)
             last = Changes(baseline=False, events=(), gone=frozenset(), skipped=(), bookmark=mark)
@@ -108,25 +125,65 @@ async def test_what_was_told_is_known_whenever_it_can_be_written(tmp_path: Path,
 
 
 async def test_a_locked_database_is_tried_twice_a_minute(tmp_path: Path) -> None:
-    """Each write that waits for a lock would keep the calendars behind it waiting."""
-    path, passed = tmp_path / "calsyncd.db", [0.0]
-    async with Store.open(path) as store:
+    """Each write that waits for a lock would keep the calendars behind it waiting; all is written once it is open."""
+    path, clock = tmp_path / "calsyncd.db", VirtualClock()
+    async with Store.open(path) as store, turning(store, clock) as overlay:
         await impatient(store)
-        overlay = Overlay(store, lambda: passed[0])
-        tried = []
-        apply = store.apply
-
-        async def counted(*what: object) -> None:
-            tried.append(passed[0])
-            await apply(*what)  # type: ignore[arg-type]
-
-        store.apply = counted  # type: ignore[assignment]
-        with locked(path):
+        with locked(path), capture_logs() as said:
             for second in range(61):
-                passed[0] = float(second)
                 await overlay.apply(f"k{second}", "amy", drawn(Random(3), 0), NOW)
+                await clock.advance(1.0)
+        tried = [line for line in said if line["action"] == "store_failed"]
+        await clock.advance(TRY_AGAIN_SECONDS)
 
-        assert tried == [0.0, TRY_AGAIN_SECONDS, 2 * TRY_AGAIN_SECONDS]
+        assert len(tried) == 3
+        assert {key: row.synced_at for key, row in (await store.calendars()).items()} == {
+            f"k{second}": NOW for second in range(61)
+        }
+
+
+async def test_a_clock_that_is_set_back_delays_no_write(tmp_path: Path) -> None:
+    """What waits is tried again at once."""
+    path, clock = tmp_path / "calsyncd.db", VirtualClock()
+    async with Store.open(path) as store, turning(store, clock) as overlay:
+        await impatient(store)
+        with locked(path):
+            await overlay.apply("k1", "amy", drawn(Random(3), 0), NOW)
+        clock.jump(-8 * HOUR)
+        await clock.advance(1.0)
+
+        assert list(await store.calendars()) == ["k1"]
+
+
+async def test_what_is_dropped_while_it_is_written_is_kept_no_longer(tmp_path: Path) -> None:
+    """Somebody may be forgotten in that very moment: their meetings stay neither in memory nor for a later write."""
+    path, clock = tmp_path / "calsyncd.db", VirtualClock()
+    async with Store.open(path) as store, turning(store, clock) as overlay:
+        with locked(path):
+            await store._connection.execute("PRAGMA busy_timeout = 200")
+            writing = asyncio.create_task(overlay.apply("k1", "amy", drawn(Random(3), 0), NOW))
+            await asyncio.sleep(0.05)
+            overlay.drop("k1")
+            await writing
+            assert overlay.failing
+        await clock.advance(TRY_AGAIN_SECONDS)
+
+        assert await overlay.all_events(0.0, 3e9) == {}
+        assert await store.calendars() == {}
+
+
+async def test_what_is_told_while_the_former_is_written_is_written_too(tmp_path: Path) -> None:
+    """A write that ends takes nothing away that came after it had begun."""
+    path, clock = tmp_path / "calsyncd.db", VirtualClock()
+    first, second = (
+        replace(drawn(Random(3), 0), baseline=False, events=(Event(name, NOW, NOW + 60, "s"),), gone=frozenset())
+        for name in ("one", "two")
+    )
+    async with Store.open(path) as store, turning(store, clock) as overlay:
+        await asyncio.gather(overlay.apply("k1", "amy", first, NOW), overlay.apply("k1", "amy", second, NOW + 1))
+
+        assert [event.id for event in await store.events("amy", ["k1"], 0.0, 3e9)] == ["one", "two"]
+        assert (await store.calendars())["k1"].synced_at == NOW + 1
 
 
 async def test_a_meeting_that_is_extended_while_nothing_can_be_written(tmp_path: Path) -> None:
@@ -264,3 +321,30 @@ async def test_an_empty_calendar_while_nothing_can_be_read(tmp_path: Path) -> No
 
         assert diary.busy()
         assert len(asked) <= 4, "at the start, and until it was said twice"
+
+
+async def test_what_was_read_before_does_not_come_after_what_was_read_later(tmp_path: Path) -> None:
+    """One answer of the database takes a minute; a meeting is cancelled meanwhile, and stays so."""
+    async with Diary(tmp_path) as diary:
+        diary.event("primary", "m1", -60, HOUR)
+        diary.follow(AMY)
+        await diary.a_while(5)
+        events, slow = diary.shelf.events, [60.0]
+
+        async def slowly(*what: Any) -> list[Event]:
+            found = await events(*what)
+            if slow:
+                await diary.clock.sleep(slow.pop())
+            return found
+
+        diary.shelf.events = slowly  # type: ignore[method-assign,assignment]
+        before = asyncio.create_task(diary.syncer.retold(AMY))
+        await diary.a_while(1)
+        diary.cancel("primary", "m1")
+        diary.syncer.fetch(AMY)
+        await diary.a_while(30)
+        cancelled = diary.busy()
+        await diary.a_while(40)
+
+        assert before.done()
+        assert (cancelled, diary.busy()) == (False, False)

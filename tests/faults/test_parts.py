@@ -74,6 +74,8 @@ class Injected(Exception):
         (Vitals, "watch_lag"),
         (Daemon, "_tidy"),
         (Daemon, "_pulse"),
+        (Daemon, "_reloads"),
+        (Daemon, "_keep_ledger"),
         (Watch, "run"),
         (Absence, "live"),
         (Connections, "keep"),

@@ -221,7 +221,7 @@ async def test_tables_of_somebody_else_are_moved_aside(path: Path) -> None:
 
 
 async def test_damage_while_running_is_an_error_of_the_store(path: Path) -> None:
-    """Pages that are garbled under an open database make it unavailable; the next start moves it aside."""
+    """Pages that are garbled under an open database make it unavailable; once it is closed it is moved aside."""
     await fill(path)
     async with Store.open(path) as store:
         raw = path.read_bytes()
@@ -229,8 +229,10 @@ async def test_damage_while_running_is_an_error_of_the_store(path: Path) -> None
         with pytest.raises(Unavailable) as caught:
             await store.events("agent1", ["k1"], 0.0, 1e12)
         assert caught.value.service == "store"
+        assert store.damaged.is_set()
 
-    assert await use(path) is not None
+    assert [file.name for file in path.parent.glob("*.corrupt-*")] == ["calsyncd.db.corrupt-0001"]
+    assert await use(path) is None
 
 
 async def test_a_garbled_write_ahead_log_is_survived(path: Path) -> None:

@@ -91,6 +91,8 @@ FAULTS: tuple[Fault, ...] = (
         "instants are UTC from the edge on; an all-day event holds from midnight to midnight, however long that is",
         (
             "tests/faults/test_clocks.py::test_a_day_that_is_put_forward_or_back_is_held_whole",
+            "tests/faults/test_zones.py::test_a_day_of_25_hours",
+            "tests/faults/test_zones.py::test_a_day_of_23_hours",
             "tests/core/test_sync.py::test_an_all_day_event_floats_in_the_calendars_zone",
             "tests/core/test_sync.py::test_a_time_is_read_by_its_offset_then_its_zone_then_the_calendars",
             "tests/core/test_simulate.py::test_days_have_as_many_hours_as_they_have",
@@ -101,6 +103,7 @@ FAULTS: tuple[Fault, ...] = (
         "the machine's zone, or a calendar's, is another one",
         "the machine's does not matter; the calendar's is read with every poll, and its all-day events planned anew",
         (
+            "tests/faults/test_zones.py::test_the_machines_zone_does_not_matter",
             "tests/faults/test_clocks.py::test_the_machines_zone_changes_no_plan",
             "tests/faults/test_clocks.py::test_a_calendar_that_moves_takes_its_days_with_it",
             "tests/core/test_sync.py::test_a_calendar_that_changed_its_zone_needs_a_baseline",

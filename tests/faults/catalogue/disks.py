@@ -14,6 +14,7 @@ FAULTS: tuple[Fault, ...] = (
         (
             "tests/faults/test_room.py::test_room_that_comes_back",
             "tests/acceptance/test_life.py::test_full_disk",
+            "tests/test_daemon.py::test_a_database_that_can_be_read_and_not_be_written",
             "tests/phones/test_phones.py::test_a_full_disk",
             "tests/phones/test_phones.py::test_everybody_is_released_on_a_full_disk",
             "tests/store/test_store_file.py::test_a_full_disk_costs_only_what_does_not_fit",
@@ -59,9 +60,10 @@ FAULTS: tuple[Fault, ...] = (
         "D5",
         "The database is damaged: header, pages, cut",
         "It is moved aside and made anew from the services; debts are in the ledger. A damaged ledger is made whole"
-        " by its twin. Everybody comes right by themselves. Where it happens while the daemon runs, calendars are read"
-        " whole and kept in memory until the next start.",
+        " by its twin. Everybody comes right by themselves. Where it happens while the daemon runs, that ends with"
+        " status 1, so that the next start does the same; until then calendars are read whole and kept in memory.",
         (
+            "tests/faults/test_room.py::test_a_database_that_is_damaged_while_it_is_used",
             "tests/calendars/test_overlay.py::test_a_database_that_is_damaged_while_it_is_used",
             "tests/faults/test_damages.py::test_random_damages_strand_nobody",
             "tests/faults/test_damages.py::test_with_both_ledgers_lost_history_tells_whom_we_held",
@@ -112,6 +114,7 @@ FAULTS: tuple[Fault, ...] = (
             "tests/store/test_store_file.py::test_a_read_only_disk_is_the_users_to_mend",
             "tests/store/test_store_file.py::test_a_place_that_cannot_be_written_is_the_users_to_mend",
             "tests/test_ledger.py::test_a_ledger_that_cannot_be_written_is_an_os_error",
+            "tests/faults/test_room.py::test_a_disk_that_may_only_be_read",
             "tests/phones/test_phones.py::test_a_full_disk",
         ),
     ),
