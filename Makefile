@@ -5,7 +5,8 @@
 # make faults  real processes under real faults, each as often as promised; ARGS="-k kill" for some
 # make coverage  every statement and branch of core/ is passed by tests/core, or it fails
 # make mutate  what the tests of core/ would notice, and docs/mutation.md; ONLY=plan,drift for some modules
-# make soak    weeks of a made-up company's life, until DAYS agent-days; DEPTH=http or cut, SEED=n for one; docs/simulation.md
+# make soak    weeks of a made-up company's life, and then make fuzz; until DAYS agent-days, DEPTH=http or cut, SEED=n for
+#              one of them, without it; docs/simulation.md
 # make bench   the figures beside their limits, and docs/performance.md; ONLY=writes for one of them
 # make flame   where the busiest minute of 10,000 agents goes: docs/flame.svg
 # make bench-dispatch  how well the requests are spent, beside the best that could be done, and docs/dispatch.md
@@ -80,6 +81,9 @@ fuzz: $(VENV)/.test
 
 soak: $(VENV)/.test
 	$(BIN)/python -m tests.simulation $(if $(DAYS),--days $(DAYS)) $(if $(DEPTH),--depth $(DEPTH)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+ifeq ($(DAYS)$(DEPTH)$(SEED),)
+	$(MAKE) fuzz
+endif
 
 bench: $(VENV)/.demo
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)

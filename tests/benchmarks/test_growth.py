@@ -73,11 +73,14 @@ def test_a_flame_graph_leaves_idleness_out() -> None:
 
 def test_the_bound_of_a_part() -> None:
     """Of a histogram's buckets the first that holds the part."""
-    before, after = Lags({0.001: 5.0, 0.01: 5.0}), Lags({0.001: 100.0, 0.01: 104.0, float("inf"): 105.0})
+    before = Lags({0.001: 5.0, 0.01: 5.0}, 0.002)
+    after = Lags({0.001: 100.0, 0.01: 104.0, float("inf"): 105.0}, 0.202)
 
     assert after.less(before).bound(0.9) == 0.001
     assert after.bound(0.99) == 0.01
     assert after.bound(1.0) == float("inf")
+    assert after.less(before).mean == pytest.approx(0.2 / 105)
+    assert before.less(before).mean == 0.0
 
 
 def test_a_quiet_day_is_polled_every_five_minutes() -> None:

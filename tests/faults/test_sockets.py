@@ -14,7 +14,7 @@ from yarl import URL
 from calsyncd.routes import GOOGLE_WEBHOOK
 from calsyncd.sandbox.world import Sandbox
 from tests.acceptance.test_life import AMY
-from tests.faults.conftest import Prepare
+from tests.faults.conftest import Prepare, Reached
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -51,7 +51,7 @@ async def send(port: int, request: bytes, told: Counter[str]) -> None:
 
 
 @pytest.mark.parametrize("killed", [False, True])
-async def test_no_notification_is_refused(sandbox: Sandbox, prepare: Prepare, killed: bool) -> None:
+async def test_no_notification_is_refused(sandbox: Sandbox, prepare: Prepare, reached: Reached, killed: bool) -> None:
     """Told to stop or killed under a stream of them: those who come meanwhile wait, and the next process answers."""
     sandbox.add_agent(AMY, user_id=1)
     daemon = prepare([AMY], forked=False)
@@ -82,6 +82,9 @@ async def test_no_notification_is_refused(sandbox: Sandbox, prepare: Prepare, ki
         await senders
         assert await daemon.stop() == 0
 
+    how = "a kill -9" if killed else "a restart"
+    sent = told["heard"] + told["refused"] + told["put off"]
+    reached(f"notifications over {how} with socket activation, not refused", told["heard"], sent)
     assert told["refused"] == told["put off"] == 0
     # One of each sender may be in the hands of a process that is killed.
     assert told["cut"] <= (SENDERS if killed else 0)
