@@ -82,9 +82,7 @@ def _write(docs: Path, measured: list[Measured], machine: dict[str, str]) -> Non
     page = report.page(measured, machine, date, picture.in_words(measured))
     (docs / "performance.md").write_text(page, encoding="utf-8")
     (docs / "performance.svg").write_text(picture.draw(measured), encoding="utf-8")
-    for one in measured:
-        if one.growth:
-            (docs / "growth.svg").write_text(growth_picture.draw(one.growth), encoding="utf-8")
+    (docs / "growth.svg").write_text(growth_picture.draw(growth_picture.together(measured)), encoding="utf-8")
 
 
 if __name__ == "__main__":

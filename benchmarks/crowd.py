@@ -60,6 +60,7 @@ class Crowd:
     last_out: float
     bare_out: float
     lag: float
+    lag_mean: float
     lag_p99: float
     bare_lag_p99: float
 
@@ -134,6 +135,7 @@ async def meet(load: Load, folder: Path) -> Crowd:
             last_out=max(out),
             bare_out=await _bare_crowd(sandbox, free[: load.boundaries]),
             lag=after.bound(1.0),
+            lag_mean=after.less(at_rest).mean,
             lag_p99=after.less(at_rest).bound(0.99),
             bare_lag_p99=bare.bound(0.99),
         )

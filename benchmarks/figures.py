@@ -30,8 +30,7 @@ class Scale:
         sizes: agents of the companies that are compared, from few to many; at least two.
         burdened: seconds for which notifications come to each of them.
         settle: seconds of rest between two burdens.
-        quiet_sizes: agents of those whose quiet day is counted.
-        quiet_hours: how much of that day.
+        quiet_hours: how much of a quiet day is counted.
         flood_seconds: how long one calendar's notifications flood in.
     """
 
@@ -46,7 +45,6 @@ class Scale:
     sizes: tuple[int, ...]
     burdened: float
     settle: float
-    quiet_sizes: tuple[int, ...]
     quiet_hours: float
     flood_seconds: int
 
@@ -63,7 +61,6 @@ FULL = Scale(
     sizes=(100, 1000, 10_000),
     burdened=15.0,
     settle=8.0,
-    quiet_sizes=(100, 1000, 10_000),
     quiet_hours=6.0,
     flood_seconds=10,
 )
@@ -79,7 +76,6 @@ QUICK = Scale(
     sizes=(10, 20),
     burdened=0.5,
     settle=1.0,
-    quiet_sizes=(5, 10, 20),
     quiet_hours=0.5,
     flood_seconds=1,
 )

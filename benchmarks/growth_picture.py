@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from xml.sax.saxutils import escape
+
+from benchmarks.figures import Measured
 
 Growth = Mapping[str, Mapping[int, float]]
 WIDTH, HEIGHT = 880, 430
 LEFT, RIGHT, TOP, BOTTOM = 60.0, 190.0, 44.0, 50.0
 LINE = 18.0
 LEAST = 1e-9
-COLOURS = ("#0969da", "#8250df", "#1a7f37", "#bf3989", "#9a6700", "#0a7ea4")
+COLOURS = ("#0969da", "#8250df", "#1a7f37", "#bf3989", "#9a6700", "#0a7ea4", "#57606a", "#cf222e")
 LIMIT = "#bc4c00"
 
 STYLE = """
@@ -28,6 +30,11 @@ text { fill: #9198a1; } .title { fill: #f0f6fc; } .grid { stroke: #3d444d; }
 .curve, .limit, .leader { filter: brightness(1.5); }
 }
 """
+
+
+def together(measured: Iterable[Measured]) -> Growth:
+    """All that grows, of all that was measured."""
+    return {name: values for one in measured for name, values in one.growth.items()}
 
 
 def power(values: Mapping[int, float]) -> float:

@@ -123,7 +123,7 @@ def page(measured: Sequence[Measured], machine: Mapping[str, str], date: str, al
                 "\n\n".join((f"## {one.title}", *(textwrap.fill(text, 120) for text in (one.how, *one.notes))))
                 for one in measured
             ),
-            growth="\n".join(_growth(one.growth) for one in measured if one.growth),
+            growth=_growth(growth_picture.together(measured)) if any(one.growth for one in measured) else "",
         ).rstrip("\n")
         + "\n"
     )
