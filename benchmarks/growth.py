@@ -145,7 +145,7 @@ async def measure_quiet(bench: Bench) -> Measured:
     kinds = found[bench.scale.sizes[-1]]
     of = ", ".join(f"{number * DAY / seconds:,.0f} {kind}" for kind, number in sorted(kinds.items()))
     note = f"Of {bench.scale.sizes[-1]:,} agents' a day: {of}; {bench.scale.quiet_hours:g} hours of it were counted."
-    growth = {"requests to Google a day, ": days}
+    growth = {"requests to Google, ": days}
     return Measured(
         "google", "Requests to Google", HOW_QUIET, (*figures, *_powers(growth)), notes=(note,), growth=growth
     )
