@@ -38,8 +38,8 @@ def bench(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def named(page: str) -> list[str]:
-    """The first column of the page's table of figures, numbers of agents apart."""
-    return [re.sub(r"of [\d,]+ agents", "of agents", row[0]) for row in rows(page)]
+    """The first column of the page's table of figures, each once for all numbers of agents."""
+    return list(dict.fromkeys(re.sub(r"of [\d,]+ agents", "of agents", row[0]) for row in rows(page)))
 
 
 @pytest.mark.timeout(240)
