@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from calsyncd.core import dispatch, looks, plan, wishes
@@ -767,11 +768,11 @@ class Phones:
         of_presence = isinstance(candidate.action, Look) and candidate.action.why == "presence"
         pages = self._presence if of_presence and self._presence is not None else self.lists
         self._in_flight += 1
-        self._scheduler.start(self._read_page(pages.read(), requests), "page")
+        self._scheduler.start(self._read_page(pages.read, requests), "page")
 
-    async def _read_page(self, work: Awaitable[None], requests: int) -> None:
+    async def _read_page(self, work: Callable[[], Awaitable[None]], requests: int) -> None:
         try:
-            await work
+            await work()
         finally:
             self._ended(requests)
             self._scheduler.touch()
@@ -781,17 +782,17 @@ class Phones:
         agent.busy, agent.hinting = True, dispatch.is_spare(decision.action)
         self._needs(agent, None)
         if isinstance(decision.action, Look):
-            work = self._calls.look(agent, decision.action)
+            work = partial(self._calls.look, agent, decision.action)
         else:
             agent.updating = True
-            work = self._calls.update(agent, decision)
+            work = partial(self._calls.update, agent, decision)
         self._in_flight += 1
         self._scheduler.start(self._perform(agent, work, requests, self._in_flight), f"agent {agent.email}")
 
-    async def _perform(self, agent: Agent, work: Awaitable[None], requests: int, flying: int) -> None:
+    async def _perform(self, agent: Agent, work: Callable[[], Awaitable[None]], requests: int, flying: int) -> None:
         began = self._clock.monotonic()
         try:
-            await work
+            await work()
         except Exception as error:  # noqa: BLE001 - said in _quarantine
             # A PUT that was written down stays unanswered: a look settles it.
             self._quarantine(agent, error, self._clock.now())

@@ -297,19 +297,28 @@ class Script:
         return found
 
     def _turns(self) -> list[Span]:
-        """From one request to the next, where a second 429 made them go evenly: each of an update takes a turn."""
-        pace = 60.0 / self.trouble.ours
+        """From one request to the next, where a second 429 made them go evenly: each of an update takes a turn.
+
+        A turn is twice as long after each one that was refused, and a fifth shorter after each that passed.
+        """
+        pace = gap = 60.0 / self.trouble.ours
         minutes = [
             (at, end + JITTER_SECONDS + 60.0)
             for (_, until), (at, end) in pairwise(self.waits())
             if until <= at + IN_FLIGHT_SECONDS and at < until + JITTER_SECONDS + SOON_SECONDS
         ]
-        sent = sorted(r.at - self.zero for r in self.sandbox.aircall.requests)
+        sent: list[tuple[float, float]] = []
+        for request in sorted(self.sandbox.aircall.requests, key=lambda one: one.at):
+            at = request.at - self.zero
+            # With the turn as it was before this one.
+            sent.append((at, gap))
+            refused = request.status == 429 and any(start < at < end for start, end in minutes)
+            gap = 2 * gap if refused else max(pace, 0.8 * gap)
         return [
             (earlier, later)
-            for earlier, later in pairwise(sent)
+            for (earlier, _), (later, _) in pairwise(sent)
             if later - earlier
-            <= pace * sum(earlier - IN_FLIGHT_SECONDS < at <= earlier for at in sent) + IN_FLIGHT_SECONDS
+            <= sum(turn for at, turn in sent if earlier - IN_FLIGHT_SECONDS < at <= earlier) + IN_FLIGHT_SECONDS
             and any(start <= later < end for start, end in minutes)
         ]
 
