@@ -253,6 +253,12 @@ class _Drawer:
             self._do(when(), "stop", down=chance.choice((0.5, 5.0, 120.0)))
         for _ in range(self._often(0.3 * wild)):
             self._do(when(), "reload", what=chance.choice(("same", "leave", "join", "observe", "act")), who=self._who())
+        for _ in range(self._often(0.3 * wild)):
+            self._do(when(), "settings", change=self._change())
+        for _ in range(self._often(0.1 * wild)):
+            at = when()
+            self._do(at, "keys gone", service=chance.choice(("google", "aircall")))
+            self._do(min(at + chance.choice((0.5, 60.0, 3000.0)), calm), "keys in place")
         for _ in range(self._often(0.12 * wild)):
             off = chance.choice((-3600.0, -40.0, -5.0, 5.0, 40.0, 3600.0))
             at = when()
@@ -285,6 +291,21 @@ class _Drawer:
         for _ in range(self._often(0.3 * wild)):
             most = chance.choice((1, 2, 5))
             self._do(when(), "pages", most=most, empty=chance.choice((0, 2)), repeat=chance.random() < 0.5)
+
+    def _change(self) -> Action:
+        """One of the settings, and what it becomes."""
+        values: dict[str, tuple[float, ...]] = {
+            "minimum": (0.0, 600.0, 1800.0),
+            "lead": (0.0, 120.0, 600.0),
+            "lag": (0.0, 120.0, 600.0),
+            "bridge": (0.0, 300.0, 900.0),
+            "enforce": (False, True),
+            "floor": (0, 1, 2) if self.company.agents > 2 else (0,),
+            "per_minute": (100, 120) if self.company.agents > 80 else (30, 60, 100, 120),
+            "horizon": (2 * DAY, 14 * DAY),
+        }
+        name = self.chance.choice(list(values))
+        return {name: self.chance.choice(values[name])}
 
     def _who(self) -> int:
         return self.chance.randrange(self.company.agents)

@@ -69,7 +69,7 @@ class SocketWorld(World):
             if service == "google" and path.endswith("/events") and "pageToken" not in request.query:
                 person = self._person_of(request.headers)
                 if person is not None:
-                    self._listing[person.email] = person.spans
+                    self._listing[person.email] = person.meetings
             try:
                 return await handler(request)
             finally:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from calsyncd import absence, daemon, logs
+from calsyncd import absence, config, daemon, logs
 from calsyncd.aircall.client import AircallApi
 from calsyncd.calendars import syncer
 from calsyncd.calendars.storm import StormGuard
@@ -18,6 +18,7 @@ from calsyncd.core.model import Setting
 from calsyncd.core.plan import Held
 from calsyncd.core.rules import Rules
 from calsyncd.core.timeline import build
+from calsyncd.following import Following
 from calsyncd.google.calendar import CalendarApi
 from calsyncd.google.tokens import KeptTokens
 from calsyncd.ledger import Ledger
@@ -55,6 +56,29 @@ def outage() -> Script:
 def _meeting(who: int) -> dict[str, Any]:
     made = {"at": 600.0, "do": "meet", "number": who, "who": who, "key": f"k{who}", "kind": "plain"}
     return made | {"start": 36_000.0, "minutes": 60}
+
+
+def other_keys(service: str) -> Script:
+    """A service takes another key only, which is put in place, hours before four meet at evening."""
+    script = drawn(5, days=1, agents=4)
+    company = replace(script.company, observed=0, token_life=3599)
+    late = company.calm_at - 1200.0
+    meetings = [_meeting(who) | {"start": late, "minutes": 600, "at": 30_000.0} for who in range(4)]
+    keys = [
+        {"at": 20_000.0, "do": "keys gone", "number": 8, "service": service},
+        {"at": 20_060.0, "do": "keys in place", "number": 9},
+        {"at": company.calm_at, "do": "calm", "number": 10},
+    ]
+    return Script(company, (*keys[:2], *meetings, keys[2]))
+
+
+def stricter() -> Script:
+    """The settings say that an hour is no meeting, while four are in one and before four others are."""
+    script = drawn(5, days=1, agents=8)
+    company = replace(script.company, observed=0)
+    change = {"at": 36_900.0, "do": "settings", "number": 9, "change": {"minimum": 7200.0}}
+    later = [_meeting(who) | {"start": 43_200.0} for who in range(4, 8)]
+    return Script(company, (*(_meeting(who) for who in range(4)), *later, change))
 
 
 def forgets_debts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +123,21 @@ def stops_listening(monkeypatch: pytest.MonkeyPatch) -> None:
             real(self, email, timeline, now, complete=complete)
 
     monkeypatch.setattr(StormGuard, "told", tell)
+
+
+def keeps_the_former_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reload changes nothing of what meetings do."""
+    real, first = Following.follow, dict[int, Any]()
+
+    def follow(self: Following, settings: config.Settings) -> None:
+        real(self, first.setdefault(id(self), settings))
+
+    monkeypatch.setattr(Following, "follow", follow)
+
+
+def forgets_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reload goes on with the former keys."""
+    monkeypatch.setattr(daemon.Daemon, "_take_credentials", lambda *_: [])
 
 
 def spends_tenfold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,6 +200,9 @@ def dies_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
         ("foreign", touches_others, eventful(40)),
         ("inside", takes_failures_for_free, outage()),
         ("right", stops_listening, eventful(43)),
+        ("foreign", keeps_the_former_rules, stricter()),
+        ("right", forgets_keys, other_keys("google")),
+        ("right", forgets_keys, other_keys("aircall")),
         ("budget", spends_tenfold, crowd()),
         ("secret", logs_titles, eventful(40)),
         ("secret", logs_tokens, eventful(40)),
@@ -177,7 +219,18 @@ def test_each_invariant_catches_what_it_is_meant_for(
     assert [one.which for one in played(script).broken][:1] == [which]
 
 
-@pytest.mark.parametrize("script", [eventful(40), eventful(43), crowd(), outage()], ids=["40", "43", "crowd", "outage"])
+AS_IT_IS = {
+    "40": eventful(40),
+    "43": eventful(43),
+    "crowd": crowd(),
+    "outage": outage(),
+    "stricter": stricter(),
+    "google's key": other_keys("google"),
+    "aircall's key": other_keys("aircall"),
+}
+
+
+@pytest.mark.parametrize("script", AS_IT_IS.values(), ids=list(AS_IT_IS))
 def test_as_it_is_the_daemon_breaks_none_of_them(script: Script) -> None:
     """The same runs, with nothing broken."""
     assert played(script).broken == ()

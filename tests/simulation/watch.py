@@ -45,7 +45,10 @@ INVARIANTS = (
 
 @dataclass
 class Person:
-    """An Aircall user: what they are set to, what they may have chosen, and when they are in meetings."""
+    """An Aircall user: what they are set to, what they may have chosen, and when they are in meetings.
+
+    `spans` is what the rules of now make of their `meetings`; `former` and `known` are meetings.
+    """
 
     email: str
     user: int
@@ -61,9 +64,9 @@ class Person:
     touchable_until: float = -1e18
     released_at: float = -1e18
     called_at: float = -1e18
+    meetings: Spans = ()
     spans: Spans = ()
     former: deque[tuple[float, Spans]] = field(default_factory=deque)
-    changed_at: float = -1e18
     known: Spans = ()
     known_before: Spans = ()
     known_at: float = -1e18
@@ -78,15 +81,26 @@ def _covers(spans: Spans, low: float, high: float) -> bool:
     return any(start <= high and low < end for start, end in spans)
 
 
-def united(spans: Iterable[tuple[float, float]], bridge: float) -> Spans:
-    """Meetings as they are held: overlapping ones together, and gaps shorter than `bridge` closed."""
-    merged: list[tuple[float, float]] = []
-    for start, end in sorted(spans):
-        if merged and (start <= merged[-1][1] or start - merged[-1][1] < bridge):
-            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
-        else:
-            merged.append((start, end))
-    return tuple(merged)
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the settings say of meetings: how long they are at least, what is kept free around and between them; s."""
+
+    minimum: float = 0.0
+    lead: float = 0.0
+    lag: float = 0.0
+    bridge: float = 0.0
+
+    def held(self, meetings: Iterable[tuple[float, float]]) -> Spans:
+        """When somebody with these is in meetings: overlapping ones together, and short gaps closed."""
+        merged: list[tuple[float, float]] = []
+        for start, end in sorted(
+            (start - self.lead, end + self.lag) for start, end in meetings if end - start >= self.minimum
+        ):
+            if merged and (start <= merged[-1][1] or start - merged[-1][1] < self.bridge):
+                merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+            else:
+                merged.append((start, end))
+        return tuple(merged)
 
 
 class BrokenError(Exception):
@@ -104,7 +118,7 @@ class Watch:
         self, people: Iterable[Person], ledger: Path, now: Callable[[], float], *, per_minute: int, floor: int
     ) -> None:
         self.people = {person.user: person for person in people}
-        self._floor = floor
+        self.floor = floor
         self.by_email = {person.email: person for person in self.people.values()}
         self.checked = dict.fromkeys(INVARIANTS, 0)
         self.broken: list[BrokenError] = []
@@ -118,6 +132,8 @@ class Watch:
         self._read: tuple[int, int] = (0, 0)
         self._held: set[int] = set()
         self.secrets: list[str] = []
+        self.rules = Rules()
+        self._former_rules: list[tuple[float, Rules]] = []
 
     def wrong(self, which: str, what: str) -> None:
         """It is broken."""
@@ -157,9 +173,10 @@ class Watch:
 
     # -- the wire --------------------------------------------------------------------------------------------------
 
-    def began(self) -> None:
-        """A new process: what the last one had sent it cannot know, and refusals tell it."""
+    def began(self, per_minute: int) -> None:
+        """A new process, granted so many requests: what the last one had sent it cannot know, and refusals tell it."""
         self._sends.clear()
+        self._per_minute = per_minute
 
     def sent(self, method: str, path: str, body: Any, offset: float) -> None:
         """The daemon sends Aircall a request; `offset` is that of its clock, by which it counts."""
@@ -197,8 +214,9 @@ class Watch:
         while person.former and person.former[0][0] < now - LAST_KNOWN_SECONDS:
             person.former.popleft()
         # What the daemon knows may be as old as a day.
-        versions = [person.spans, *(spans for _, spans in person.former)]
-        if not any(_covers(spans, now - GRACE_SECONDS, now + EARLY_SECONDS) for spans in versions):
+        versions = [person.meetings, *(meetings for _, meetings in person.former)]
+        held = (rules.held(meetings) for rules in self._rules_in_force() for meetings in versions)
+        if not any(_covers(spans, now - GRACE_SECONDS, now + EARLY_SECONDS) for spans in held):
             self.wrong("foreign", f"{person.email} has no meeting, and is taken off the phones")
 
     def _puts_back(self, person: Person, status: str) -> None:
@@ -210,8 +228,9 @@ class Watch:
             # What was read a day ago counts no more.
             return
         low, high = now - GRACE_SECONDS, now + EARLY_SECONDS
-        versions = (person.spans, person.known, person.known_before)
-        if all(any(start <= low and high < end for start, end in spans) for spans in versions):
+        versions = (person.meetings, person.known, person.known_before)
+        held = (rules.held(meetings) for rules in self._rules_in_force() for meetings in versions)
+        if all(any(start <= low and high < end for start, end in spans) for spans in held):
             self.wrong("inside", f"{person.email} is set {status} in a meeting that every read has shown")
 
     def _knows_time(self) -> bool:
@@ -255,22 +274,33 @@ class Watch:
         person.ours = False
         person.chosen_at = now
         # What is chosen in a meeting counts to its end as it was then, whatever becomes of the meeting.
-        running = [end for spans in (person.spans, person.known) for start, end in spans if start <= now < end]
+        versions = (person.spans, self.rules.held(person.known))
+        running = [end for spans in versions for start, end in spans if start <= now < end]
         person.chosen_until = max([person.chosen_until, *running])
 
     # -- calendars -------------------------------------------------------------------------------------------------
 
-    def meets(self, person: Person, spans: Spans) -> None:
+    def meets(self, person: Person, meetings: Spans) -> None:
         """The calendar says exactly this from now on."""
-        if spans == person.spans:
-            return
-        now = self._now()
-        person.former.append((now, person.spans))
-        person.spans, person.changed_at = spans, now
+        if meetings != person.meetings:
+            person.former.append((self._now(), person.meetings))
+            person.meetings, person.spans = meetings, self.rules.held(meetings)
 
-    def read(self, person: Person, spans: Spans) -> None:
+    def ruled(self, rules: Rules) -> None:
+        """The settings say this of meetings from now on."""
+        self._former_rules = [one for one in self._former_rules if one[0] > self._now() - GRACE_SECONDS]
+        self._former_rules.append((self._now(), self.rules))
+        self.rules = rules
+        for person in self.people.values():
+            person.spans = rules.held(person.meetings)
+
+    def _rules_in_force(self) -> list[Rules]:
+        """Those of now, and those by which something may still be on its way."""
+        return [self.rules, *(rules for at, rules in self._former_rules if self._now() <= at + GRACE_SECONDS)]
+
+    def read(self, person: Person, meetings: Spans) -> None:
         """A list of the calendar, as it was when these were its meetings, is on its way to the daemon."""
-        person.known_before, person.known, person.known_at = person.known, spans, self._now()
+        person.known_before, person.known, person.known_at = person.known, meetings, self._now()
 
     # -- once all is quiet -----------------------------------------------------------------------------------------
 
@@ -301,7 +331,7 @@ class Watch:
     def _is_kept(self) -> bool:
         """Whether so few are left on the phones that nobody more may be taken off."""
         left = sum(one.is_agent and one.touchable and one.status == "available" for one in self.people.values())
-        return left <= self._floor
+        return left <= self.floor
 
     def owes_nobody(self, held: Iterable[str]) -> None:
         """Whoever is free and quiet is owed nothing."""

@@ -20,7 +20,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO, cast
 from unittest import mock
@@ -51,12 +51,13 @@ from .disk import Disk
 from .farend import FarEnd, Post, Wire, ask_app
 from .loop import LIFE, WORLD, JobQueue, Life, Loop, NoThread
 from .script import CHECK_SECONDS, DAY, MINUTE, OPENED, Action, Script
-from .watch import TITLE, BrokenError, Person, Watch, united
+from .watch import TITLE, BrokenError, Person, Rules, Watch
 from .weather import Trouble, Weather
 
 FIRST_USER = 1001
 DISTURBANCE_SECONDS = 60.0
 GOOGLE_PORT, AIRCALL_PORT = 1001, 1002
+KEY_FILES = ("google.json", "aircall-token")
 PUBLIC_LISTEN, ADMIN_LISTEN = "127.0.0.1:1", "127.0.0.1:2"
 ADMIN = {"Host": ADMIN_LISTEN, "Content-Type": "application/json"}
 
@@ -123,8 +124,16 @@ class World:
         for person in self.agents:
             person.touchable = not self.observed[person.email]
         self.paused: set[str] = set()
+        self.chosen: dict[str, Any] = {
+            "enforce": company.enforce,
+            "floor": company.floor,
+            "per_minute": company.per_minute,
+            "horizon": 14 * DAY,
+        }
+        self._keys_made, self._keys_differ = 0, False
         ledger, true = self.state / "ledger", self.machine.true
         self.watch = Watch(self.people, ledger, true, per_minute=company.per_minute, floor=company.floor)
+        self.watch.ruled(Rules(bridge=company.bridge))
         self.watch.clock_right = lambda: abs(self._shown_error()) < 1.0
         self._noted = 0
         self._settings: dict[bytes, config.Settings] = {}
@@ -234,38 +243,42 @@ class World:
     def _urandom(self, number: int) -> bytes:
         return self._entropy.randbytes(number)
 
-    def _prepare(self) -> None:
-        files = {"google.json": json.dumps(self.google.key_file()), "aircall-token": self.aircall.api_token + "\n"}
-        key = json.loads(files["google.json"])
-        key["token_uri"] = self.google.token_uri
-        files["google.json"] = json.dumps(key)
-        for name, text in files.items():
+    def _write_keys(self) -> None:
+        """Those that the services take now."""
+        key: dict[str, Any] = {**self.google.key_file(), "token_uri": self.google.token_uri}
+        for name, text in {KEY_FILES[0]: json.dumps(key), KEY_FILES[1]: self.aircall.api_token + "\n"}.items():
             path = self.folder / name
             path.touch(mode=0o600)
             path.write_text(text, encoding="utf-8")
-        self.watch.secrets = [self.aircall.api_token, key["private_key"].splitlines()[1]]
-        self._write_settings()
+        self.watch.secrets += [self.aircall.api_token, key["private_key"].splitlines()[1]]
 
     def _write_settings(self) -> None:
-        company = self.company
-        enforce = "enforce" if company.enforce else "respect"
+        company, rules = self.company, self.watch.rules
+        enforce = "enforce" if self.chosen["enforce"] else "respect"
         settings: dict[str, Any] = {
             "server": {"listen": PUBLIC_LISTEN, "admin_listen": ADMIN_LISTEN},
             "state_dir": "state",
             "google": {
-                "service_account_file": "./google.json",
+                "service_account_file": f"./{KEY_FILES[0]}",
                 "api_url": self.google.api_url,
                 "poll_interval": company.poll,
                 "poll_interval_without_push": company.poll_without_push,
+                "horizon": self.chosen["horizon"],
             },
             "aircall": {
                 "api_id": self.aircall.api_id,
-                "api_token_file": "./aircall-token",
+                "api_token_file": f"./{KEY_FILES[1]}",
                 "api_url": self.aircall.origin,
-                "requests_per_minute": company.per_minute,
+                "requests_per_minute": self.chosen["per_minute"],
                 "webhooks": company.webhooks,
             },
-            "rules": {"bridge": company.bridge, "on_manual_change": enforce},
+            "rules": {
+                "minimum_duration": rules.minimum,
+                "lead": rules.lead,
+                "lag": rules.lag,
+                "bridge": rules.bridge,
+                "on_manual_change": enforce,
+            },
             "agents": "all"
             if company.everybody
             else [
@@ -278,8 +291,8 @@ class World:
                 if self.listed[person.email]
             ],
         }
-        if company.floor:
-            settings["dispatch"] = {"keep_available": {"all": company.floor}}
+        if self.chosen["floor"]:
+            settings["dispatch"] = {"keep_available": {"all": self.chosen["floor"]}}
         if company.titles:
             settings["rules"]["ignore_titles"] = ["#phone"]
         if company.push:
@@ -298,7 +311,8 @@ class World:
 
     async def _play(self) -> None:
         await self._begin()
-        self._prepare()
+        self._write_keys()
+        self._write_settings()
         self._finished = self.loop.create_future()
         self._start()
         for action in self.script.actions:
@@ -352,13 +366,14 @@ class World:
         self.lives += 1
         life = self.life = Life(self.lives)
         self.note(f"life {self.lives} begins")
-        self.watch.began()
+        # Only a restart takes that up.
+        self.watch.began(self.chosen["per_minute"])
         main = self.loop.create_task(self._live(life), context=life.context)
         main.add_done_callback(lambda task: self._ended(life, task), context=WORLD.copy())
 
     def _load(self, path: Path, environ: Mapping[str, str]) -> config.Settings:
-        # Parsing YAML takes longer than an hour of the company's life, and the same text has the same settings.
-        text = path.read_bytes()
+        # Parsing YAML takes longer than an hour of the company's life, and the same texts have the same settings.
+        text = b"".join((self.folder / name).read_bytes() for name in (path.name, *KEY_FILES))
         if text not in self._settings:
             self._settings[text] = _LOAD(path, environ)
         return self._settings[text]
@@ -497,7 +512,7 @@ class World:
         if service == "google" and path.endswith("/events") and "pageToken" not in query:
             person = self._person_of(headers)
             if person is not None:
-                self._listing[person.email] = person.spans
+                self._listing[person.email] = person.meetings
         response = self.far[service].answer(method, path, query, headers, body)
         if self.google.crashes or self.aircall.crashes:
             raise (self.google.crashes or self.aircall.crashes)[0]
@@ -585,8 +600,7 @@ class World:
             del busy[event]
             if event in calendar._items and event not in calendar._series:
                 del calendar._items[event]
-        spans = united((span for spans in busy.values() for span in spans if span[1] > old), self.company.bridge)
-        self.watch.meets(person, spans)
+        self.watch.meets(person, tuple(sorted(span for spans in busy.values() for span in spans if span[1] > old)))
 
     def _do_meet(self, action: Action) -> None:
         person = self.people[action["who"]]
@@ -695,8 +709,42 @@ class World:
         if not any(self.listed.values()):
             self.listed[person.email] = True
         self._may_be_touched(person)
+        self._reload()
+
+    def _reload(self) -> None:
+        """The settings and the keys are others, and whoever runs is told to read them."""
         self._write_settings()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self.life is not None and signal.SIGHUP not in self.life.signals:
+            # It may have read the former ones and does not listen yet: systemd would wait for it as well.
+            self.loop.call_later(1.0, self._hang_up, context=WORLD.copy())
         self._signal(signal.SIGHUP)
+
+    def _do_settings(self, action: Action) -> None:
+        change: dict[str, Any] = action["change"]
+        rules = {name: value for name, value in change.items() if name not in self.chosen}
+        self.chosen |= {name: value for name, value in change.items() if name in self.chosen}
+        self.watch.floor = self.chosen["floor"]
+        self.watch.ruled(replace(self.watch.rules, **rules))
+        self._reload()
+
+    def _do_keys_gone(self, action: Action) -> None:
+        """A service takes another key only, and nobody has told the daemon."""
+        self._keys_made += 1
+        self._keys_differ = True
+        if action["service"] == "aircall":
+            self.aircall.api_token = f"sandbox-api-token-{self._keys_made}"
+        else:
+            key_id = f"{self._keys_made:040x}"
+            self.google.tokens.account = ServiceAccount(key_id=key_id, key=_short_key(self._keys_made % 2))
+
+    def _do_keys_in_place(self, _: Action) -> None:
+        if self._keys_differ:
+            self._keys_differ = False
+            self._write_keys()
+            self._reload()
 
     def _may_be_touched(self, person: Person) -> None:
         before, now = person.touchable, self.machine.true()
@@ -798,6 +846,7 @@ class World:
         self.google.lists.repeat_over_pages = False
         if self.machine.error:
             self.machine.set_clock(0.0)
+        self._do_keys_in_place({})
         for person in self.people:
             self.aircall.set_live(person.user, None)
         # Whose crash came late may have been meant to stay down for hours.
@@ -877,8 +926,8 @@ _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 @functools.cache
-def _short_key() -> rsa.RSAPrivateKey:
-    """Half as long as Google's: signing with theirs is a sixth of what some companies' days cost."""
+def _short_key(_: int = 0) -> rsa.RSAPrivateKey:
+    """One for each number, half as long as Google's: signing with theirs is a sixth of what some companies cost."""
     return rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - it guards nothing
 
 
