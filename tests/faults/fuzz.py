@@ -1,9 +1,9 @@
 """Requests that no client sends, at every handler: `python -m tests.faults.fuzz --seconds 600`.
 
-A request is made from a number alone: a request that would be good, changed here and there, in pieces. Whatever comes,
+Hypothesis draws them: requests that would be good, changed here and there, in pieces, many at a time. Whatever comes,
 it is answered with a status that is not our fault, or cut; nothing of it stands in an answer's header or breaks a line
-of the log; and no word of a library gets out. Numbers that fail are written to `fuzz_seeds.txt`, which `make test`
-tries again.
+of the log; and no word of a library gets out. What fails is shrunk and printed: put it into `KEPT`, which `make test`
+sends again.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import count, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from calsyncd import logs
 from calsyncd.http import Http
@@ -46,11 +47,10 @@ from tests.web.test_admin import NOW, Desk, feed
 from tests.web.wire import GOOGLE, HOOK, MESSAGE, NOTIFY, connect, until_closed
 
 PROMISED_SECONDS = 600.0
-SEEDS = Path(__file__).with_name("fuzz_seeds.txt")
-AT_ONCE = 40
-LIFE_SECONDS = 0.5
+AT_ONCE = 100
+LIFE_SECONDS = 0.25
 PATIENCE_SECONDS = 15.0
-BATCH = 1000
+EXAMPLES = 50
 MAX_LINE = 12_000
 """A line of the log with a traceback; there should be none."""
 
@@ -166,9 +166,14 @@ class Case:
     pieces: tuple[bytes, ...]
 
 
-def case_of(seed: int) -> Case:
-    """The request of this number, the same one for ever while `GOOD` and `PIECES` stay."""
-    chance = random.Random(seed)
+KEPT: tuple[Case, ...] = (
+    Case(PUBLIC, (_request(f"POST {HOOK}", "Content-Type: application/json", "Expect: 100-c\xe4ntinue", body=_JSON),)),
+)
+"""What has failed once."""
+
+
+def case_of(chance: random.Random) -> Case:
+    """A request, changed or not."""
     to, raw = chance.choice(GOOD)
     if chance.random() < 0.6:
         raw = _reworded(raw, chance)
@@ -177,6 +182,19 @@ def case_of(seed: int) -> Case:
             raw = _changed(raw, chance)
     cuts = sorted(chance.randrange(len(raw) + 1) for _ in range(chance.choice((0, 0, 1, 3))))
     return Case(to, tuple(raw[low:high] for low, high in zip([0, *cuts], [*cuts, len(raw)], strict=True)))
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """A request, by chances that Hypothesis draws and can shrink."""
+    return case_of(draw(st.randoms(use_true_random=False)))
+
+
+@st.composite
+def volleys(draw: st.DrawFn) -> list[Case]:
+    """Requests that are sent at once."""
+    number = draw(st.integers(1, AT_ONCE))
+    return draw(st.lists(cases(), min_size=number, max_size=number))
 
 
 def _reworded(raw: bytes, chance: random.Random) -> bytes:
@@ -244,9 +262,12 @@ class Town:
     faults: list[str] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
 
-    async def send(self, seed: int) -> None:
-        """Send the request of this number, and judge what comes back."""
-        case = case_of(seed)
+    async def send(self, volley: Iterable[Case]) -> None:
+        """Send these at once, and judge what comes back and what is logged."""
+        await asyncio.gather(*(self._send(case) for case in volley))
+        self._judge_log()
+
+    async def _send(self, case: Case) -> None:
         reader, writer = await connect(self.addresses[case.to])
         try:
             answering = asyncio.create_task(until_closed(reader, seconds=PATIENCE_SECONDS))
@@ -257,9 +278,9 @@ class Town:
                 # That one goes on for as long as it is read.
                 await asyncio.sleep(LIFE_SECONDS)
                 writer.close()
-            self._judge(seed, await answering)
+            self._judge(await answering)
         except TimeoutError:
-            self.faults.append(f"{seed}: neither answered nor cut")
+            self.faults.append("neither answered nor cut")
         finally:
             writer.transport.abort()
 
@@ -268,20 +289,20 @@ class Town:
             piece = piece.replace(name, value)
         return piece
 
-    def _judge(self, seed: int, answer: bytes) -> None:
+    def _judge(self, answer: bytes) -> None:
         head = answer.partition(b"\r\n\r\n")[0]
         told = answer[9:12].decode("latin-1") if answer.startswith(b"HTTP/") else "none"
         self.statuses[told] += 1
         if answer and not told.isdigit():
-            self.faults.append(f"{seed}: answered {answer[:60]!r}")
+            self.faults.append(f"answered {answer[:60]!r}")
         if told.startswith("5") and told not in {"502", "503"}:
-            self.faults.append(f"{seed}: answered {told}")
+            self.faults.append(f"answered {told}")
         if b"X-Injected" in head:
-            self.faults.append(f"{seed}: a header was put into the answer")
+            self.faults.append("a header was put into the answer")
         if any(word in answer for word in (b"Traceback", b"aiohttp", b"Python/")):
-            self.faults.append(f"{seed}: the answer has words of the framework's")
+            self.faults.append("the answer has words of the framework's")
 
-    def judge_log(self) -> None:
+    def _judge_log(self) -> None:
         """What stands in the log must be lines of ours."""
         for text in self.log.getvalue().splitlines():
             try:
@@ -291,6 +312,8 @@ class Town:
                 continue
             if line["action"] in {"request_failed", "library", "unnamed"} or len(text) > MAX_LINE:
                 self.faults.append(f"the log says {text[:3000]}")
+        self.log.seek(0)
+        self.log.truncate()
 
 
 @contextlib.asynccontextmanager
@@ -334,7 +357,6 @@ async def town() -> AsyncIterator[Town]:
             )
         )
         yield made
-    made.judge_log()
 
 
 @contextlib.contextmanager
@@ -354,72 +376,59 @@ def _logged() -> Iterator[io.StringIO]:
         structlog.reset_defaults()
 
 
-async def tried(seeds: Iterable[int]) -> tuple[list[str], Counter[str]]:
-    """Send these requests, many at a time: what went wrong, and how many were answered what."""
-    following = iter(seeds)
+class Siege:
+    """A town on a loop of its own, and who attacks it; a context."""
 
-    async def work(there: Town) -> None:
-        for seed in following:
-            await there.send(seed)
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._runner, self._stack = asyncio.Runner(), contextlib.AsyncExitStack()
+        self.town = self._runner.run(self._stack.enter_async_context(town()))
+        return self
 
-    async with town() as there:
-        await asyncio.gather(*(work(there) for _ in range(AT_ONCE)))
-    return there.faults, there.statuses
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self._runner.run(self._stack.aclose())
+        self._runner.close()
+
+    def send(self, volley: Iterable[Case]) -> None:
+        """Send these; AssertionError tells what was wrong."""
+        self.town.faults.clear()
+        self._runner.run(self.town.send(volley))
+        if self.town.faults:
+            raise AssertionError("; ".join(self.town.faults))
+
+    def attack(self, examples: int, *, always_the_same: bool) -> None:
+        """Send so many volleys that Hypothesis draws; what fails is shrunk, told and raised."""
+
+        @settings(
+            max_examples=examples,
+            derandomize=always_the_same,
+            deadline=None,
+            report_multiple_bugs=False,
+            phases=(Phase.reuse, Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(volleys())
+        def drawn(volley: list[Case]) -> None:
+            self.send(volley)
+
+        drawn()
 
 
-async def guilty(seeds: Sequence[int]) -> list[int]:
-    """One of these that fails by itself; none, if it takes several of them, or bad luck."""
-    suspects = list(seeds)
-    while len(suspects) > 1:
-        half = suspects[: len(suspects) // 2]
-        other = suspects[len(half) :]
-        if (await tried(half))[0]:
-            suspects = half
-        elif (await tried(other))[0]:
-            suspects = other
-        else:
-            return []
-    return suspects
-
-
-def kept() -> list[int]:
-    """The numbers that have failed once."""
-    return [int(line.split()[0]) for line in SEEDS.read_text(encoding="ascii").splitlines() if line[:1].isdigit()]
-
-
-async def run(seconds: float, first: int) -> int:
-    """Try one number after the other for so long; the exit status."""
-    ends, numbers = time.monotonic() + seconds, count(first)
-    tries, statuses = 0, Counter[str]()
-    while time.monotonic() < ends:
-        batch = list(islice(numbers, BATCH))
-        faults, told = await tried(batch)
-        tries, statuses = tries + len(batch), statuses + told
-        if faults:
-            sys.stdout.write("\n".join(dict.fromkeys(faults)) + "\n")
-            named = {int(fault.partition(":")[0]) for fault in faults if fault[:1].isdigit()}
-            bad = sorted(named) or await guilty(batch)
-            with SEEDS.open("a", encoding="ascii") as file:
-                file.writelines(f"{seed}\n" for seed in bad)
-            which = f"{bad} by themselves, kept in {SEEDS}" if bad else f"some of {batch[0]} to {batch[-1]} together"
-            sys.stdout.write(f"These fail: {which}\n")
-            return 1
+def run(seconds: float) -> None:
+    """Attack for so long."""
+    ends = time.monotonic() + seconds
+    with Siege() as siege:
+        while time.monotonic() < ends:
+            siege.attack(EXAMPLES, always_the_same=False)
+        statuses = siege.town.statuses
     if seconds >= PROMISED_SECONDS:
+        tries = statuses.total()
         figures.keep([figures.made("requests that no client sends, in ten minutes, answered or cut", tries, tries)])
-    sys.stdout.write(
-        f"{tries} requests from number {first} on, answered {dict(statuses.most_common())}: nothing found\n"
-    )
-    return 0
-
-
-def main() -> int:
-    """Fuzz."""
-    parser = argparse.ArgumentParser(description="Send requests that no client sends to every handler.")
-    parser.add_argument("--seconds", type=float, default=PROMISED_SECONDS)
-    parser.add_argument("--seed", type=int, default=int(time.time()) * 1_000_000, help="the first number")
-    arguments = parser.parse_args()
-    return asyncio.run(run(arguments.seconds, arguments.seed))
+    sys.stdout.write(f"{statuses.total()} requests, answered {dict(statuses.most_common())}: nothing found\n")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    parser = argparse.ArgumentParser(description="Send requests that no client sends to every handler.")
+    parser.add_argument("--seconds", type=float, default=PROMISED_SECONDS)
+    run(parser.parse_args().seconds)
