@@ -297,9 +297,10 @@ class Script:
         return found
 
     def _turns(self) -> list[Span]:
-        """From one request to the next, where a second 429 made them go evenly: each of an update takes a turn.
+        """The turns after each request, where a second 429 made them go evenly: each of an update takes one.
 
-        A turn is twice as long after each one that was refused, and a fifth shorter after each that passed.
+        A turn is twice as long after each one that was refused, and a fifth shorter after each that passed. What is
+        late beyond its turn is late.
         """
         pace = gap = 60.0 / self.trouble.ours
         minutes = [
@@ -314,13 +315,12 @@ class Script:
             sent.append((at, gap))
             refused = request.status == 429 and any(start < at < end for start, end in minutes)
             gap = 2 * gap if refused else max(pace, 0.8 * gap)
-        return [
-            (earlier, later)
+        turns = [
+            (earlier, sum(turn for at, turn in sent if earlier - IN_FLIGHT_SECONDS < at <= earlier), later)
             for (earlier, _), (later, _) in pairwise(sent)
-            if later - earlier
-            <= sum(turn for at, turn in sent if earlier - IN_FLIGHT_SECONDS < at <= earlier) + IN_FLIGHT_SECONDS
-            and any(start <= later < end for start, end in minutes)
+            if any(start <= later < end for start, end in minutes)
         ]
+        return [(earlier, min(later, earlier + turn + IN_FLIGHT_SECONDS)) for earlier, turn, later in turns]
 
     def _spent(self) -> list[Span]:
         """When a process has sent in a minute all that its settings grant."""
