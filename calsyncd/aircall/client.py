@@ -72,6 +72,9 @@ class AircallApi:
         self._proven: set[Version] = set()
         self._shown: dict[int, str] = {}
         self._to_prove: dict[int, tuple[Version, str]] = {}
+        # What a proven version, and what both, have said 200 to for a user, and nothing has shown since.
+        self._unshown: dict[int, str] = {}
+        self._unshown_by_both: dict[int, str] = {}
         self._useless_at: dict[Version, float] = {}
         self._refused_by: dict[int, tuple[Version, Refused, bool, float]] = {}
         self._ignored_next: dict[int, Version] = {}
@@ -98,7 +101,7 @@ class AircallApi:
         found = read_user(_inner(answer), at)
         if found is None or found.id != user or found.observation is None:
             raise _malformed("users.get")
-        self._shown[user] = found.observation.status
+        self._note_shown(user, found.observation.status)
         version, status = self._to_prove.pop(user, (None, ""))
         if version is not None and status == found.observation.status:
             self._proven.add(version)
@@ -207,18 +210,40 @@ class AircallApi:
         if refused is not None and 0.0 <= self._now() - refused[3] < GO_ON_SECONDS:
             return await self._write_refused(refused[0], user, setting, refused[1], exists=refused[2])
         version, before = self._ignored_next.pop(user, self._write_version), self._shown.get(user)
+        asked, pending = setting.availability_status, self._unshown_by_both.get(user)
         try:
             shown = await self._put(version, user, setting)
         except Refused as error:
             return await self._write_refused(version, user, setting, error)
-        if shown.availability_status == setting.availability_status:
-            # What was so before proves nothing.
-            self._proven |= {version} if before not in (None, setting.availability_status) else set()
+        if shown.availability_status != asked:
+            doubted = self._is_doubted(version, user, asked)
+        else:
+            # What was so before, and what may be the other's work, proves nothing.
+            self._proven |= {version} if before not in (None, asked) and asked != pending else set()
             if version != self._write_version:
                 self._write_by(version)
-        elif version not in self._proven and not self._pinned and not self._is_useless(_other(version)):
+            # What both were asked before this may still land, by the other.
+            doubted = version not in self._proven and pending not in (None, asked)
+        if doubted and not self._pinned and not self._is_useless(_other(version)):
             return await self._write_ignored(version, user, setting, shown)
         return shown
+
+    def _is_doubted(self, version: Version, user: int, asked: str) -> bool:
+        """Whether a 200 that shows something else may mean that this version takes no updates."""
+        if version not in self._proven:
+            return True
+        # In a call, or where answers lag behind, once is no sign; the second time, nothing has shown it since.
+        again = self._unshown.get(user) == asked
+        self._unshown[user] = asked
+        if again:
+            self._proven.discard(version)
+        return again
+
+    def _note_shown(self, user: int, status: str) -> None:
+        self._shown[user] = status
+        for unshown in (self._unshown, self._unshown_by_both):
+            if unshown.get(user) == status:
+                del unshown[user]
 
     async def _write_refused(
         self, version: Version, user: int, setting: Setting, error: Refused, *, exists: bool = False
@@ -275,11 +300,16 @@ class AircallApi:
             error.landed = True
             if isinstance(error, RateLimited):
                 self._ignored_next[user] = other
+            else:
+                self._unshown_by_both[user] = setting.availability_status
             raise
-        if second.availability_status == setting.availability_status:
+        if second.availability_status != setting.availability_status:
+            self._unshown_by_both[user] = setting.availability_status
+            return shown
+        self._unshown_by_both.pop(user, None)
+        if shown.availability_status != setting.availability_status:
             self._write_by(other)
-            return second
-        return shown
+        return second
 
     def _await_turn(self) -> None:
         """Raise RateLimited where what comes next has to wait as if it had been refused itself."""
@@ -314,7 +344,7 @@ class AircallApi:
         if found is None or found.id != user or found.observation is None:
             # It may have been taken all the same: a look settles it.
             raise _malformed("users.update")
-        self._shown[user] = found.observation.status
+        self._note_shown(user, found.observation.status)
         return found.observation.setting
 
     async def _exists(self, path: str) -> bool:

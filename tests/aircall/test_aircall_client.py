@@ -586,6 +586,52 @@ async def test_what_was_so_before_proves_no_version(api: AircallApi, aircall: Ai
     assert aircall.setting(USER).status == "unavailable"
 
 
+async def test_what_lands_when_a_call_ends_proves_not_the_version_that_is_asked_next(
+    api: AircallApi, aircall: AircallSandbox
+) -> None:
+    """Both versions have said 200, v1 does it after the call: that v2 shows it then is not v2's work."""
+    aircall.switches.v2_ignores, aircall.switches.v1_users = True, None
+    aircall.switches.in_call, aircall.switches.answers_lag = "deferred", True
+    await everybody(api)
+    aircall.set_live(USER, "in_call")
+    await api.update(USER, Setting("unavailable"))
+    aircall.set_live(USER, None)
+    await api.update(USER, Setting("unavailable"))
+
+    await api.update(USER, Setting("available"))
+
+    assert aircall.setting(USER).status == "available"
+
+
+async def test_what_may_still_land_is_taken_back_by_both_versions(api: AircallApi, aircall: AircallSandbox) -> None:
+    """A meeting that is over before the call is: what v2 shows is what was never changed, and v1 has still to hear."""
+    aircall.switches.v2_ignores, aircall.switches.v1_users = True, None
+    aircall.switches.in_call, aircall.switches.answers_lag = "deferred", True
+    await everybody(api)
+    aircall.set_live(USER, "in_call")
+    await api.update(USER, Setting("unavailable"))
+
+    await api.update(USER, Setting("available"))
+    aircall.set_live(USER, None)
+
+    assert aircall.setting(USER).status == "available"
+
+
+async def test_a_proof_that_fails_twice_is_none(api: AircallApi, aircall: AircallSandbox) -> None:
+    """A version that worked, and does no more: at the second 200 that changes nothing the other is asked, too."""
+    aircall.switches.v1_users = None
+    await api.look(USER)
+    await api.update(USER, BUSY)
+    aircall.switches.v2_ignores = True
+    before = len(aircall.requests)
+
+    await api.update(USER, Setting("available"))
+    await api.update(USER, Setting("available"))
+
+    assert asked(aircall, before) == ["PUT /v2/users/456", "PUT /v2/users/456", "PUT /v1/users/456"]
+    assert aircall.setting(USER).status == "available"
+
+
 async def test_a_version_that_is_gone_is_asked_once_in_ten_minutes(
     http: Http, aircall: AircallSandbox, said: list[str]
 ) -> None:
