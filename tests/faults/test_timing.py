@@ -139,6 +139,7 @@ def welch(one: Sequence[float], other: Sequence[float]) -> float:
     return (statistics.fmean(one) - statistics.fmean(other)) / sqrt(spread)
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(120)
 def test_the_time_of_a_refusal_tells_nothing() -> None:
     """Twenty thousand of each kind cannot be told apart; one that looked the channel up first could be, at once."""
