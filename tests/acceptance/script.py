@@ -320,7 +320,7 @@ class Script:
             for (earlier, _), (later, _) in pairwise(sent)
             if any(start <= later < end for start, end in minutes)
         ]
-        return [(earlier, min(later, earlier + turn + IN_FLIGHT_SECONDS)) for earlier, turn, later in turns]
+        return [(earlier, min(later, earlier + turn)) for earlier, turn, later in turns]
 
     def _spent(self) -> list[Span]:
         """When a process has sent in a minute all that its settings grant."""
